@@ -1,0 +1,248 @@
+/* messages.h - every message of Thornback: the one table, and the layout of each payload.
+ *
+ * The same records travel between ranks (packed into MPI frames), between an agent and its
+ * executors (through rings in shared memory) and, on rank 0, between the driver, the head and the
+ * agent (through queues in memory). From the table come the enum, the names in logs, the checks of
+ * size and sender on receipt, the dispatch and the page in doc/. Adding a message: one row here,
+ * one payload struct below, one handler of the name given.
+ *
+ * A record is a struct tbi_record (8 bytes) and its body, padded to 8 bytes in all:
+ *
+ *      0        3 4        7 8                        8 + sizeof payload          len
+ *     +--------+-+----------+--------------------------+---------------------------+
+ *     | len 24 |t|  proc    | payload struct           | what follows (see table)  |
+ *     +--------+-+----------+--------------------------+---------------------------+
+ *
+ * `proc` is the process a record concerns: the incarnation number of an executor on the rank that
+ * sent it (or that it goes to), 0 for the driver, TBI_PROC_NONE where it means nothing.
+ * All parties run on one kind of machine, so bytes travel in native order; the frame header's
+ * magic number would show a mixed job.
+ *
+ * Roles: HEAD the scheduler and directory on rank 0; AGENT a rank's agent; PROC a process that
+ * uses the API (an executor, or the driver). PROC talks to its own agent only; what it sends to
+ * HEAD goes through the agent, which notes handles in passing and forwards the record unchanged. */
+#ifndef TBI_MESSAGES_H
+#define TBI_MESSAGES_H
+
+#include "util/id.h"
+
+#define TBI_PROTOCOL_VERSION 1
+#define TBI_PROC_DRIVER 0u
+#define TBI_PROC_NONE 0xffffffffu
+
+enum tbi_role { TBI_ROLE_HEAD, TBI_ROLE_AGENT, TBI_ROLE_PROC };
+
+struct tbi_record {
+    uint32_t len : 24;  /* bytes in all, this header included, a multiple of 8 */
+    uint32_t type : 8;  /* enum tbi_msg */
+    uint32_t proc;
+};
+#define TBI_RECORD_MAX ((1u << 24) - 8)
+
+/*    type          from   to     payload              followed by */
+#define TBI_MESSAGES(X)                                                                            \
+    X(SUBMIT,       PROC,  HEAD,  msg_submit,          "ids held, argument words, inline values")  \
+    X(PUT,          PROC,  HEAD,  msg_put,             "ids contained, the packed value")          \
+    X(ANNOUNCE,     PROC,  HEAD,  msg_object,          "")                                         \
+    X(HOLD,         PROC,  HEAD,  msg_object,          "")                                         \
+    X(RELEASE,      PROC,  HEAD,  msg_object,          "")                                         \
+    X(BLOCK,        PROC,  HEAD,  msg_task,            "")                                         \
+    X(UNBLOCK,      PROC,  AGENT, msg_task,            "")                                         \
+    X(GET,          PROC,  AGENT, msg_get,             "")                                         \
+    X(UNPIN,        PROC,  AGENT, msg_object,          "")                                         \
+    X(CREATE,       PROC,  AGENT, msg_create,          "")                                         \
+    X(ABANDON,      PROC,  AGENT, msg_object,          "")                                         \
+    X(SEAL,         PROC,  AGENT, msg_seal,            "ids contained")                            \
+    X(DONE,         PROC,  AGENT, msg_done,            "results, ids contained, ids kept, values") \
+    X(RUN,          AGENT, PROC,  msg_run,             "argument rows, inline values")             \
+    X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
+    X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
+    X(RESUME,       AGENT, PROC,  msg_task,            "")                                         \
+    X(EXIT,         AGENT, PROC,  msg_none,            "")                                         \
+    X(RESOLVE,      AGENT, HEAD,  msg_get,             "")                                         \
+    X(SEALED,       AGENT, HEAD,  msg_seal,            "ids contained")                            \
+    X(FINISHED,     AGENT, HEAD,  msg_done,            "results, ids contained, ids kept, values") \
+    X(UNBLOCKED,    AGENT, HEAD,  msg_task,            "")                                         \
+    X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
+    X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
+    X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
+    X(BLOCKED,      HEAD,  AGENT, msg_task,            "")                                         \
+    X(WANTED,       HEAD,  AGENT, msg_task,            "")                                         \
+    X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
+    X(SHUTDOWN,     HEAD,  AGENT, msg_none,            "")                                         \
+    X(FETCH,        AGENT, AGENT, msg_fetch,           "")                                         \
+    X(FETCHED,      AGENT, AGENT, msg_fetched,         "the bytes, if sent along")                 \
+    X(FETCH_DONE,   AGENT, AGENT, msg_fetch_end,       "")                                         \
+    X(BYE,          AGENT, HEAD,  msg_none,            "")
+
+#define TBI_MSG_ENUM(type, from, to, payload, tail) TBI_MSG_##type,
+enum tbi_msg { TBI_MESSAGES(TBI_MSG_ENUM) TBI_MSG_COUNT };
+#undef TBI_MSG_ENUM
+
+struct tbi_msg_info {
+    const char *name;
+    enum tbi_role from, to;
+    size_t payload;     /* bytes of the payload struct: a shorter record is refused */
+    const char *tail;
+};
+extern const struct tbi_msg_info tbi_msg_info[TBI_MSG_COUNT];
+
+/* ---- payloads; every struct is a multiple of 8 bytes ---- */
+
+struct msg_none {
+    uint64_t unused;
+};
+struct msg_object {
+    struct tbi_id id;
+};
+struct msg_task {
+    struct tbi_id task;
+    uint32_t attempt, unused;
+};
+
+/* A task, as its submitter describes it. Behind it:
+ *   struct tbi_id refs[nrefs]       what the task holds until it is done: the first nresolve are
+ *                                   arguments to be replaced by their values, the others travel
+ *                                   as refs inside inline values
+ *   uint64_t      args[nargs]       TBI_ARG_REF | i: refs[i]'s value; else the bytes of an inline
+ *                                   packed value, taken from data in turn
+ *   uint8_t       data[data_bytes]  the inline values, each padded to 8 bytes */
+struct msg_submit {
+    struct tbi_id task;      /* the returns are this id with index 0 .. nreturns-1 */
+    struct tbi_id parent;    /* the submitting task; null for the driver */
+    uint32_t fn;             /* id in the table of registered functions */
+    int32_t cpus;            /* demand in 1/10000 CPU */
+    uint32_t data_bytes;     /* multiple of 8 */
+    uint32_t flags;          /* 0 so far */
+    uint16_t nreturns, nargs, nrefs, nresolve;
+    uint16_t depth;          /* 0 by the driver, else the submitting task's + 1 */
+    uint16_t unused[3];
+};
+#define TBI_ARG_REF (UINT64_C(1) << 63)
+
+/* A small object, ready at once; its maker holds it. Behind it: ids[nrefs], value[bytes]. */
+struct msg_put {
+    struct tbi_id id;
+    uint32_t nrefs, bytes;
+};
+
+/* GET: a process wants an object; RESOLVE: its agent asks the head where it is. The answer is one
+ * OBJECT or RESOLVED with the same id and proc, when the object is ready or has failed. */
+struct msg_get {
+    struct tbi_id id;
+    uint32_t flags, unused;
+};
+enum {
+    TBI_GET_EXISTS = 1, /* only say that it is ready: neither fetch nor pin */
+    TBI_GET_WANTED = 2  /* a task blocks on it: its producer may exceed the executor limit */
+};
+
+enum tbi_where {
+    TBI_AT_INLINE = 1,  /* the packed value follows */
+    TBI_AT_STORE,       /* in the segment of `rank`, at offset (0 while only the rank is known) */
+    TBI_AT_ERROR,       /* the packed error follows */
+    TBI_AT_EXISTS       /* ready; where was not asked for (answer to TBI_GET_EXISTS) */
+};
+/* Where an object is. To a process, TBI_AT_STORE is pinned for it until UNPIN. */
+struct msg_located {
+    struct tbi_id id;
+    uint32_t where;     /* enum tbi_where */
+    uint32_t rank;      /* TBI_AT_STORE: whose segment */
+    uint64_t offset;    /* TBI_AT_STORE: of the packed value, from the segment's start */
+    uint64_t bytes;     /* of the packed value or error */
+};
+
+/* Room for an object of `bytes` bytes of packed value, to be written in place. */
+struct msg_create {
+    struct tbi_id id;
+    uint64_t bytes;
+};
+/* The answer: error_bytes == 0 and the offset lent to the process, or an error behind it. */
+struct msg_created {
+    struct tbi_id id;
+    uint64_t offset;
+    uint64_t bytes;
+    uint64_t error_bytes;
+};
+/* The object is written and from now on immutable. Behind it: ids[nrefs] contained. */
+struct msg_seal {
+    struct tbi_id id;
+    uint64_t bytes;
+    uint32_t nrefs, rank;  /* SEALED: the owner */
+};
+
+/* A task has ended. Behind it:
+ *   struct tbi_result results[nresults]   0 if the task failed as a whole
+ *   struct tbi_id     contained[...]      each result's `nrefs` in turn
+ *   struct tbi_id     kept[nkept]         borrowed refs the process goes on holding
+ *   uint8_t           data[data_bytes]    inline values in turn, each padded to 8; or, if error
+ *                                         is not 0, the packed error of the whole task */
+struct msg_done {
+    struct tbi_id task;
+    uint32_t attempt;
+    int32_t error;          /* 0, or a TB_ERR_* */
+    uint16_t nresults, unused;
+    uint32_t nkept;
+    uint32_t data_bytes;    /* multiple of 8 */
+    uint32_t error_bytes;   /* of the packed error at the start of data */
+};
+struct tbi_result {
+    uint32_t where;         /* TBI_AT_INLINE or TBI_AT_STORE (created under this id, now sealed) */
+    uint32_t nrefs;
+    uint64_t bytes;
+};
+
+/* A task for an agent. Behind it:
+ *   struct msg_located resolved[nresolve]  where the resolved arguments are
+ *   uint64_t           args[nargs]         as in SUBMIT
+ *   uint8_t            data[data_bytes]    SUBMIT's inline values, then each TBI_AT_INLINE value of
+ *                                          `resolved` in turn, all padded to 8 */
+struct msg_dispatch {
+    struct tbi_id task;
+    uint32_t attempt, fn;
+    int32_t cpus;
+    uint32_t data_bytes;
+    uint16_t nreturns, nargs, nresolve, depth;
+    uint32_t flags, unused;
+};
+enum { TBI_DISPATCH_WANTED = 1 };
+
+/* A task for an executor. Behind it: struct tbi_run_arg args[nargs], data[data_bytes]. */
+struct msg_run {
+    struct tbi_id task;
+    uint32_t attempt, fn;
+    int32_t cpus;
+    uint32_t data_bytes;
+    uint16_t nreturns, nargs, depth, unused;
+};
+/* One argument: rank == TBI_ARG_INLINE: `bytes` of data at `offset` there; else in a segment. */
+struct tbi_run_arg {
+    uint32_t rank, unused;
+    uint64_t offset, bytes;
+};
+#define TBI_ARG_INLINE 0xffffffffu
+
+/* An agent wants another agent's object. The owner pins it under a lease and says where it is, or
+ * sends it along when it is small, or refuses; FETCH_DONE ends the lease. */
+struct msg_fetch {
+    struct tbi_id id;
+    uint32_t mode;          /* enum tbi_fetch_mode */
+    uint32_t ticket;        /* names this fetch between the two agents */
+};
+enum tbi_fetch_mode {
+    TBI_FETCH_MAP,          /* same host: the reader uses the owner's memory */
+    TBI_FETCH_RMA,          /* the reader copies with MPI_Rget */
+    TBI_FETCH_P2P           /* the owner sends the bytes in messages of their own */
+};
+struct msg_fetched {
+    struct tbi_id id;
+    uint64_t offset, bytes;
+    uint32_t ticket;
+    uint32_t refused;       /* the owner has it no more: ask the head again */
+};
+struct msg_fetch_end {
+    struct tbi_id id;
+    uint32_t ticket, unused;
+};
+
+#endif

@@ -1,0 +1,80 @@
+/* id.h - the 16-byte identity of a task, and of each object that it or a put makes.
+ *
+ *      hi   63       48 47          28 27           8 7      0
+ *          +-----------+--------------+--------------+--------+
+ *          |  job  16  | origin rank  | incarnation  | error  |
+ *          |           |      20      |      20      |   8    |
+ *          +-----------+--------------+--------------+--------+
+ *      lo   63                                   16 15      0
+ *          +---------------------------------------+---------+
+ *          |              counter 48               | index 16|
+ *          +---------------------------------------+---------+
+ *
+ * The layout is that of tb_ref (thornback.h) and the two must change together. A task and its
+ * returns share everything but the index; the task itself is named by index 0. A process (rank,
+ * incarnation) numbers what it makes from 1 upwards and never reuses a number. A non-zero error
+ * marks a ref that stands for a submission refused on the spot; it exists nowhere else. */
+#ifndef TBI_ID_H
+#define TBI_ID_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tbi_id {
+    uint64_t hi, lo;
+};
+
+enum {
+    TBI_ID_RANK_BITS = 20,
+    TBI_ID_PROC_BITS = 20,
+    TBI_ID_INDEX_BITS = 16
+};
+#define TBI_ID_RANK_MAX ((1u << TBI_ID_RANK_BITS) - 1)
+#define TBI_ID_PROC_MAX ((1u << TBI_ID_PROC_BITS) - 1)
+#define TBI_ID_COUNTER_MAX ((UINT64_C(1) << 48) - 1)
+#define TBI_ID_INDEX_MAX 0xffffu
+
+static inline struct tbi_id tbi_id_make(unsigned job, unsigned rank, unsigned proc,
+                                        uint64_t counter, unsigned index)
+{
+    return (struct tbi_id){((uint64_t)(job & 0xffff) << 48) | ((uint64_t)rank << 28) |
+                               ((uint64_t)proc << 8),
+                           (counter << TBI_ID_INDEX_BITS) | index};
+}
+
+static inline unsigned tbi_id_job(struct tbi_id id) { return (unsigned)(id.hi >> 48); }
+static inline unsigned tbi_id_rank(struct tbi_id id) { return (id.hi >> 28) & TBI_ID_RANK_MAX; }
+static inline unsigned tbi_id_proc(struct tbi_id id) { return (id.hi >> 8) & TBI_ID_PROC_MAX; }
+static inline unsigned tbi_id_error(struct tbi_id id) { return (unsigned)(id.hi & 0xff); }
+static inline uint64_t tbi_id_counter(struct tbi_id id) { return id.lo >> TBI_ID_INDEX_BITS; }
+static inline unsigned tbi_id_index(struct tbi_id id) { return (unsigned)(id.lo & TBI_ID_INDEX_MAX); }
+
+static inline bool tbi_id_is_null(struct tbi_id id) { return (id.hi | id.lo) == 0; }
+static inline bool tbi_id_equal(struct tbi_id a, struct tbi_id b)
+{
+    return a.hi == b.hi && a.lo == b.lo;
+}
+
+/* The task that makes this object (or the object itself, if a put made it). */
+static inline struct tbi_id tbi_id_task(struct tbi_id id)
+{
+    return (struct tbi_id){id.hi, id.lo & ~(uint64_t)TBI_ID_INDEX_MAX};
+}
+
+static inline struct tbi_id tbi_id_with_index(struct tbi_id id, unsigned index)
+{
+    return (struct tbi_id){id.hi, (id.lo & ~(uint64_t)TBI_ID_INDEX_MAX) | index};
+}
+
+/* Mixer of splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
+ * 2014): consecutive counters must not land in consecutive buckets of one stream only. */
+static inline uint64_t tbi_id_hash(struct tbi_id id)
+{
+    uint64_t x = id.lo ^ (id.hi * UINT64_C(0x9e3779b97f4a7c15));
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+#endif

@@ -1,0 +1,87 @@
+#include "util/map.h"
+#include "util/alloc.h"
+
+static size_t home(const struct tbi_map *map, struct tbi_id key)
+{
+    return tbi_id_hash(key) & map->mask;
+}
+
+/* The slot that holds the key, or the free one where it would go. There is always a free one. */
+static size_t find(const struct tbi_map *map, struct tbi_id key)
+{
+    size_t i = home(map, key);
+
+    while (map->slots[i].value != NULL && !tbi_id_equal(map->slots[i].key, key))
+        i = (i + 1) & map->mask;
+    return i;
+}
+
+static void grow(struct tbi_map *map)
+{
+    struct tbi_map_slot *old = map->slots;
+    size_t n = old == NULL ? 0 : map->mask + 1;
+
+    map->mask = (n == 0 ? 16 : n * 2) - 1;
+    map->slots = tbi_alloc_zeroed(map->mask + 1, sizeof *map->slots);
+    for (size_t i = 0; i < n; i++)
+        if (old[i].value != NULL)
+            map->slots[find(map, old[i].key)] = old[i];
+    free(old);
+}
+
+void tbi_map_fini(struct tbi_map *map)
+{
+    free(map->slots);
+    *map = (struct tbi_map){0};
+}
+
+void *tbi_map_get(const struct tbi_map *map, struct tbi_id key)
+{
+    return map->count == 0 ? NULL : map->slots[find(map, key)].value;
+}
+
+void tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value)
+{
+    size_t i;
+
+    if (map->slots == NULL || (map->count + 1) * 4 > (map->mask + 1) * 3)
+        grow(map);
+    i = find(map, key);
+    map->slots[i] = (struct tbi_map_slot){key, value};
+    map->count++;
+}
+
+void *tbi_map_take(struct tbi_map *map, struct tbi_id key)
+{
+    size_t hole, i;
+    void *value;
+
+    if (map->count == 0)
+        return NULL;
+    hole = find(map, key);
+    value = map->slots[hole].value;
+    if (value == NULL)
+        return NULL;
+    map->count--;
+    /* Pull back every later entry of the run whose home does not lie behind the hole. */
+    for (i = (hole + 1) & map->mask; map->slots[i].value != NULL; i = (i + 1) & map->mask) {
+        size_t from_home = (i - home(map, map->slots[i].key)) & map->mask;
+
+        if (from_home >= ((i - hole) & map->mask)) {
+            map->slots[hole] = map->slots[i];
+            hole = i;
+        }
+    }
+    map->slots[hole].value = NULL;
+    return value;
+}
+
+bool tbi_map_next(const struct tbi_map *map, size_t *at, struct tbi_map_slot *entry)
+{
+    for (; map->slots != NULL && *at <= map->mask; ++*at)
+        if (map->slots[*at].value != NULL) {
+            *entry = map->slots[(*at)++];
+            return true;
+        }
+    return false;
+}

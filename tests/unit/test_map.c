@@ -1,0 +1,81 @@
+/* test_map.c - holds util/map: what was put is found until taken, through growth and deletions. */
+#include "unit.h"
+#include "util/map.h"
+
+static struct tbi_id id(uint64_t k)
+{
+    return tbi_id_make(1, 0, 0, k, 0);
+}
+
+static void an_empty_map_has_nothing(void **state)
+{
+    struct tbi_map map = {0};
+    struct tbi_map_slot e;
+    size_t at = 0;
+
+    (void)state;
+    assert_null(tbi_map_get(&map, id(1)));
+    assert_null(tbi_map_take(&map, id(1)));
+    assert_false(tbi_map_next(&map, &at, &e));
+    tbi_map_fini(&map);
+}
+
+static void it_agrees_with_a_plain_array_under_random_work(void **state)
+{
+    enum { KEYS = 3000 };
+    static char present[KEYS], dummy[KEYS];
+    struct tbi_map map = {0};
+    uint64_t seed = 42;
+    size_t count = 0;
+
+    (void)state;
+    for (int step = 0; step < 200000; step++) {
+        size_t k = unit_random(&seed) % KEYS;
+
+        if (!present[k] && unit_random(&seed) % 2) {
+            tbi_map_put(&map, id(k + 1), &dummy[k]);
+            present[k] = 1;
+            count++;
+        } else {
+            assert_ptr_equal(tbi_map_take(&map, id(k + 1)), present[k] ? &dummy[k] : NULL);
+            count -= present[k];
+            present[k] = 0;
+        }
+        k = unit_random(&seed) % KEYS;
+        assert_ptr_equal(tbi_map_get(&map, id(k + 1)), present[k] ? &dummy[k] : NULL);
+        assert_int_equal(map.count, count);
+    }
+    size_t at = 0, seen = 0;
+    struct tbi_map_slot e;
+    while (tbi_map_next(&map, &at, &e)) {
+        assert_true(present[tbi_id_counter(e.key) - 1]);
+        seen++;
+    }
+    assert_int_equal(seen, count);
+    tbi_map_fini(&map);
+}
+
+static void an_id_keeps_all_its_fields(void **state)
+{
+    struct tbi_id a = tbi_id_make(0xbeef, TBI_ID_RANK_MAX, 77, TBI_ID_COUNTER_MAX, 65535);
+
+    (void)state;
+    assert_int_equal(tbi_id_job(a), 0xbeef);
+    assert_int_equal(tbi_id_rank(a), TBI_ID_RANK_MAX);
+    assert_int_equal(tbi_id_proc(a), 77);
+    assert_int_equal(tbi_id_counter(a), TBI_ID_COUNTER_MAX);
+    assert_int_equal(tbi_id_index(a), 65535);
+    assert_int_equal(tbi_id_error(a), 0);
+    assert_int_equal(tbi_id_index(tbi_id_task(a)), 0);
+    assert_int_equal(tbi_id_counter(tbi_id_task(a)), TBI_ID_COUNTER_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_map_has_nothing),
+        cmocka_unit_test(it_agrees_with_a_plain_array_under_random_work),
+        cmocka_unit_test(an_id_keeps_all_its_fields),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
