@@ -3,11 +3,6 @@
 #include "net/codec.h"
 #include "util/alloc.h"
 
-static size_t padded(size_t n)
-{
-    return (n + 7) & ~(size_t)7;
-}
-
 void tbi_outbox_fini(struct tbi_outbox *out)
 {
     free(out->data);
@@ -21,7 +16,7 @@ void *tbi_outbox_append(struct tbi_outbox *out, enum tbi_msg type, uint32_t proc
 
     if (size > TBI_RECORD_MAX - sizeof *record)
         return NULL;
-    len = sizeof *record + padded(size);
+    len = sizeof *record + tbi_padded(size);
     if (out->end + len > out->room && out->begin > 0) {
         memmove(out->data, out->data + out->begin, out->end - out->begin);
         out->end -= out->begin;
@@ -103,7 +98,7 @@ static uint64_t tail_submit(const struct msg_submit *m, uint64_t room)
         if (word & TBI_ARG_REF) {
             if ((word & ~TBI_ARG_REF) >= m->nresolve)
                 return UINT64_MAX;
-        } else if (word > room || (data += padded(word)) > room) {
+        } else if (word > room || (data += tbi_padded(word)) > room) {
             return UINT64_MAX;
         }
     }
@@ -124,13 +119,13 @@ static uint64_t tail_dispatch(const struct msg_dispatch *m, uint64_t room)
         if (word & TBI_ARG_REF) {
             if ((word & ~TBI_ARG_REF) >= m->nresolve)
                 return UINT64_MAX;
-        } else if (word > room || (data += padded(word)) > room) {
+        } else if (word > room || (data += tbi_padded(word)) > room) {
             return UINT64_MAX;
         }
     }
     for (unsigned i = 0; i < m->nresolve; i++)
         if (at[i].where == TBI_AT_INLINE) {
-            if (at[i].bytes > room || (data += padded(at[i].bytes)) > room)
+            if (at[i].bytes > room || (data += tbi_padded(at[i].bytes)) > room)
                 return UINT64_MAX;
         } else if (at[i].where != TBI_AT_STORE) {
             return UINT64_MAX;
@@ -145,11 +140,11 @@ static uint64_t tail_done(const struct msg_done *m, uint64_t room)
 
     if (size > room || m->data_bytes % 8 != 0 || (m->error == 0) != (m->error_bytes == 0))
         return UINT64_MAX;
-    data = padded(data);
+    data = tbi_padded(data);
     for (unsigned i = 0; i < m->nresults; i++) {
         ids += result[i].nrefs;
         if (result[i].where == TBI_AT_INLINE) {
-            if (result[i].bytes > room || (data += padded(result[i].bytes)) > room)
+            if (result[i].bytes > room || (data += tbi_padded(result[i].bytes)) > room)
                 return UINT64_MAX;
         } else if (result[i].where != TBI_AT_STORE) {
             return UINT64_MAX;
@@ -178,7 +173,7 @@ static uint64_t tail_located(const struct msg_located *m)
 
     if (m->where < TBI_AT_INLINE || m->where > TBI_AT_EXISTS)
         return UINT64_MAX;
-    return !has_bytes ? 0 : m->bytes > TBI_RECORD_MAX ? UINT64_MAX : padded(m->bytes);
+    return !has_bytes ? 0 : m->bytes > TBI_RECORD_MAX ? UINT64_MAX : tbi_padded(m->bytes);
 }
 
 static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
@@ -200,14 +195,14 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
         return tail_located(body);
     case TBI_MSG_PUT: {
         const struct msg_put *m = body;
-        return (uint64_t)m->nrefs * sizeof(struct tbi_id) + padded(m->bytes);
+        return (uint64_t)m->nrefs * sizeof(struct tbi_id) + tbi_padded(m->bytes);
     }
     case TBI_MSG_SEAL:
     case TBI_MSG_SEALED:
         return (uint64_t)((const struct msg_seal *)body)->nrefs * sizeof(struct tbi_id);
     case TBI_MSG_CREATED: {
         uint64_t bytes = ((const struct msg_created *)body)->error_bytes;
-        return bytes > TBI_RECORD_MAX ? UINT64_MAX : padded(bytes);
+        return bytes > TBI_RECORD_MAX ? UINT64_MAX : tbi_padded(bytes);
     }
     case TBI_MSG_FETCHED:
         return room; /* with or without the bytes; the reader compares with what it asked for */

@@ -32,6 +32,11 @@
 
 enum tbi_role { TBI_ROLE_HEAD, TBI_ROLE_AGENT, TBI_ROLE_PROC };
 
+static inline size_t tbi_padded(size_t bytes)
+{
+    return (bytes + 7) & ~(size_t)7;
+}
+
 struct tbi_record {
     uint32_t len : 24;  /* bytes in all, this header included, a multiple of 8 */
     uint32_t type : 8;  /* enum tbi_msg */
@@ -119,6 +124,18 @@ struct msg_submit {
     uint16_t unused[3];
 };
 #define TBI_ARG_REF (UINT64_C(1) << 63)
+static inline const struct tbi_id *tbi_submit_refs(const struct msg_submit *m)
+{
+    return (const struct tbi_id *)(m + 1);
+}
+static inline const uint64_t *tbi_submit_args(const struct msg_submit *m)
+{
+    return (const uint64_t *)(tbi_submit_refs(m) + m->nrefs);
+}
+static inline const uint8_t *tbi_submit_data(const struct msg_submit *m)
+{
+    return (const uint8_t *)(tbi_submit_args(m) + m->nargs);
+}
 
 /* A small object, ready at once; its maker holds it. Behind it: ids[nrefs], value[bytes]. */
 struct msg_put {

@@ -1,0 +1,255 @@
+#include "sched/directory.h"
+#include "util/alloc.h"
+
+struct tbi_payload *tbi_payload_new(const void *data, uint32_t bytes)
+{
+    struct tbi_payload *p = tbi_alloc(sizeof *p + bytes);
+
+    p->users = 1;
+    p->bytes = bytes;
+    if (bytes > 0)
+        memcpy(p->data, data, bytes);
+    return p;
+}
+
+struct tbi_payload *tbi_payload_use(struct tbi_payload *payload)
+{
+    payload->users++;
+    return payload;
+}
+
+void tbi_payload_drop(struct tbi_payload *payload)
+{
+    if (payload != NULL && --payload->users == 0)
+        free(payload);
+}
+
+static void clear(struct tbi_object *object)
+{
+    struct tbi_waiter *w;
+
+    while ((w = object->waiters) != NULL) {
+        object->waiters = w->next;
+        free(w);
+    }
+    tbi_payload_drop(object->payload);
+    free(object->contained);
+    free(object->replicas);
+    object->payload = NULL;
+    object->contained = NULL;
+    object->replicas = NULL;
+}
+
+static void destroy(struct tbi_maker *maker)
+{
+    for (unsigned i = 0; i < maker->nobjects; i++)
+        clear(&maker->object[i]);
+    free(maker->submit);
+    free(maker);
+}
+
+void tbi_directory_fini(struct tbi_directory *dir)
+{
+    struct tbi_map_slot e;
+    size_t at = 0;
+
+    while (tbi_map_next(&dir->makers, &at, &e))
+        destroy(e.value);
+    tbi_map_fini(&dir->makers);
+}
+
+struct tbi_maker *tbi_directory_maker(const struct tbi_directory *dir, struct tbi_id id)
+{
+    return tbi_map_get(&dir->makers, tbi_id_task(id));
+}
+
+struct tbi_maker *tbi_directory_add(struct tbi_directory *dir, struct tbi_id id, unsigned n)
+{
+    struct tbi_maker *maker;
+
+    if (tbi_directory_maker(dir, id) != NULL)
+        return NULL;
+    maker = tbi_alloc_zeroed(1, sizeof *maker + n * sizeof maker->object[0]);
+    maker->id = tbi_id_task(id);
+    maker->nobjects = maker->live = (uint16_t)n;
+    for (unsigned i = 0; i < n; i++)
+        maker->object[i].holders = 1;
+    dir->objects += n;
+    tbi_map_put(&dir->makers, maker->id, maker);
+    return maker;
+}
+
+struct tbi_object *tbi_directory_object(const struct tbi_directory *dir, struct tbi_id id,
+                                        struct tbi_maker **maker)
+{
+    struct tbi_maker *m = tbi_directory_maker(dir, id);
+    unsigned i = tbi_id_index(id);
+
+    if (m == NULL || i >= m->nobjects || m->object[i].state == TBI_FREED)
+        return NULL;
+    if (maker != NULL)
+        *maker = m;
+    return &m->object[i];
+}
+
+void tbi_directory_reap(struct tbi_directory *dir, struct tbi_maker *maker)
+{
+    if (maker->state != TBI_ENDED || maker->live > 0)
+        return;
+    tbi_map_take(&dir->makers, maker->id);
+    destroy(maker);
+}
+
+/* Ids whose hold is to be given back: an explicit stack, since containment may go deep. */
+struct stack {
+    struct tbi_id *id;
+    size_t n, room;
+};
+
+static void push(struct stack *stack, struct tbi_id id)
+{
+    if (stack->n == stack->room) {
+        stack->room = stack->room * 2 + 16;
+        stack->id = tbi_realloc(stack->id, stack->room * sizeof *stack->id);
+    }
+    stack->id[stack->n++] = id;
+}
+
+static void free_object(struct tbi_directory *dir, struct tbi_maker *maker, unsigned i,
+                        struct stack *stack, tbi_gone_fn *gone, void *ctx)
+{
+    struct tbi_object *object = &maker->object[i];
+    struct tbi_id id = tbi_id_with_index(maker->id, i);
+
+    if (object->state == TBI_READY && object->in_store) {
+        gone(ctx, object->rank, id);
+        for (uint32_t k = 0; object->replicas != NULL && k < object->replicas->n; k++)
+            gone(ctx, object->replicas->rank[k], id);
+    }
+    for (uint32_t k = 0; object->contained != NULL && k < object->contained->n; k++)
+        push(stack, object->contained->id[k]);
+    clear(object);
+    object->state = TBI_FREED;
+    dir->objects--;
+    maker->live--;
+    tbi_directory_reap(dir, maker);
+}
+
+/* A pending object outlives its last holder: its task runs all the same, and a process that asked
+ * for it and then died must not leave a waiter in freed memory. */
+static void settle_one(struct tbi_directory *dir, struct tbi_id id, struct stack *stack,
+                       tbi_gone_fn *gone, void *ctx)
+{
+    struct tbi_maker *maker;
+    struct tbi_object *object = tbi_directory_object(dir, id, &maker);
+
+    if (object != NULL && object->holders == 0 && object->state != TBI_PENDING)
+        free_object(dir, maker, tbi_id_index(id), stack, gone, ctx);
+}
+
+static void drain(struct tbi_directory *dir, struct stack *stack, tbi_gone_fn *gone, void *ctx)
+{
+    while (stack->n > 0) {
+        struct tbi_id id = stack->id[--stack->n];
+        struct tbi_object *object = tbi_directory_object(dir, id, NULL);
+
+        if (object != NULL && object->holders > 0) {
+            object->holders--;
+            settle_one(dir, id, stack, gone, ctx);
+        }
+    }
+    free(stack->id);
+}
+
+void tbi_directory_release(struct tbi_directory *dir, struct tbi_id id, tbi_gone_fn *gone,
+                           void *ctx)
+{
+    struct stack stack = {0};
+    struct tbi_object *object = tbi_directory_object(dir, id, NULL);
+
+    if (object == NULL || object->holders == 0)
+        return;
+    object->holders--;
+    settle_one(dir, id, &stack, gone, ctx);
+    drain(dir, &stack, gone, ctx);
+}
+
+void tbi_directory_settle(struct tbi_directory *dir, struct tbi_id id, tbi_gone_fn *gone, void *ctx)
+{
+    struct stack stack = {0};
+
+    settle_one(dir, id, &stack, gone, ctx);
+    drain(dir, &stack, gone, ctx);
+}
+
+void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter)
+{
+    struct tbi_waiter *w = tbi_copy(&waiter, sizeof waiter);
+
+    w->next = object->waiters;
+    object->waiters = w;
+}
+
+struct tbi_waiter *tbi_object_take_waiters(struct tbi_object *object)
+{
+    struct tbi_waiter *oldest = NULL, *w;
+
+    while ((w = object->waiters) != NULL) {
+        object->waiters = w->next;
+        w->next = oldest;
+        oldest = w;
+    }
+    return oldest;
+}
+
+void tbi_object_add_replica(struct tbi_object *object, unsigned rank)
+{
+    struct tbi_ranks *r = object->replicas;
+    uint32_t n = r == NULL ? 0 : r->n;
+
+    for (uint32_t k = 0; k < n; k++)
+        if (r->rank[k] == rank)
+            return;
+    if (r == NULL || n == r->room) {
+        uint32_t room = n * 2 + 2;
+
+        r = tbi_realloc(r, sizeof *r + room * sizeof r->rank[0]);
+        r->room = room;
+        object->replicas = r;
+    }
+    r->rank[n] = rank;
+    r->n = n + 1;
+}
+
+const char *tbi_directory_check(const struct tbi_directory *dir)
+{
+    struct tbi_map_slot e;
+    size_t at = 0, objects = 0;
+
+    while (tbi_map_next(&dir->makers, &at, &e)) {
+        const struct tbi_maker *m = e.value;
+        unsigned live = 0;
+
+        for (unsigned i = 0; i < m->nobjects; i++) {
+            const struct tbi_object *o = &m->object[i];
+
+            live += o->state != TBI_FREED;
+            if (o->state != TBI_PENDING && o->waiters != NULL)
+                return "waiters on an object that is not pending";
+            if (o->state == TBI_FREED && (o->payload || o->contained || o->replicas))
+                return "a freed object still owns something";
+            if (o->state != TBI_FREED && o->state != TBI_PENDING && o->holders == 0)
+                return "an object that nobody holds is alive";
+            if (o->state == TBI_PENDING && m->state == TBI_ENDED)
+                return "an ended task left an object pending";
+            if (o->state == TBI_FAILED && o->payload == NULL)
+                return "a failed object has no error";
+        }
+        if (live != m->live)
+            return "the count of live objects is wrong";
+        if (m->state == TBI_ENDED && live == 0)
+            return "an ended maker without objects was not reaped";
+        objects += live;
+    }
+    return objects == dir->objects ? NULL : "the sum of live objects is wrong";
+}

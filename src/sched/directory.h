@@ -1,0 +1,118 @@
+/* directory.h - the head's record of every object: who makes it, who holds it, where it is.
+ *
+ * A *maker* is what brings objects into being: a task (its returns), or a put (one object). Objects
+ * live inside their maker, so that one lookup finds both. An object is PENDING, then READY or
+ * FAILED, and FREED when nobody holds it any more; a maker goes when it has ended and all its
+ * objects are freed. `holders` counts processes with a handle, tasks that have not ended and refer
+ * to it, and objects that contain it.
+ *
+ * Pure; not thread-safe: the caller holds the progress lock. */
+#ifndef TBI_DIRECTORY_H
+#define TBI_DIRECTORY_H
+
+#include "net/messages.h"
+#include "util/list.h"
+#include "util/map.h"
+
+/* Bytes shared by all who need them: an inline value, or an error that fails many objects. */
+struct tbi_payload {
+    uint32_t users, bytes;
+    uint8_t data[];
+};
+struct tbi_payload *tbi_payload_new(const void *data, uint32_t bytes); /* one user */
+struct tbi_payload *tbi_payload_use(struct tbi_payload *payload);
+void tbi_payload_drop(struct tbi_payload *payload);                    /* NULL: nothing */
+
+enum tbi_object_state { TBI_PENDING, TBI_READY, TBI_FAILED, TBI_FREED };
+
+struct tbi_maker;
+/* A task whose argument an object is, or a process that asked for it (task null). By id, not by
+ * pointer: a task that failed for another argument is gone while it still stands here. */
+struct tbi_waiter {
+    struct tbi_waiter *next;
+    struct tbi_id task;
+    uint32_t rank, proc, flags; /* flags: TBI_GET_* */
+};
+struct tbi_ids {
+    uint32_t n;
+    struct tbi_id id[];
+};
+struct tbi_ranks {
+    uint32_t n, room;
+    uint32_t rank[];
+};
+
+struct tbi_object {
+    uint32_t holders;
+    uint8_t state;               /* enum tbi_object_state */
+    bool in_store;               /* READY: in a segment, else in `payload` */
+    uint32_t rank;               /* in_store: the owner */
+    uint64_t bytes;              /* of the packed value */
+    struct tbi_payload *payload; /* READY inline: the value; FAILED: the packed error */
+    struct tbi_waiter *waiters;  /* newest first */
+    struct tbi_ids *contained;   /* what it holds in turn; NULL: nothing */
+    struct tbi_ranks *replicas;  /* other ranks with a copy; NULL: none */
+};
+
+/* What each state guarantees:
+ *   OPEN        a put that was announced and not yet sealed
+ *   WAITING     `unmet` > 0 arguments are not there yet
+ *   QUEUED      in the ready queue
+ *   DISPATCHED  the agent of `node` has it; its demand is in the ledger
+ *   BLOCKED     the same, but it waits in tb_get and its demand is not in the ledger
+ *   ENDED       all objects are READY, FAILED or FREED; `submit` is gone */
+enum tbi_maker_state {
+    TBI_OPEN, TBI_WAITING, TBI_QUEUED, TBI_DISPATCHED, TBI_BLOCKED, TBI_ENDED
+};
+
+struct tbi_maker {
+    struct tbi_id id;
+    struct tbi_link link;       /* QUEUED: in the ready queue; else in a worklist or nowhere */
+    struct msg_submit *submit;  /* a task's description with its tail; NULL for a put */
+    uint8_t state;
+    bool wanted;                /* a blocked task waits for it, directly or not */
+    uint16_t nobjects;
+    uint16_t live;              /* objects not FREED */
+    uint16_t depth;
+    uint32_t attempt, node, unmet;
+    uint64_t seq;               /* order of becoming ready */
+    struct tbi_payload *failure; /* set while the failure is being carried through */
+    struct tbi_object object[];
+};
+
+struct tbi_directory {
+    struct tbi_map makers;      /* by tbi_id_task */
+    size_t objects;             /* live ones, for reports and checks */
+};
+void tbi_directory_fini(struct tbi_directory *dir);
+
+/* A new maker of n objects, each PENDING with one holder. NULL: the id is taken. */
+struct tbi_maker *tbi_directory_add(struct tbi_directory *dir, struct tbi_id id, unsigned n);
+struct tbi_maker *tbi_directory_maker(const struct tbi_directory *dir, struct tbi_id id);
+
+/* The object, or NULL if it is unknown or freed; *maker (if not NULL) is set with it. */
+struct tbi_object *tbi_directory_object(const struct tbi_directory *dir, struct tbi_id id,
+                                        struct tbi_maker **maker);
+
+/* Takes the maker out and frees it if it has ended and no object of it is alive. */
+void tbi_directory_reap(struct tbi_directory *dir, struct tbi_maker *maker);
+
+/* One holder less. Objects that nobody holds become FREED, and so on through what they contained;
+ * for every copy in a segment `gone` is called with the rank that has it. */
+typedef void tbi_gone_fn(void *ctx, unsigned rank, struct tbi_id id);
+void tbi_directory_release(struct tbi_directory *dir, struct tbi_id id, tbi_gone_fn *gone,
+                           void *ctx);
+
+/* Frees the object if nobody holds it: for results that arrive after the last release. */
+void tbi_directory_settle(struct tbi_directory *dir, struct tbi_id id, tbi_gone_fn *gone,
+                          void *ctx);
+
+void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter);
+/* Takes the waiters, oldest first; the caller frees each. */
+struct tbi_waiter *tbi_object_take_waiters(struct tbi_object *object);
+void tbi_object_add_replica(struct tbi_object *object, unsigned rank);
+
+/* Every invariant above that can be seen from the directory alone; NULL or what is wrong. */
+const char *tbi_directory_check(const struct tbi_directory *dir);
+
+#endif

@@ -1,0 +1,50 @@
+/* graph.h - what follows when a task ends: dependants become ready or fail with it, those who asked
+ * are told, holds are given back. Internal to the scheduler; shares its struct with sched.c. */
+#ifndef TBI_GRAPH_H
+#define TBI_GRAPH_H
+
+#include "sched/directory.h"
+#include "sched/place.h"
+#include "sched/ready.h"
+#include "sched/sched.h"
+
+struct tbi_sched {
+    struct tbi_sched_config config;
+    struct tbi_port port;
+    struct tbi_directory dir;
+    struct tbi_ready ready;
+    struct tbi_nodes nodes;
+    struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
+    size_t tasks;               /* not yet ended */
+};
+
+/* Tell a process where an object is; `object` is READY or FAILED. */
+void tbi_sched_tell(struct tbi_sched *sched, unsigned rank, uint32_t proc, struct tbi_id id,
+                    const struct tbi_object *object, uint32_t flags);
+void tbi_sched_tell_error(struct tbi_sched *sched, unsigned rank, uint32_t proc, struct tbi_id id,
+                          const void *error, uint32_t bytes);
+
+/* The rank to read an object in a segment from, seen from `rank`: itself, its host, the owner. */
+unsigned tbi_sched_source(const struct tbi_sched *sched, const struct tbi_object *object,
+                          unsigned rank);
+
+/* The maker has ended and its objects are READY or FAILED: wake, give back, settle. The maker may
+ * be gone afterwards. Dependants of failed objects wait in `failing`. */
+void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker);
+
+/* Fail the maker and everything that depends on it. Takes over one use of `error`. */
+void tbi_sched_fail(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *error);
+
+/* Carries all failures in `failing` through. */
+void tbi_sched_carry_failures(struct tbi_sched *sched);
+
+/* Adopt `n` contained ids: the object holds each until it is freed. */
+void tbi_sched_contain(struct tbi_sched *sched, struct tbi_object *object,
+                       const struct tbi_id *ids, uint32_t n);
+
+/* A blocked task waits for this maker's objects: so it does for what that needs in turn. */
+void tbi_sched_want(struct tbi_sched *sched, struct tbi_maker *maker);
+
+void tbi_sched_send_free(void *sched, unsigned rank, struct tbi_id id); /* a tbi_gone_fn */
+
+#endif

@@ -1,0 +1,547 @@
+/* sched.c - the head's message handlers and its scheduling pass. Handlers decode, check and change
+ * the directory; tbi_sched_run alone sends tasks to nodes. */
+#include "sched/sched.h"
+#include "sched/graph.h"
+#include "thornback.h"
+#include "util/alloc.h"
+#include "util/error_blob.h"
+
+struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct tbi_port port)
+{
+    struct tbi_sched *sched = tbi_alloc_zeroed(1, sizeof *sched);
+    unsigned *host = tbi_copy(config->host, config->nranks * sizeof *host);
+
+    sched->config = *config;
+    sched->config.host = host;
+    sched->config.cpus = NULL;
+    sched->port = port;
+    sched->nodes.n = config->nranks;
+    sched->nodes.ahead = config->ahead;
+    sched->nodes.node = tbi_alloc_zeroed(config->nranks, sizeof *sched->nodes.node);
+    for (unsigned i = 0; i < config->nranks; i++) {
+        sched->nodes.node[i].cpus = config->cpus[i];
+        sched->nodes.node[i].host = host[i];
+    }
+    tbi_ready_init(&sched->ready);
+    tbi_list_init(&sched->failing);
+    return sched;
+}
+
+void tbi_sched_destroy(struct tbi_sched *sched)
+{
+    if (sched == NULL)
+        return;
+    tbi_ready_fini(&sched->ready);
+    tbi_directory_fini(&sched->dir);
+    free(sched->nodes.node);
+    free((unsigned *)sched->config.host);
+    free(sched);
+}
+
+/* ---- errors that arise here ---- */
+
+static struct tbi_payload *payload_of(const struct tbi_error_link *link)
+{
+    return tbi_payload_new(link, sizeof *link);
+}
+
+static void name_function(const struct tbi_sched *sched, struct tbi_error_link *link, uint32_t fn)
+{
+    if (sched->config.functions != NULL && fn < sched->config.nfunctions)
+        snprintf(link->function, sizeof link->function, "%s", sched->config.functions[fn]);
+}
+
+static struct tbi_payload *no_such_ref(struct tbi_id id)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_REF,
+                   "no object %016llx%016llx: it was freed when its last reference was released, or "
+                   "never was of this job",
+                   (unsigned long long)id.hi, (unsigned long long)id.lo);
+    return payload_of(&link);
+}
+
+static struct tbi_payload *infeasible(const struct tbi_sched *sched, const struct msg_submit *task)
+{
+    unsigned largest = tbi_place_largest(&sched->nodes);
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_INFEASIBLE,
+                   "the task needs %g CPUs; the largest node, rank %u, has %g: ask for fewer, or "
+                   "start the job with more cores a rank",
+                   (double)task->cpus / TBI_CPU, largest,
+                   (double)sched->nodes.node[largest].cpus / TBI_CPU);
+    name_function(sched, &link, task->fn);
+    return payload_of(&link);
+}
+
+static struct tbi_payload *too_much_inline(const struct tbi_sched *sched,
+                                           const struct msg_submit *task, size_t bytes)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_ARGUMENT,
+                   "the task's small arguments add up to %zu bytes, more than the %u that travel in "
+                   "one message: put them into one array",
+                   bytes, TBI_RECORD_MAX);
+    name_function(sched, &link, task->fn);
+    return payload_of(&link);
+}
+
+/* ---- from processes ---- */
+
+static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_submit *m = (const struct msg_submit *)(record + 1);
+    const struct tbi_id *refs = tbi_submit_refs(m);
+    struct tbi_payload *failure = NULL;
+    struct tbi_maker *task;
+    int32_t largest;
+
+    (void)rank;
+    if (m->cpus < 0 || tbi_id_index(m->task) != 0)
+        return "SUBMIT with a negative demand or an id that is no task's";
+    task = tbi_directory_add(&sched->dir, m->task, m->nreturns);
+    if (task == NULL)
+        return "SUBMIT with an id that is taken";
+    task->submit = tbi_copy(m, record->len - sizeof *record);
+    task->depth = m->depth;
+    task->state = TBI_WAITING;
+    sched->tasks++;
+    for (unsigned i = 0; i < m->nrefs && failure == NULL; i++)
+        if (tbi_directory_object(&sched->dir, refs[i], NULL) == NULL ||
+            tbi_id_equal(tbi_id_task(refs[i]), m->task))
+            failure = no_such_ref(refs[i]);
+    if (failure != NULL) {
+        task->submit->nrefs = task->submit->nresolve = 0; /* it holds nothing to give back */
+        tbi_sched_fail(sched, task, failure);
+        return NULL;
+    }
+    for (unsigned i = 0; i < m->nrefs; i++)
+        tbi_directory_object(&sched->dir, refs[i], NULL)->holders++;
+    largest = sched->nodes.node[tbi_place_largest(&sched->nodes)].cpus;
+    if (largest == 0 || m->cpus > largest) {
+        tbi_sched_fail(sched, task, infeasible(sched, m));
+        return NULL;
+    }
+    for (unsigned i = 0; i < m->nresolve; i++) {
+        struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
+
+        if (object->state == TBI_FAILED) {
+            tbi_sched_fail(sched, task, tbi_payload_use(object->payload));
+            return NULL;
+        }
+        if (object->state == TBI_PENDING) {
+            tbi_object_add_waiter(object, (struct tbi_waiter){.task = task->id});
+            task->unmet++;
+        }
+    }
+    if (task->unmet == 0) {
+        task->state = TBI_QUEUED;
+        tbi_ready_add(&sched->ready, task);
+    }
+    return NULL;
+}
+
+static void set_inline(struct tbi_object *object, const void *value, uint64_t bytes)
+{
+    object->state = TBI_READY;
+    object->bytes = bytes;
+    object->payload = tbi_payload_new(value, (uint32_t)bytes);
+}
+
+static void set_in_store(struct tbi_object *object, unsigned rank, uint64_t bytes)
+{
+    object->state = TBI_READY;
+    object->bytes = bytes;
+    object->in_store = true;
+    object->rank = rank;
+}
+
+static const char *on_put(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_put *m = (const struct msg_put *)(record + 1);
+    const struct tbi_id *ids = (const struct tbi_id *)(m + 1);
+    struct tbi_maker *maker = tbi_directory_add(&sched->dir, m->id, 1);
+
+    (void)rank;
+    if (maker == NULL)
+        return "PUT with an id that is taken";
+    tbi_sched_contain(sched, &maker->object[0], ids, m->nrefs);
+    set_inline(&maker->object[0], ids + m->nrefs, m->bytes);
+    maker->state = TBI_ENDED;
+    return NULL;
+}
+
+static const char *on_announce(struct tbi_sched *sched, unsigned rank,
+                               const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+    struct tbi_maker *maker = tbi_directory_add(&sched->dir, m->id, 1);
+
+    if (maker == NULL)
+        return "ANNOUNCE with an id that is taken";
+    maker->state = TBI_OPEN;
+    maker->node = rank;
+    return NULL;
+}
+
+static const char *on_hold(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+    struct tbi_object *object = tbi_directory_object(&sched->dir, m->id, NULL);
+
+    (void)rank;
+    if (object != NULL) /* else it was freed before: its user will be told on the next get */
+        object->holders++;
+    return NULL;
+}
+
+static const char *on_release(struct tbi_sched *sched, unsigned rank,
+                              const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+
+    (void)rank;
+    tbi_directory_release(&sched->dir, m->id, tbi_sched_send_free, sched);
+    return NULL;
+}
+
+/* Children first, then the answer: the agent gives the task's CPUs away only when it has what the
+ * task waits for, so that it does not start older, shallower work in between. */
+static const char *on_block(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_task *m = (const struct msg_task *)(record + 1);
+    struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
+    struct msg_task *answer;
+
+    if (task == NULL || task->state != TBI_DISPATCHED || task->node != rank ||
+        task->attempt != m->attempt)
+        return "BLOCK of a task that does not run there";
+    task->state = TBI_BLOCKED;
+    tbi_node_give(&sched->nodes.node[rank], task->submit->cpus);
+    tbi_sched_run(sched);
+    answer = sched->port.send(sched->port.ctx, rank, TBI_MSG_BLOCKED, record->proc, sizeof *answer);
+    *answer = *m;
+    return NULL;
+}
+
+/* ---- from agents ---- */
+
+static const char *on_unblocked(struct tbi_sched *sched, unsigned rank,
+                                const struct tbi_record *record)
+{
+    const struct msg_task *m = (const struct msg_task *)(record + 1);
+    struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
+
+    if (task == NULL || task->state != TBI_BLOCKED || task->node != rank ||
+        task->attempt != m->attempt)
+        return "UNBLOCKED of a task that is not blocked there";
+    task->state = TBI_DISPATCHED;
+    tbi_node_take(&sched->nodes.node[rank], task->submit->cpus);
+    return NULL;
+}
+
+static const char *on_resolve(struct tbi_sched *sched, unsigned rank,
+                              const struct tbi_record *record)
+{
+    const struct msg_get *m = (const struct msg_get *)(record + 1);
+    struct tbi_maker *maker;
+    struct tbi_object *object = tbi_directory_object(&sched->dir, m->id, &maker);
+
+    if (object == NULL) {
+        struct tbi_payload *error = no_such_ref(m->id);
+
+        tbi_sched_tell_error(sched, rank, record->proc, m->id, error->data, error->bytes);
+        tbi_payload_drop(error);
+    } else if (object->state != TBI_PENDING) {
+        tbi_sched_tell(sched, rank, record->proc, m->id, object, m->flags);
+    } else {
+        tbi_object_add_waiter(object, (struct tbi_waiter){
+            .rank = rank, .proc = record->proc, .flags = m->flags});
+        if (m->flags & TBI_GET_WANTED)
+            tbi_sched_want(sched, maker);
+    }
+    return NULL;
+}
+
+static const char *on_sealed(struct tbi_sched *sched, unsigned rank,
+                             const struct tbi_record *record)
+{
+    const struct msg_seal *m = (const struct msg_seal *)(record + 1);
+    struct tbi_maker *maker = tbi_directory_maker(&sched->dir, m->id);
+
+    if (maker == NULL)
+        maker = tbi_directory_add(&sched->dir, m->id, 1);
+    else if (maker->state != TBI_OPEN || maker->node != rank)
+        return "SEALED of an object that is not open there";
+    tbi_sched_contain(sched, &maker->object[0], (const struct tbi_id *)(m + 1), m->nrefs);
+    set_in_store(&maker->object[0], rank, m->bytes);
+    tbi_sched_conclude(sched, maker);
+    return NULL;
+}
+
+static const char *on_replica(struct tbi_sched *sched, unsigned rank,
+                              const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+    struct tbi_object *object = tbi_directory_object(&sched->dir, m->id, NULL);
+
+    if (object != NULL && object->state == TBI_READY && object->in_store)
+        tbi_object_add_replica(object, rank);
+    else
+        tbi_sched_send_free(sched, rank, m->id); /* freed while it was being copied */
+    return NULL;
+}
+
+static void take_results(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank,
+                         const struct msg_done *m)
+{
+    const struct tbi_result *result = (const struct tbi_result *)(m + 1);
+    const struct tbi_id *ids = (const struct tbi_id *)(result + m->nresults);
+    const uint8_t *data;
+    uint32_t nids = m->nkept;
+
+    for (unsigned i = 0; i < m->nresults; i++)
+        nids += result[i].nrefs;
+    data = (const uint8_t *)(ids + nids);
+    for (unsigned i = 0; i < m->nresults; i++) {
+        struct tbi_object *object = &task->object[i];
+
+        tbi_sched_contain(sched, object, ids, result[i].nrefs);
+        ids += result[i].nrefs;
+        if (result[i].where == TBI_AT_INLINE) {
+            set_inline(object, data, result[i].bytes);
+            data += tbi_padded(result[i].bytes);
+        } else {
+            set_in_store(object, rank, result[i].bytes);
+        }
+    }
+}
+
+static const struct tbi_id *kept_refs(const struct msg_done *m)
+{
+    const struct tbi_result *result = (const struct tbi_result *)(m + 1);
+    const struct tbi_id *ids = (const struct tbi_id *)(result + m->nresults);
+
+    for (unsigned i = 0; i < m->nresults; i++)
+        ids += result[i].nrefs;
+    return ids;
+}
+
+static const char *on_finished(struct tbi_sched *sched, unsigned rank,
+                               const struct tbi_record *record)
+{
+    const struct msg_done *m = (const struct msg_done *)(record + 1);
+    struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
+    const uint8_t *end = (const uint8_t *)record + record->len;
+
+    if (task == NULL || task->node != rank || task->attempt != m->attempt ||
+        (task->state != TBI_DISPATCHED && task->state != TBI_BLOCKED && task->state != TBI_OPEN))
+        return "FINISHED of a task that does not run there";
+    if (m->error == 0 && (task->submit == NULL || m->nresults != task->submit->nreturns))
+        return "FINISHED with another number of results than the task has";
+    if (m->error != 0 && (m->nresults != 0 || tbi_error_links(end - m->data_bytes,
+                                                              m->error_bytes) == 0))
+        return "FINISHED with an error that is none";
+    /* The process goes on holding these; the task's own hold ends with it, at the same moment. */
+    for (uint32_t k = 0; k < m->nkept; k++) {
+        struct tbi_object *kept = tbi_directory_object(&sched->dir, kept_refs(m)[k], NULL);
+
+        if (kept != NULL)
+            kept->holders++;
+    }
+    if (task->state == TBI_DISPATCHED)
+        tbi_node_give(&sched->nodes.node[rank], task->submit->cpus);
+    if (m->error != 0) {
+        tbi_sched_fail(sched, task, tbi_payload_new(end - m->data_bytes, m->error_bytes));
+    } else {
+        take_results(sched, task, rank, m);
+        tbi_sched_conclude(sched, task);
+    }
+    return NULL;
+}
+
+/* ---- the scheduling pass ---- */
+
+/* Bytes of the task's stored arguments on each node's host. */
+static void measure_locality(struct tbi_sched *sched, const struct tbi_maker *task)
+{
+    struct tbi_nodes *nodes = &sched->nodes;
+
+    for (unsigned n = 0; n < nodes->n; n++)
+        nodes->node[n].local_bytes = 0;
+    for (unsigned i = 0; i < task->submit->nresolve; i++) {
+        const struct tbi_object *object =
+            tbi_directory_object(&sched->dir, tbi_submit_refs(task->submit)[i], NULL);
+
+        if (!object->in_store)
+            continue;
+        for (unsigned n = 0; n < nodes->n; n++)
+            if (nodes->node[n].host ==
+                nodes->node[tbi_sched_source(sched, object, n)].host)
+                nodes->node[n].local_bytes += object->bytes;
+    }
+}
+
+/* Returns NULL, or the error the task fails with. */
+static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task, unsigned node)
+{
+    const struct msg_submit *submit = task->submit;
+    const struct tbi_id *refs = tbi_submit_refs(submit);
+    size_t data = submit->data_bytes, args = submit->nargs * sizeof(uint64_t), size;
+    struct msg_dispatch *m;
+    struct msg_located *at;
+    uint8_t *to;
+
+    for (unsigned i = 0; i < submit->nresolve; i++) {
+        const struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
+
+        if (!object->in_store)
+            data += tbi_padded(object->bytes);
+    }
+    size = sizeof *m + submit->nresolve * sizeof *at + args + data;
+    m = size > TBI_RECORD_MAX ? NULL
+                              : sched->port.send(sched->port.ctx, node, TBI_MSG_DISPATCH,
+                                                 TBI_PROC_NONE, size);
+    if (m == NULL)
+        return too_much_inline(sched, submit, size);
+    *m = (struct msg_dispatch){
+        .task = task->id, .attempt = task->attempt, .fn = submit->fn, .cpus = submit->cpus,
+        .data_bytes = (uint32_t)data, .nreturns = submit->nreturns, .nargs = submit->nargs,
+        .nresolve = submit->nresolve, .depth = submit->depth,
+        .flags = task->wanted ? TBI_DISPATCH_WANTED : 0};
+    at = (struct msg_located *)(m + 1);
+    to = (uint8_t *)(at + submit->nresolve);
+    memcpy(to, tbi_submit_args(submit), args + submit->data_bytes);
+    to += args + submit->data_bytes;
+    for (unsigned i = 0; i < submit->nresolve; i++) {
+        const struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
+
+        at[i] = (struct msg_located){.id = refs[i], .bytes = object->bytes};
+        if (object->in_store) {
+            at[i].where = TBI_AT_STORE;
+            at[i].rank = tbi_sched_source(sched, object, node);
+        } else {
+            at[i].where = TBI_AT_INLINE;
+            memset(to + tbi_padded(object->bytes) - 8, 0, object->bytes > 0 ? 8 : 0);
+            memcpy(to, object->payload->data, object->bytes);
+            to += tbi_padded(object->bytes);
+        }
+    }
+    task->node = node;
+    task->state = TBI_DISPATCHED;
+    tbi_node_take(&sched->nodes.node[node], submit->cpus);
+    return NULL;
+}
+
+/* A demand that was overtaken too often gets a node that takes nothing else until it is served. */
+static void reserve(struct tbi_sched *sched, int32_t cpus)
+{
+    struct tbi_node *best = NULL;
+
+    for (unsigned n = 0; n < sched->nodes.n; n++) {
+        struct tbi_node *node = &sched->nodes.node[n];
+
+        if (node->reserved && node->reserved_cpus == cpus)
+            return;
+        if (node->cpus > 0 && node->cpus >= cpus && !node->reserved &&
+            (best == NULL || node->count < best->count))
+            best = node;
+    }
+    if (best != NULL) {
+        best->reserved = true;
+        best->reserved_cpus = cpus;
+    }
+}
+
+void tbi_sched_run(struct tbi_sched *sched)
+{
+    struct tbi_maker *task;
+
+    tbi_ready_begin_pass(&sched->ready);
+    while ((task = tbi_ready_best(&sched->ready)) != NULL) {
+        struct tbi_payload *failure;
+        int node;
+
+        measure_locality(sched, task);
+        node = tbi_place(&sched->nodes, task->submit->cpus, task->wanted);
+        if (node < 0) {
+            tbi_ready_set_stuck(&sched->ready, task->submit->cpus);
+            continue;
+        }
+        tbi_ready_note_sent(&sched->ready, task);
+        tbi_ready_remove(&sched->ready, task);
+        if (sched->nodes.node[node].reserved &&
+            sched->nodes.node[node].reserved_cpus == task->submit->cpus)
+            sched->nodes.node[node].reserved = false;
+        failure = dispatch(sched, task, (unsigned)node);
+        if (failure != NULL)
+            tbi_sched_fail(sched, task, failure);
+    }
+    for (unsigned i = 0; i < sched->ready.nclasses; i++)
+        if ((task = tbi_ready_starving(&sched->ready, i, sched->config.overtakes)) != NULL)
+            reserve(sched, task->submit->cpus);
+}
+
+const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
+                             const struct tbi_record *record)
+{
+    static const char *(*const handler[TBI_MSG_COUNT])(struct tbi_sched *, unsigned,
+                                                       const struct tbi_record *) = {
+        [TBI_MSG_SUBMIT] = on_submit,       [TBI_MSG_PUT] = on_put,
+        [TBI_MSG_ANNOUNCE] = on_announce,   [TBI_MSG_HOLD] = on_hold,
+        [TBI_MSG_RELEASE] = on_release,     [TBI_MSG_BLOCK] = on_block,
+        [TBI_MSG_UNBLOCKED] = on_unblocked, [TBI_MSG_RESOLVE] = on_resolve,
+        [TBI_MSG_SEALED] = on_sealed,       [TBI_MSG_REPLICA] = on_replica,
+        [TBI_MSG_FINISHED] = on_finished,
+    };
+
+    if (rank >= sched->nodes.n || handler[record->type] == NULL)
+        return "a message that is not for the scheduler";
+    return handler[record->type](sched, rank, record);
+}
+
+struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched)
+{
+    struct tbi_sched_counts c = {sched->tasks, sched->ready.count, sched->dir.objects,
+                                 sched->dir.makers.count, 0};
+
+    for (unsigned n = 0; n < sched->nodes.n; n++)
+        c.load += sched->nodes.node[n].load;
+    return c;
+}
+
+const char *tbi_sched_check(const struct tbi_sched *sched)
+{
+    const char *why = tbi_directory_check(&sched->dir);
+    struct tbi_map_slot e;
+    size_t at = 0, tasks = 0, queued = 0;
+    int64_t load = 0;
+    unsigned count = 0;
+
+    if (why != NULL)
+        return why;
+    while (tbi_map_next(&sched->dir.makers, &at, &e)) {
+        const struct tbi_maker *m = e.value;
+
+        tasks += m->submit != NULL;
+        queued += m->state == TBI_QUEUED;
+        if ((m->state == TBI_ENDED || m->state == TBI_OPEN) != (m->submit == NULL))
+            return "a task's description outlived it, or it lost it";
+        if ((m->state == TBI_WAITING) != (m->unmet > 0) && m->state != TBI_ENDED)
+            return "a waiting task misses nothing, or another one does";
+        if (m->state == TBI_DISPATCHED)
+            load += m->submit->cpus, count++;
+    }
+    for (unsigned n = 0; n < sched->nodes.n; n++) {
+        load -= sched->nodes.node[n].load;
+        count -= sched->nodes.node[n].count;
+    }
+    if (load != 0 || count != 0)
+        return "the forecast is not the sum of what was dispatched";
+    if (tasks != sched->tasks || queued != sched->ready.count)
+        return "the counts of tasks are wrong";
+    return NULL;
+}

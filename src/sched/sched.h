@@ -1,0 +1,57 @@
+/* sched.h - the head: scheduler and object directory as a pure state machine.
+ *
+ * Messages in (tbi_sched_handle), messages out (the `send` of its port); it makes no MPI call,
+ * reads no clock and does no I/O, so the whole of it runs in tests and simulations.
+ * Units: CPUs in 1/10000. Not thread-safe: the caller holds the progress lock.
+ *
+ * A task:   SUBMIT -> WAITING -> QUEUED -> DISPATCHED <-> BLOCKED -> ENDED
+ *                        |          |           |             |
+ *                        +----------+-----------+-------------+--> ENDED with all returns FAILED */
+#ifndef TBI_SCHED_H
+#define TBI_SCHED_H
+
+#include "net/messages.h"
+
+struct tbi_sched;
+
+struct tbi_sched_config {
+    unsigned nranks;
+    const int32_t *cpus;    /* per rank, in 1/10000; 0: the rank runs no tasks */
+    const unsigned *host;   /* per rank: equal numbers share memory */
+    unsigned ahead;         /* tasks sent to a node beyond what it can run at once */
+    unsigned overtakes;     /* how often a task may be overtaken before a node is kept for it */
+    const char *const *functions; /* names by function id, for error texts; may be NULL */
+    unsigned nfunctions;
+};
+
+/* How messages leave: returns room for `size` body bytes of a record to `rank`, to be filled before
+ * the next call; NULL if a record cannot be that large. */
+struct tbi_port {
+    void *ctx;
+    void *(*send)(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size);
+};
+
+struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct tbi_port port);
+void tbi_sched_destroy(struct tbi_sched *sched);
+
+/* Takes one record that came from `rank` (already found well-formed by tbi_record_check).
+ * Returns NULL, or why it was refused; a refused record changes nothing. */
+const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
+                             const struct tbi_record *record);
+
+/* Sends ready tasks where they fit. Call after a batch of records. */
+void tbi_sched_run(struct tbi_sched *sched);
+
+struct tbi_sched_counts {
+    size_t tasks;       /* not yet ended */
+    size_t queued;      /* of them, waiting for a place */
+    size_t objects;     /* alive */
+    size_t makers;      /* tasks and puts on record */
+    int64_t load;       /* forecast over all nodes */
+};
+struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched);
+
+/* Every invariant that can be seen from here; NULL or what is wrong. O(everything). */
+const char *tbi_sched_check(const struct tbi_sched *sched);
+
+#endif

@@ -1,0 +1,35 @@
+#include "util/error_blob.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct tbi_error_link) % 8 == 0, "links must stay aligned in records");
+
+int tbi_error_link(struct tbi_error_link *link, int code, const char *fmt, ...)
+{
+    va_list args;
+
+    memset(link, 0, sizeof *link);
+    link->code = code;
+    link->rank = -1;
+    va_start(args, fmt);
+    vsnprintf(link->message, sizeof link->message, fmt, args);
+    va_end(args);
+    return code;
+}
+
+int tbi_error_links(const void *blob, size_t bytes)
+{
+    const struct tbi_error_link *link = blob;
+    size_t n = bytes / sizeof *link;
+
+    if (n < 1 || n > TBI_ERROR_CHAIN_MAX || bytes % sizeof *link != 0)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        if (link[i].code >= 0 || memchr(link[i].host, 0, sizeof link[i].host) == NULL ||
+            memchr(link[i].function, 0, sizeof link[i].function) == NULL ||
+            memchr(link[i].message, 0, sizeof link[i].message) == NULL)
+            return 0;
+    return (int)n;
+}

@@ -1,0 +1,262 @@
+/* sim.h - the scheduler alone, driven by short commands; what it sends is compared as text.
+ * A transcript line is "DISPATCH 3 to 1" (task or object number, rank), with " wanted",
+ * " inline=VALUE", " at=RANK" or " error=CODE" behind it where that applies. */
+#ifndef TB_SIM_H
+#define TB_SIM_H
+
+#include "unit.h"
+#include "net/codec.h"
+#include "sched/sched.h"
+#include "thornback.h"
+#include "util/error_blob.h"
+
+enum { SIM_RANKS = 8 };
+
+struct sim {
+    struct tbi_sched *sched;
+    struct tbi_outbox out[SIM_RANKS];
+    struct tbi_outbox in;
+    char text[1 << 16];
+    size_t len;
+    uint64_t next;
+    unsigned order[4096], norder; /* ranks in the order of sending */
+};
+
+static inline void *sim_send(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc,
+                             size_t size)
+{
+    struct sim *sim = ctx;
+
+    assert_true(sim->norder < 4096);
+    sim->order[sim->norder++] = rank;
+    return tbi_outbox_append(&sim->out[rank], type, proc, size);
+}
+
+static inline struct sim *sim_new(unsigned nranks, const int32_t *cpus, const unsigned *host,
+                                  unsigned ahead)
+{
+    struct sim *sim = calloc(1, sizeof *sim);
+    struct tbi_sched_config config = {
+        .nranks = nranks, .cpus = cpus, .host = host, .ahead = ahead, .overtakes = 4};
+
+    sim->sched = tbi_sched_create(&config, (struct tbi_port){sim, sim_send});
+    return sim;
+}
+
+static inline void sim_free(struct sim *sim)
+{
+    tbi_sched_destroy(sim->sched);
+    for (int i = 0; i < SIM_RANKS; i++)
+        tbi_outbox_fini(&sim->out[i]);
+    tbi_outbox_fini(&sim->in);
+    free(sim);
+}
+
+static inline struct tbi_id sim_id(uint64_t k) { return tbi_id_make(1, 0, 0, k, 0); }
+
+static inline void sim_print(struct sim *sim, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    sim->len += (size_t)vsnprintf(sim->text + sim->len, sizeof sim->text - sim->len, fmt, args);
+    va_end(args);
+}
+
+static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi_record *r)
+{
+    const struct tbi_id *id = (const void *)(r + 1); /* every payload begins with its id */
+
+    sim_print(sim, "%s %d", tbi_msg_info[r->type].name, (int)tbi_id_counter(*id));
+    if (tbi_id_index(*id) > 0)
+        sim_print(sim, ".%u", tbi_id_index(*id));
+    sim_print(sim, " to %u", rank);
+    if (r->type == TBI_MSG_DISPATCH) {
+        const struct msg_dispatch *m = (const void *)(r + 1);
+        const struct msg_located *at = (const void *)(m + 1);
+
+        if (m->flags & TBI_DISPATCH_WANTED)
+            sim_print(sim, " wanted");
+        for (unsigned i = 0; i < m->nresolve; i++)
+            if (at[i].where == TBI_AT_STORE)
+                sim_print(sim, " at=%u", at[i].rank);
+            else
+                sim_print(sim, " inline=%d", (int)at[i].bytes);
+    } else if (r->type == TBI_MSG_RESOLVED) {
+        const struct msg_located *m = (const void *)(r + 1);
+
+        if (m->where == TBI_AT_INLINE)
+            sim_print(sim, " inline=%d", (int)*(const int64_t *)(m + 1));
+        else if (m->where == TBI_AT_STORE)
+            sim_print(sim, " at=%u", m->rank);
+        else if (m->where == TBI_AT_ERROR)
+            sim_print(sim, " error=%d", ((const struct tbi_error_link *)(m + 1))->code);
+    }
+    sim_print(sim, "\n");
+}
+
+/* What the scheduler sent since the last call. */
+static inline const char *sim_actions(struct sim *sim)
+{
+    size_t at[SIM_RANKS] = {0};
+
+    sim->len = 0;
+    sim->text[0] = 0;
+    for (unsigned i = 0; i < sim->norder; i++) {
+        struct tbi_outbox *out = &sim->out[sim->order[i]];
+        const struct tbi_record *r = (void *)(out->data + out->begin + at[sim->order[i]]);
+
+        assert_null(tbi_record_check(r, tbi_outbox_bytes(out) - at[sim->order[i]]));
+        sim_describe(sim, sim->order[i], r);
+        at[sim->order[i]] += r->len;
+    }
+    sim->norder = 0;
+    for (int i = 0; i < SIM_RANKS; i++)
+        sim->out[i].begin = sim->out[i].end = 0;
+    return sim->text;
+}
+
+#define assert_actions(sim, expected)                                                              \
+    do {                                                                                           \
+        tbi_sched_run((sim)->sched);                                                               \
+        assert_null(tbi_sched_check((sim)->sched));                                                \
+        assert_string_equal(sim_actions(sim), expected);                                           \
+    } while (0)
+
+static inline void *sim_record(struct sim *sim, enum tbi_msg type, size_t size)
+{
+    sim->in.begin = sim->in.end = 0;
+    return tbi_outbox_append(&sim->in, type, 0, size);
+}
+
+static inline const char *sim_deliver(struct sim *sim, unsigned rank)
+{
+    const struct tbi_record *r = (void *)(sim->in.data + sim->in.begin);
+
+    assert_null(tbi_record_check(r, tbi_outbox_bytes(&sim->in)));
+    return tbi_sched_handle(sim->sched, rank, r);
+}
+
+struct sim_task {
+    double cpus;
+    unsigned depth, nreturns;
+    int after[4];  /* objects whose values are arguments; 0 ends */
+    int holds[4];  /* objects that travel as refs; 0 ends */
+};
+
+/* Submit a task by the driver; returns its number. One return unless said otherwise. */
+static inline int sim_submit(struct sim *sim, struct sim_task t)
+{
+    unsigned nresolve = 0, nrefs;
+    struct msg_submit *m;
+    struct tbi_id *refs;
+
+    while (nresolve < 4 && t.after[nresolve])
+        nresolve++;
+    for (nrefs = nresolve; nrefs < nresolve + 4 && t.holds[nrefs - nresolve];)
+        nrefs++;
+    m = sim_record(sim, TBI_MSG_SUBMIT, sizeof *m + nrefs * sizeof *refs + nresolve * 8);
+    *m = (struct msg_submit){.task = sim_id(++sim->next), .cpus = (int32_t)(t.cpus * 10000),
+                             .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1),
+                             .nargs = (uint16_t)nresolve, .nrefs = (uint16_t)nrefs,
+                             .nresolve = (uint16_t)nresolve, .depth = (uint16_t)t.depth};
+    refs = (struct tbi_id *)(m + 1);
+    for (unsigned i = 0; i < nrefs; i++)
+        refs[i] = sim_id((uint64_t)(i < nresolve ? t.after[i] : t.holds[i - nresolve]));
+    for (unsigned i = 0; i < nresolve; i++)
+        ((uint64_t *)(refs + nrefs))[i] = TBI_ARG_REF | i;
+    assert_null(sim_deliver(sim, 0));
+    return (int)sim->next;
+}
+
+/* A small object with one int64 and, unless 0, a ref inside; returns its number. */
+static inline int sim_put(struct sim *sim, int64_t value, int inside)
+{
+    unsigned nrefs = inside != 0;
+    struct msg_put *m = sim_record(sim, TBI_MSG_PUT, sizeof *m + nrefs * 16 + 8);
+    struct tbi_id *ids = (struct tbi_id *)(m + 1);
+
+    *m = (struct msg_put){sim_id(++sim->next), nrefs, 8};
+    if (inside)
+        ids[0] = sim_id((uint64_t)inside);
+    memcpy(ids + nrefs, &value, 8);
+    assert_null(sim_deliver(sim, 0));
+    return (int)sim->next;
+}
+
+static inline void sim_sealed(struct sim *sim, unsigned rank, int object, uint64_t bytes)
+{
+    struct msg_seal *m = sim_record(sim, TBI_MSG_SEALED, sizeof *m);
+
+    *m = (struct msg_seal){sim_id((uint64_t)object), bytes, 0, rank};
+    assert_null(sim_deliver(sim, rank));
+}
+
+/* The task ended with `n` inline int64 results, all `value`; `kept` (0: none) is kept. */
+static inline const char *sim_done(struct sim *sim, unsigned rank, int task, unsigned n,
+                                   int64_t value, int kept)
+{
+    struct msg_done *m = sim_record(sim, TBI_MSG_FINISHED,
+                                    sizeof *m + n * (sizeof(struct tbi_result) + 8) +
+                                        (kept ? 16 : 0));
+    struct tbi_result *result = (struct tbi_result *)(m + 1);
+    struct tbi_id *ids = (struct tbi_id *)(result + n);
+
+    *m = (struct msg_done){.task = sim_id((uint64_t)task), .nresults = (uint16_t)n,
+                           .nkept = kept != 0, .data_bytes = n * 8};
+    for (unsigned i = 0; i < n; i++)
+        result[i] = (struct tbi_result){TBI_AT_INLINE, 0, 8};
+    if (kept)
+        *ids++ = sim_id((uint64_t)kept);
+    for (unsigned i = 0; i < n; i++)
+        memcpy((uint8_t *)ids + i * 8, &value, 8);
+    return sim_deliver(sim, rank);
+}
+
+/* The task ended with one result of `bytes` in the segment of its rank. */
+static inline void sim_done_stored(struct sim *sim, unsigned rank, int task, uint64_t bytes)
+{
+    struct msg_done *m = sim_record(sim, TBI_MSG_FINISHED, sizeof *m + sizeof(struct tbi_result));
+
+    *m = (struct msg_done){.task = sim_id((uint64_t)task), .nresults = 1};
+    *(struct tbi_result *)(m + 1) = (struct tbi_result){TBI_AT_STORE, 0, bytes};
+    assert_null(sim_deliver(sim, rank));
+}
+
+static inline void sim_failed(struct sim *sim, unsigned rank, int task, int code)
+{
+    struct msg_done *m =
+        sim_record(sim, TBI_MSG_FINISHED, sizeof *m + sizeof(struct tbi_error_link));
+
+    *m = (struct msg_done){.task = sim_id((uint64_t)task), .error = code,
+                           .data_bytes = sizeof(struct tbi_error_link),
+                           .error_bytes = sizeof(struct tbi_error_link)};
+    tbi_error_link((struct tbi_error_link *)(m + 1), code, "as the test wants it");
+    assert_null(sim_deliver(sim, rank));
+}
+
+static inline void sim_object(struct sim *sim, enum tbi_msg type, unsigned rank, int object)
+{
+    struct msg_object *m = sim_record(sim, type, sizeof *m);
+
+    m->id = sim_id((uint64_t)object);
+    assert_null(sim_deliver(sim, rank));
+}
+
+static inline void sim_task_msg(struct sim *sim, enum tbi_msg type, unsigned rank, int task)
+{
+    struct msg_task *m = sim_record(sim, type, sizeof *m);
+
+    *m = (struct msg_task){sim_id((uint64_t)task), 0, 0};
+    assert_null(sim_deliver(sim, rank));
+}
+
+static inline void sim_resolve(struct sim *sim, unsigned rank, int object, uint32_t flags)
+{
+    struct msg_get *m = sim_record(sim, TBI_MSG_RESOLVE, sizeof *m);
+
+    *m = (struct msg_get){sim_id((uint64_t)object), flags, 0};
+    assert_null(sim_deliver(sim, rank));
+}
+
+#endif
