@@ -1,0 +1,75 @@
+/* agent.h - a rank's agent: what runs on the node, what lies in its part of the store, who uses it.
+ * Decisions only: records in (tbi_agent_handle), records out (the port), and a few verbs for what
+ * is not a message (fork, copy). It makes no MPI call, touches no object's bytes and reads no
+ * clock, so the agent runs in the seeded world as it runs in a job.
+ *
+ * Processes are named by incarnation: the driver is TBI_PROC_DRIVER (rank 0 only), executors count
+ * from 1 and a number is never used twice. Amounts of CPU are in 1/10000, sizes in bytes, times in
+ * microseconds. Not thread-safe.
+ *
+ * An executor:  forked -> RUN -> DONE -> idle -> RUN ...      (one task at a time)
+ * Its CPUs:     taken with RUN, given back with DONE or death, and in between given away by
+ *               BLOCK -> (head answers BLOCKED) and taken back by UNBLOCK -> RESUME. */
+#ifndef TBI_AGENT_H
+#define TBI_AGENT_H
+
+#include "net/messages.h"
+#include "sched/sched.h" /* struct tbi_port */
+#include "util/error_blob.h"
+
+struct tbi_agent;
+
+struct tbi_agent_config {
+    unsigned rank, nranks;
+    const unsigned *host;      /* per rank: equal numbers share memory */
+    int32_t cpus;              /* 0: runs no tasks */
+    unsigned max_executors;    /* above it, only what a blocked task waits for gets a process */
+    unsigned overtakes;        /* how often a task that does not fit may be overtaken */
+    uint64_t store_bytes;
+    uint64_t create_timeout_us; /* how long a create waits for room */
+    enum tbi_fetch_mode fetch;  /* TBI_FETCH_RMA or TBI_FETCH_P2P, between hosts */
+};
+
+/* What the agent asks for besides sending. Both answer later, by an event. */
+struct tbi_agent_ops {
+    void *ctx;
+    /* Start the executor `proc`; it may be sent RUN at once. Failing is its death. */
+    void (*fork)(void *ctx, uint32_t proc);
+    /* Copy an object of `bytes` from `rank`'s segment at `from` to ours at `to`; then call
+     * tbi_agent_copied with the ticket. */
+    void (*copy)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
+                 uint64_t bytes);
+};
+
+/* `port.send` with a type that goes to PROC sends to the own process `proc`; else to `rank`. */
+struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct tbi_port port,
+                                   struct tbi_agent_ops ops);
+void tbi_agent_destroy(struct tbi_agent *agent);
+
+/* Takes one record: from `rank`, or, if its type comes from PROC, from the own process
+ * record->proc. NULL, or why it was refused: a process that sent it is to be killed. */
+const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
+                             const struct tbi_record *record, uint64_t now_us);
+
+/* The process is gone and all it sent was handled. `cause` describes the death; function and
+ * attempt are filled in here. */
+void tbi_agent_died(struct tbi_agent *agent, uint32_t proc, const struct tbi_error_link *cause);
+
+void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket);
+
+/* Ends creates that waited for room too long. Call when tbi_agent_deadline is past. */
+void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us);
+uint64_t tbi_agent_deadline(const struct tbi_agent *agent); /* UINT64_MAX: none */
+
+struct tbi_agent_counts {
+    unsigned executors, running, blocked;
+    size_t jobs;            /* tasks here, running ones included */
+    int32_t cpus_free;
+    size_t objects;         /* on record: own, copies, mapped */
+    size_t pins, leases;    /* leases given to other agents */
+    uint64_t store_used;
+};
+struct tbi_agent_counts tbi_agent_counts(const struct tbi_agent *agent);
+const char *tbi_agent_check(const struct tbi_agent *agent);
+
+#endif

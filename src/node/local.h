@@ -1,0 +1,140 @@
+/* local.h - the agent's inner structs, shared by its files:
+ *   agent.c    messages from the head, the table of handlers, checks
+ *   jobs.c     the local queue and what runs
+ *   objects.c  the part of the store that is ours, copies of and views into others'
+ *   procs.c    processes: their handles, pins and rooms, their requests and their death */
+#ifndef TBI_LOCAL_H
+#define TBI_LOCAL_H
+
+#include "node/agent.h"
+#include "store/segment.h"
+#include "util/list.h"
+#include "util/map.h"
+
+/* CPUs of a blocked task: HELD, ASKED (told the head, no answer yet: still held), GIVEN away,
+ * or QUEUED to be taken back. */
+enum tbi_cpu_state { TBI_CPU_HELD, TBI_CPU_ASKED, TBI_CPU_GIVEN, TBI_CPU_QUEUED };
+
+struct tbi_job {
+    struct tbi_link link;       /* in the ready list of its depth */
+    struct msg_dispatch *m;     /* with its tail */
+    unsigned missing;           /* arguments that are not on this host yet */
+    unsigned overtaken;
+    bool wanted;
+};
+
+struct tbi_proc {
+    uint32_t proc;
+    struct tbi_link link;       /* in `idle`, or in `resuming` */
+    struct tbi_job *job;        /* NULL: idle, or the driver */
+    enum tbi_cpu_state cpus;
+    bool blocked;               /* it said BLOCK and not yet UNBLOCK */
+    struct tbi_map handles;     /* ids it holds at the head; executors only */
+    struct tbi_map pins;        /* id -> number of views, as a pointer-sized count */
+    struct tbi_map open;        /* id -> object it is writing */
+};
+
+enum tbi_local_state {
+    TBI_LOCAL_OPEN,     /* ours: lent to a process that writes it */
+    TBI_LOCAL_SEALED,   /* ours: the primary, or a finished copy */
+    TBI_LOCAL_ROOM,     /* waits for room for a copy */
+    TBI_LOCAL_ASKED,    /* asked its owner, or the head for another one */
+    TBI_LOCAL_COPYING,  /* the bytes are on their way */
+    TBI_LOCAL_MAPPED    /* in the memory of another rank of this host, under its lease */
+};
+
+struct tbi_need {           /* who waits for an object to be usable here */
+    struct tbi_need *next;
+    struct tbi_job *job;    /* or NULL: the process */
+    uint32_t proc;
+};
+
+struct tbi_local {
+    struct tbi_id id;
+    enum tbi_local_state state;
+    bool primary;           /* made here: FREE ends it; else a copy */
+    bool doomed;            /* freed by the head, still in use */
+    unsigned rank;          /* whose memory, or whom we asked */
+    uint32_t ticket;        /* of our fetch */
+    uint64_t offset, bytes;
+    unsigned pins, leases;
+    struct tbi_need *needs;
+};
+
+/* A create, or a copy, that waits for room. */
+struct tbi_room {
+    struct tbi_link link;
+    struct tbi_id id;
+    uint64_t bytes, deadline_us;
+    uint32_t proc;          /* TBI_PROC_NONE: a copy */
+};
+
+struct tbi_agent {
+    struct tbi_agent_config config;
+    struct tbi_port port;
+    struct tbi_agent_ops ops;
+    uint64_t now_us;
+    /* jobs.c */
+    struct tbi_map jobs;        /* by task id */
+    struct tbi_link *ready;     /* ready[depth] */
+    unsigned depths;
+    size_t nready;
+    int32_t cpus_free;
+    unsigned running, blocked;
+    /* objects.c */
+    struct tbi_segment *segment;
+    struct tbi_map objects;
+    struct tbi_map tickets;     /* ticket (as an id) -> object */
+    struct tbi_link rooms;      /* first come, first served */
+    uint32_t next_ticket;
+    size_t pins, leases;
+    /* procs.c */
+    struct tbi_map procs;       /* incarnation (as an id) -> process */
+    struct tbi_link idle;       /* most recently used first: its memory is warm */
+    struct tbi_link resuming;
+    uint32_t next_proc;
+    unsigned executors;
+};
+
+static inline struct tbi_id tbi_small_id(uint64_t number)
+{
+    return (struct tbi_id){0, number + 1};
+}
+
+/* jobs.c */
+const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *record);
+void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job);
+void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task);
+void tbi_jobs_start(struct tbi_agent *agent);   /* start and resume what fits */
+void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc); /* its task is over */
+struct tbi_job *tbi_jobs_running(const struct tbi_agent *agent, struct tbi_id task,
+                                 uint32_t attempt, struct tbi_proc **proc);
+
+/* objects.c */
+struct tbi_local *tbi_objects_find(const struct tbi_agent *agent, struct tbi_id id);
+bool tbi_objects_usable(const struct tbi_local *object);
+/* See to it that the object is usable here; then `need` is told. `at` says who has it. */
+void tbi_objects_need(struct tbi_agent *agent, const struct msg_located *at, struct tbi_need need);
+void tbi_objects_pin(struct tbi_agent *agent, struct tbi_local *object);
+void tbi_objects_unpin(struct tbi_agent *agent, struct tbi_local *object);
+void tbi_objects_create(struct tbi_agent *agent, struct tbi_proc *proc,
+                        const struct msg_create *m);
+void tbi_objects_abandon(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id);
+/* NULL, or why not. */
+const char *tbi_objects_seal(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id,
+                             uint64_t bytes);
+void tbi_objects_on_free(struct tbi_agent *agent, struct tbi_id id);
+void tbi_objects_on_fetch(struct tbi_agent *agent, unsigned rank, const struct msg_fetch *m);
+void tbi_objects_on_fetched(struct tbi_agent *agent, unsigned rank, const struct msg_fetched *m);
+void tbi_objects_on_fetch_done(struct tbi_agent *agent, const struct msg_fetch_end *m);
+void tbi_objects_forget_rooms(struct tbi_agent *agent, uint32_t proc);
+
+/* procs.c */
+struct tbi_proc *tbi_procs_find(const struct tbi_agent *agent, uint32_t proc);
+struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t proc);
+void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc);
+/* Tell a process that an object is usable, pinning it for it. */
+void tbi_procs_tell(struct tbi_agent *agent, uint32_t proc, struct tbi_local *object);
+const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *record);
+
+#endif
