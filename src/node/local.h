@@ -21,6 +21,8 @@ struct tbi_job {
     unsigned missing;           /* arguments that are not on this host yet */
     unsigned overtaken;
     bool wanted;
+    void *error;                /* packed: an argument could not be had */
+    uint32_t error_bytes;
 };
 
 struct tbi_proc {
@@ -52,11 +54,12 @@ struct tbi_need {           /* who waits for an object to be usable here */
 struct tbi_local {
     struct tbi_id id;
     enum tbi_local_state state;
-    bool primary;           /* made here: FREE ends it; else a copy */
+    bool announced;         /* OPEN, and the head knows: others may wait for it */
     bool doomed;            /* freed by the head, still in use */
     unsigned rank;          /* whose memory, or whom we asked */
-    uint32_t ticket;        /* of our fetch */
+    uint32_t ticket;        /* of our fetch or lease, 0: none */
     uint64_t offset, bytes;
+    uint64_t room;          /* what the segment gave, 0: nothing */
     unsigned pins, leases;
     struct tbi_need *needs;
 };
@@ -78,7 +81,7 @@ struct tbi_agent {
     struct tbi_map jobs;        /* by task id */
     struct tbi_link *ready;     /* ready[depth] */
     unsigned depths;
-    size_t nready;
+    size_t nready, nready_free; /* nready_free: of them, those that demand no CPU */
     int32_t cpus_free;
     unsigned running, blocked;
     /* objects.c */
@@ -104,11 +107,11 @@ static inline struct tbi_id tbi_small_id(uint64_t number)
 /* jobs.c */
 const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *record);
 void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job);
+void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, struct tbi_id id,
+                              const void *error, uint32_t bytes);
 void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task);
 void tbi_jobs_start(struct tbi_agent *agent);   /* start and resume what fits */
 void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc); /* its task is over */
-struct tbi_job *tbi_jobs_running(const struct tbi_agent *agent, struct tbi_id task,
-                                 uint32_t attempt, struct tbi_proc **proc);
 
 /* objects.c */
 struct tbi_local *tbi_objects_find(const struct tbi_agent *agent, struct tbi_id id);
@@ -125,15 +128,18 @@ const char *tbi_objects_seal(struct tbi_agent *agent, struct tbi_proc *proc, str
                              uint64_t bytes);
 void tbi_objects_on_free(struct tbi_agent *agent, struct tbi_id id);
 void tbi_objects_on_fetch(struct tbi_agent *agent, unsigned rank, const struct msg_fetch *m);
-void tbi_objects_on_fetched(struct tbi_agent *agent, unsigned rank, const struct msg_fetched *m);
-void tbi_objects_on_fetch_done(struct tbi_agent *agent, const struct msg_fetch_end *m);
+const char *tbi_objects_on_fetched(struct tbi_agent *agent, const struct msg_fetched *m);
+/* The head's answer about an object that a job or a copy under way asked for anew. */
+void tbi_objects_on_located(struct tbi_agent *agent, const struct msg_located *m);
+const char *tbi_objects_on_fetch_done(struct tbi_agent *agent, const struct msg_fetch_end *m);
 void tbi_objects_forget_rooms(struct tbi_agent *agent, uint32_t proc);
+void tbi_objects_serve_rooms(struct tbi_agent *agent); /* give room to who waits for it */
 
 /* procs.c */
 struct tbi_proc *tbi_procs_find(const struct tbi_agent *agent, uint32_t proc);
 struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t proc);
 void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc);
-/* Tell a process that an object is usable, pinning it for it. */
+/* Tell a process that an object is usable, pinning it for it; nothing if it is gone. */
 void tbi_procs_tell(struct tbi_agent *agent, uint32_t proc, struct tbi_local *object);
 const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *record);
 

@@ -1,0 +1,222 @@
+/* agent.c - creation, the messages from the head and from other agents, and the checks. */
+#include "node/agent.h"
+#include "node/local.h"
+#include "util/alloc.h"
+
+struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct tbi_port port,
+                                   struct tbi_agent_ops ops)
+{
+    struct tbi_agent *agent = tbi_alloc_zeroed(1, sizeof *agent);
+
+    agent->config = *config;
+    agent->config.host = tbi_copy(config->host, config->nranks * sizeof *config->host);
+    agent->port = port;
+    agent->ops = ops;
+    agent->cpus_free = config->cpus;
+    agent->segment = tbi_segment_create(config->store_bytes);
+    tbi_list_init(&agent->rooms);
+    tbi_list_init(&agent->idle);
+    tbi_list_init(&agent->resuming);
+    if (config->rank == 0)
+        tbi_procs_add(agent, TBI_PROC_DRIVER);
+    return agent;
+}
+
+void tbi_agent_destroy(struct tbi_agent *agent)
+{
+    struct tbi_map_slot e;
+    size_t at;
+
+    if (agent == NULL)
+        return;
+    for (at = 0; tbi_map_next(&agent->procs, &at, &e); at = 0)
+        tbi_procs_free(agent, e.value);
+    for (at = 0; tbi_map_next(&agent->jobs, &at, &e);) {
+        struct tbi_job *job = e.value;
+
+        free(job->error);
+        free(job->m);
+        free(job);
+    }
+    for (at = 0; tbi_map_next(&agent->objects, &at, &e);) {
+        struct tbi_local *object = e.value;
+
+        while (object->needs != NULL) {
+            struct tbi_need *need = object->needs;
+
+            object->needs = need->next;
+            free(need);
+        }
+        free(object);
+    }
+    while (!tbi_list_empty(&agent->rooms)) {
+        struct tbi_room *room = TBI_ENTRY(agent->rooms.next, struct tbi_room, link);
+
+        tbi_list_unlink(&room->link);
+        free(room);
+    }
+    tbi_map_fini(&agent->procs);
+    tbi_map_fini(&agent->jobs);
+    tbi_map_fini(&agent->objects);
+    tbi_map_fini(&agent->tickets);
+    tbi_segment_destroy(agent->segment);
+    free(agent->ready);
+    free((unsigned *)agent->config.host);
+    free(agent);
+}
+
+/* The head answers a process that asked through us, or ourselves (TBI_PROC_NONE). */
+static void on_resolved(struct tbi_agent *agent, const struct tbi_record *record)
+{
+    const struct msg_located *m = (const struct msg_located *)(record + 1);
+    size_t size = record->len - sizeof *record;
+
+    if (record->proc == TBI_PROC_NONE) {
+        tbi_objects_on_located(agent, m);
+    } else if (tbi_procs_find(agent, record->proc) == NULL) {
+        /* it died meanwhile */
+    } else if (m->where == TBI_AT_STORE) {
+        tbi_objects_need(agent, m, (struct tbi_need){.proc = record->proc});
+    } else {
+        memcpy(agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_OBJECT, record->proc,
+                                size), m, size);
+    }
+}
+
+/* The head knows that the task is blocked, and has sent what it could of its children. */
+static void on_blocked(struct tbi_agent *agent, const struct tbi_record *record)
+{
+    const struct msg_task *m = (const struct msg_task *)(record + 1);
+    struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
+
+    if (proc == NULL || proc->job == NULL || !tbi_id_equal(proc->job->m->task, m->task) ||
+        proc->job->m->attempt != m->attempt || proc->cpus != TBI_CPU_ASKED)
+        return; /* it ended or died meanwhile, and the head will hear of that */
+    if (proc->blocked) {
+        proc->cpus = TBI_CPU_GIVEN;
+        agent->cpus_free += proc->job->m->cpus;
+        agent->blocked++;
+    } else {
+        struct msg_task *answer = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED,
+                                                   record->proc, sizeof *answer);
+
+        *answer = *m;
+        proc->cpus = TBI_CPU_HELD;
+    }
+}
+
+const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
+                             const struct tbi_record *record, uint64_t now_us)
+{
+    const void *body = record + 1;
+    const char *why = NULL;
+
+    agent->now_us = now_us;
+    if (tbi_msg_info[record->type].from == TBI_ROLE_PROC) {
+        why = tbi_procs_handle(agent, record);
+    } else {
+        switch ((enum tbi_msg)record->type) {
+        case TBI_MSG_DISPATCH:
+            why = tbi_jobs_dispatch(agent, record);
+            break;
+        case TBI_MSG_RESOLVED:
+            on_resolved(agent, record);
+            break;
+        case TBI_MSG_BLOCKED:
+            on_blocked(agent, record);
+            break;
+        case TBI_MSG_WANTED:
+            tbi_jobs_want(agent, ((const struct msg_task *)body)->task);
+            break;
+        case TBI_MSG_FREE:
+            tbi_objects_on_free(agent, ((const struct msg_object *)body)->id);
+            break;
+        case TBI_MSG_FETCH:
+            tbi_objects_on_fetch(agent, rank, body);
+            break;
+        case TBI_MSG_FETCHED:
+            why = tbi_objects_on_fetched(agent, body);
+            break;
+        case TBI_MSG_FETCH_DONE:
+            why = tbi_objects_on_fetch_done(agent, body);
+            break;
+        default:
+            why = "a message that is not for an agent";
+        }
+    }
+    tbi_jobs_start(agent);
+    return why;
+}
+
+struct tbi_agent_counts tbi_agent_counts(const struct tbi_agent *agent)
+{
+    return (struct tbi_agent_counts){
+        .executors = agent->executors,     .running = agent->running,
+        .blocked = agent->blocked,         .jobs = agent->jobs.count,
+        .cpus_free = agent->cpus_free,     .objects = agent->objects.count,
+        .pins = agent->pins,               .leases = agent->leases,
+        .store_used = tbi_segment_used(agent->segment),
+    };
+}
+
+static const char *check_procs(const struct tbi_agent *agent)
+{
+    struct tbi_map_slot e, pin;
+    unsigned executors = 0, running = 0, blocked = 0;
+    int32_t cpus = agent->config.cpus;
+    size_t at = 0, in;
+
+    while (tbi_map_next(&agent->procs, &at, &e)) {
+        const struct tbi_proc *proc = e.value;
+        bool held = proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED;
+
+        executors += proc->proc != TBI_PROC_DRIVER;
+        running += proc->job != NULL;
+        blocked += proc->job != NULL && !held;
+        if (proc->job != NULL && held)
+            cpus -= proc->job->m->cpus;
+        if ((proc->cpus == TBI_CPU_QUEUED || (proc->job == NULL && executors > 0 &&
+             proc->proc != TBI_PROC_DRIVER)) != tbi_list_linked(&proc->link))
+            return "a process is in no list that it should be in, or the other way round";
+        for (in = 0; tbi_map_next(&proc->pins, &in, &pin);)
+            if (tbi_objects_find(agent, pin.key) == NULL)
+                return "a pin on nothing";
+    }
+    if (cpus < 0)
+        return "the demands of running tasks exceed the node's CPUs";
+    if (cpus != agent->cpus_free)
+        return "the count of free CPUs is wrong";
+    if (executors != agent->executors || running != agent->running || blocked != agent->blocked)
+        return "the counts of executors are wrong";
+    return NULL;
+}
+
+const char *tbi_agent_check(const struct tbi_agent *agent)
+{
+    const char *why = check_procs(agent);
+    struct tbi_map_slot e;
+    size_t at = 0, pins = 0, leases = 0;
+    uint64_t used = 0;
+
+    if (why == NULL)
+        why = tbi_segment_check(agent->segment);
+    if (why != NULL)
+        return why;
+    while (tbi_map_next(&agent->objects, &at, &e)) {
+        const struct tbi_local *object = e.value;
+
+        pins += object->pins;
+        leases += object->leases;
+        used += object->room;
+        if (object->needs != NULL && tbi_objects_usable(object))
+            return "someone waits for an object that is here";
+        if (object->state == TBI_LOCAL_MAPPED && object->pins == 0)
+            return "a lease is kept that nobody uses";
+        if (object->doomed && object->state == TBI_LOCAL_SEALED && object->pins == 0 &&
+            object->leases == 0)
+            return "a freed object was kept";
+    }
+    if (pins != agent->pins || leases != agent->leases)
+        return "the sums of pins and leases are wrong";
+    return used == tbi_segment_used(agent->segment) ? NULL : "room is lost, or lent twice";
+}

@@ -1,0 +1,259 @@
+/* jobs.c - the local queue and what runs. The sum of the demands of running tasks, blocked ones left
+ * out, never exceeds the node's CPUs. Order: resumed tasks, then deeper tasks, then older ones; one
+ * that does not fit may be overtaken a limited number of times, so that it does not starve. */
+#include "node/local.h"
+#include "util/alloc.h"
+
+static const struct msg_located *arguments_at(const struct tbi_job *job)
+{
+    return (const struct msg_located *)(job->m + 1);
+}
+
+static struct tbi_link *ready_list(struct tbi_agent *agent, unsigned depth)
+{
+    if (depth >= agent->depths) {
+        /* the heads link to themselves, so moving the array needs care: relink what they hold */
+        struct tbi_link *grown = tbi_alloc((depth + 1) * sizeof *grown);
+
+        for (unsigned d = 0; d <= depth; d++) {
+            tbi_list_init(&grown[d]);
+            if (d < agent->depths && !tbi_list_empty(&agent->ready[d])) {
+                grown[d] = agent->ready[d];
+                grown[d].next->prev = grown[d].prev->next = &grown[d];
+            }
+        }
+        free(agent->ready);
+        agent->ready = grown;
+        agent->depths = depth + 1;
+    }
+    return &agent->ready[depth];
+}
+
+static void free_job(struct tbi_agent *agent, struct tbi_job *job)
+{
+    tbi_map_take(&agent->jobs, job->m->task);
+    free(job->error);
+    free(job->m);
+    free(job);
+}
+
+/* A failed job's arguments that never came are marked, see tbi_jobs_argument_failed. */
+static void unpin_arguments(struct tbi_agent *agent, const struct tbi_job *job)
+{
+    for (unsigned i = 0; i < job->m->nresolve; i++)
+        if (arguments_at(job)[i].where == TBI_AT_STORE)
+            tbi_objects_unpin(agent, tbi_objects_find(agent, arguments_at(job)[i].id));
+}
+
+/* All arguments are settled and one could not be had: the task ends here. */
+static void fail_job(struct tbi_agent *agent, struct tbi_job *job)
+{
+    uint32_t bytes = job->error_bytes;
+    struct msg_done *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_FINISHED, TBI_PROC_NONE,
+                                          sizeof *m + tbi_padded(bytes));
+
+    *m = (struct msg_done){.task = job->m->task, .attempt = job->m->attempt,
+                           .error = ((const struct tbi_error_link *)job->error)->code,
+                           .data_bytes = (uint32_t)tbi_padded(bytes), .error_bytes = bytes};
+    memcpy(m + 1, job->error, bytes);
+    unpin_arguments(agent, job);
+    free_job(agent, job);
+}
+
+void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, struct tbi_id id,
+                              const void *error, uint32_t bytes)
+{
+    struct msg_located *at = (struct msg_located *)(job->m + 1);
+
+    if (job->error == NULL) {
+        job->error = tbi_copy(error, bytes);
+        job->error_bytes = bytes;
+    }
+    while (at->where != TBI_AT_STORE || !tbi_id_equal(at->id, id))
+        at++;
+    at->where = TBI_AT_ERROR;
+    tbi_jobs_argument_here(agent, job);
+}
+
+void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job)
+{
+    if (--job->missing > 0)
+        return;
+    if (job->error != NULL) {
+        fail_job(agent, job);
+        return;
+    }
+    tbi_list_append(ready_list(agent, job->m->depth), &job->link);
+    agent->nready++;
+    agent->nready_free += job->m->cpus == 0;
+}
+
+const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *record)
+{
+    const struct msg_dispatch *m = (const struct msg_dispatch *)(record + 1);
+    struct tbi_job *job;
+
+    if (m->cpus > agent->config.cpus || m->cpus < 0)
+        return "DISPATCH of more than the node has";
+    if (tbi_map_get(&agent->jobs, m->task) != NULL)
+        return "DISPATCH of a task that is here";
+    job = tbi_alloc_zeroed(1, sizeof *job);
+    job->m = tbi_copy(m, record->len - sizeof *record);
+    job->wanted = m->flags & TBI_DISPATCH_WANTED;
+    tbi_map_put(&agent->jobs, m->task, job);
+    /* One more than there are, so that the job cannot become ready halfway through the loop. */
+    job->missing = 1;
+    for (unsigned i = 0; i < m->nresolve; i++)
+        if (arguments_at(job)[i].where == TBI_AT_STORE) {
+            job->missing++;
+            tbi_objects_need(agent, &arguments_at(job)[i], (struct tbi_need){.job = job});
+        }
+    tbi_jobs_argument_here(agent, job);
+    return NULL;
+}
+
+void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task)
+{
+    struct tbi_job *job = tbi_map_get(&agent->jobs, task);
+
+    if (job != NULL)
+        job->wanted = true;
+}
+
+/* RUN carries every argument as a place: in its own data, or in a segment this host can read. */
+static void send_run(struct tbi_agent *agent, const struct tbi_proc *proc)
+{
+    const struct msg_dispatch *m = proc->job->m;
+    const struct msg_located *at = arguments_at(proc->job);
+    const uint64_t *word = (const uint64_t *)(at + m->nresolve);
+    uint64_t *resolved = tbi_alloc((m->nresolve + 1) * sizeof *resolved), offset = 0;
+    struct msg_run *run = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RUN,
+                                           proc->proc, sizeof *run +
+                                           m->nargs * sizeof(struct tbi_run_arg) + m->data_bytes);
+    struct tbi_run_arg *arg = (struct tbi_run_arg *)(run + 1);
+
+    *run = (struct msg_run){.task = m->task, .attempt = m->attempt, .fn = m->fn, .cpus = m->cpus,
+                            .data_bytes = m->data_bytes, .nreturns = m->nreturns,
+                            .nargs = m->nargs, .depth = m->depth};
+    for (unsigned i = 0; i < m->nargs; i++)
+        if (!(word[i] & TBI_ARG_REF)) {
+            arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, offset, word[i]};
+            offset += tbi_padded(word[i]);
+        }
+    for (unsigned i = 0; i < m->nresolve; i++)
+        if (at[i].where == TBI_AT_INLINE) {
+            resolved[i] = offset;
+            offset += tbi_padded(at[i].bytes);
+        }
+    for (unsigned i = 0; i < m->nargs; i++)
+        if (word[i] & TBI_ARG_REF) {
+            uint64_t k = word[i] & ~TBI_ARG_REF;
+
+            if (at[k].where == TBI_AT_INLINE) {
+                arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, resolved[k], at[k].bytes};
+            } else {
+                const struct tbi_local *object = tbi_objects_find(agent, at[k].id);
+
+                arg[i] = (struct tbi_run_arg){object->rank, 0, object->offset, object->bytes};
+            }
+        }
+    if (m->data_bytes > 0)
+        memcpy(arg + m->nargs, word + m->nargs, m->data_bytes);
+    free(resolved);
+}
+
+/* An idle executor, or a new one if there may be more; NULL: none for this job now. */
+static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_job *job)
+{
+    struct tbi_proc *proc;
+
+    if (!tbi_list_empty(&agent->idle)) {
+        proc = TBI_ENTRY(agent->idle.next, struct tbi_proc, link);
+        tbi_list_unlink(&proc->link);
+        return proc;
+    }
+    if (agent->executors >= agent->config.max_executors && !job->wanted)
+        return NULL;
+    proc = tbi_procs_add(agent, ++agent->next_proc);
+    agent->ops.fork(agent->ops.ctx, proc->proc);
+    return proc;
+}
+
+static void resume_what_fits(struct tbi_agent *agent)
+{
+    while (!tbi_list_empty(&agent->resuming)) {
+        struct tbi_proc *proc = TBI_ENTRY(agent->resuming.next, struct tbi_proc, link);
+        struct msg_task *m;
+
+        if (proc->job->m->cpus > agent->cpus_free)
+            return;
+        tbi_list_unlink(&proc->link);
+        proc->cpus = TBI_CPU_HELD;
+        agent->cpus_free -= proc->job->m->cpus;
+        agent->blocked--;
+        m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME, proc->proc,
+                             sizeof *m);
+        *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
+        m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED, proc->proc, sizeof *m);
+        *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
+    }
+}
+
+void tbi_jobs_start(struct tbi_agent *agent)
+{
+    bool starved = false; /* one in front was overtaken too often: only wanted tasks may pass */
+    unsigned skipped = 0;
+
+    resume_what_fits(agent);
+    if (!tbi_list_empty(&agent->resuming) || (agent->cpus_free <= 0 && agent->nready_free == 0))
+        return;
+    for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
+        for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
+            struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+            struct tbi_proc *proc;
+
+            next = l->next;
+            if (job->m->cpus > agent->cpus_free) {
+                starved |= job->overtaken >= agent->config.overtakes;
+                skipped++;
+                continue;
+            }
+            if (starved && !job->wanted)
+                continue;
+            proc = find_executor(agent, job);
+            if (proc == NULL)
+                continue;
+            tbi_list_unlink(&job->link);
+            agent->nready--;
+            agent->nready_free -= job->m->cpus == 0;
+            agent->cpus_free -= job->m->cpus;
+            agent->running++;
+            proc->job = job;
+            proc->cpus = TBI_CPU_HELD;
+            send_run(agent, proc);
+            for (unsigned e = agent->depths; skipped > 0 && !job->wanted && e-- > d;)
+                for (struct tbi_link *o = agent->ready[e].next;
+                     o != &agent->ready[e] && o != next; o = o->next) {
+                    struct tbi_job *other = TBI_ENTRY(o, struct tbi_job, link);
+
+                    other->overtaken += other->m->cpus > agent->cpus_free + job->m->cpus;
+                }
+        }
+}
+
+void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    struct tbi_job *job = proc->job;
+
+    if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED)
+        agent->cpus_free += job->m->cpus;
+    else
+        agent->blocked--;
+    tbi_list_unlink(&proc->link); /* from `resuming` */
+    agent->running--;
+    proc->job = NULL;
+    proc->blocked = false;
+    proc->cpus = TBI_CPU_HELD;
+    unpin_arguments(agent, job);
+    free_job(agent, job);
+}

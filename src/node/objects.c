@@ -1,0 +1,442 @@
+/* objects.c - the objects an agent knows: its own, copies of others', and others' memory on the same
+ * host that it reads under a lease.
+ *
+ *   create -> OPEN -> SEALED (primary)
+ *   need, other host -> [ROOM ->] ASKED -> COPYING -> SEALED (copy)
+ *   need, same host  ->           ASKED -> MAPPED
+ *
+ * A pin is a job or a view of a process here; a lease is another agent's pin on ours. What is
+ * pinned or leased is never freed: FREE only dooms it, and the last pin or lease ends it. A MAPPED
+ * object is let go with its last pin. An owner that has the object no more refuses, and the head is
+ * asked again. */
+#include "node/local.h"
+#include "thornback.h"
+#include "util/alloc.h"
+
+struct tbi_local *tbi_objects_find(const struct tbi_agent *agent, struct tbi_id id)
+{
+    return tbi_map_get(&agent->objects, id);
+}
+
+bool tbi_objects_usable(const struct tbi_local *object)
+{
+    return object->state == TBI_LOCAL_SEALED || object->state == TBI_LOCAL_MAPPED;
+}
+
+static struct tbi_local *add(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes)
+{
+    struct tbi_local *object = tbi_alloc_zeroed(1, sizeof *object);
+
+    object->id = id;
+    object->bytes = bytes;
+    object->rank = agent->config.rank;
+    tbi_map_put(&agent->objects, id, object);
+    return object;
+}
+
+static void send_fetch_done(struct tbi_agent *agent, struct tbi_local *object)
+{
+    struct msg_fetch_end *m = agent->port.send(agent->port.ctx, object->rank, TBI_MSG_FETCH_DONE,
+                                               TBI_PROC_NONE, sizeof *m);
+
+    *m = (struct msg_fetch_end){object->id, object->ticket, 0};
+    object->ticket = 0;
+}
+
+static void destroy(struct tbi_agent *agent, struct tbi_local *object)
+{
+    if (object->ticket != 0)
+        tbi_map_take(&agent->tickets, tbi_small_id(object->ticket));
+    tbi_map_take(&agent->objects, object->id);
+    free(object);
+}
+
+/* Lets go of an object that nothing here uses any more, if its state says so. */
+static void settle(struct tbi_agent *agent, struct tbi_local *object)
+{
+    if (object->pins > 0 || object->leases > 0 || object->needs != NULL)
+        return;
+    if (object->state == TBI_LOCAL_MAPPED) {
+        tbi_map_take(&agent->tickets, tbi_small_id(object->ticket));
+        send_fetch_done(agent, object);
+        destroy(agent, object);
+    } else if (object->state == TBI_LOCAL_SEALED && object->doomed) {
+        tbi_segment_free(agent->segment, object->offset);
+        destroy(agent, object);
+        tbi_objects_serve_rooms(agent);
+    }
+}
+
+void tbi_objects_pin(struct tbi_agent *agent, struct tbi_local *object)
+{
+    object->pins++;
+    agent->pins++;
+}
+
+void tbi_objects_unpin(struct tbi_agent *agent, struct tbi_local *object)
+{
+    object->pins--;
+    agent->pins--;
+    settle(agent, object);
+}
+
+/* ---- who waits for an object ---- */
+
+static struct tbi_need *take_needs(struct tbi_local *object)
+{
+    struct tbi_need *oldest = NULL, *n;
+
+    while ((n = object->needs) != NULL) {
+        object->needs = n->next;
+        n->next = oldest;
+        oldest = n;
+    }
+    return oldest;
+}
+
+static void satisfy(struct tbi_agent *agent, struct tbi_local *object)
+{
+    struct tbi_need *need = take_needs(object), *next;
+
+    object->pins++; /* telling one must not end it for the next */
+    for (; need != NULL; need = next) {
+        next = need->next;
+        if (need->job != NULL) {
+            tbi_objects_pin(agent, object);
+            tbi_jobs_argument_here(agent, need->job);
+        } else {
+            tbi_procs_tell(agent, need->proc, object);
+        }
+        free(need);
+    }
+    object->pins--;
+    settle(agent, object);
+}
+
+/* The object cannot be had: everyone who waits for it gets the error, and it is forgotten. */
+static void give_up(struct tbi_agent *agent, struct tbi_local *object, const void *error,
+                    uint32_t bytes)
+{
+    struct tbi_need *need = take_needs(object), *next;
+    struct tbi_id id = object->id;
+
+    destroy(agent, object);
+    for (; need != NULL; need = next) {
+        next = need->next;
+        if (need->job != NULL) {
+            tbi_jobs_argument_failed(agent, need->job, id, error, bytes);
+        } else if (tbi_procs_find(agent, need->proc) != NULL) {
+            struct msg_located *m =
+                agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_OBJECT, need->proc,
+                                 sizeof *m + tbi_padded(bytes));
+
+            *m = (struct msg_located){.id = id, .where = TBI_AT_ERROR, .bytes = bytes};
+            memcpy(m + 1, error, bytes);
+        }
+        free(need);
+    }
+}
+
+/* ---- room ---- */
+
+static int store_full(const struct tbi_agent *agent, uint64_t bytes, struct tbi_error_link *link)
+{
+    return tbi_error_link(link, TB_ERR_STORE_FULL,
+                          "no room for an object of %llu bytes in the store of rank %u: %llu of "
+                          "%llu bytes are in use; release objects or set TB_STORE higher",
+                          (unsigned long long)bytes, agent->config.rank,
+                          (unsigned long long)tbi_segment_used(agent->segment),
+                          (unsigned long long)tbi_segment_capacity(agent->segment));
+}
+
+static void wait_for_room(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes, uint32_t proc)
+{
+    struct tbi_room *room = tbi_alloc_zeroed(1, sizeof *room);
+
+    *room = (struct tbi_room){{0}, id, bytes, agent->now_us + agent->config.create_timeout_us, proc};
+    tbi_list_append(&agent->rooms, &room->link);
+}
+
+static void send_fetch(struct tbi_agent *agent, struct tbi_local *object, enum tbi_fetch_mode mode)
+{
+    struct msg_fetch *m = agent->port.send(agent->port.ctx, object->rank, TBI_MSG_FETCH,
+                                           TBI_PROC_NONE, sizeof *m);
+
+    do
+        object->ticket = ++agent->next_ticket;
+    while (object->ticket == 0); /* 0 means none, also after 2^32 fetches */
+    tbi_map_put(&agent->tickets, tbi_small_id(object->ticket), object);
+    *m = (struct msg_fetch){object->id, (uint32_t)mode, object->ticket};
+    object->state = TBI_LOCAL_ASKED;
+}
+
+/* Ask object->rank for it, with room for the copy if it is on another host. */
+static void begin(struct tbi_agent *agent, struct tbi_local *object)
+{
+    const unsigned *host = agent->config.host;
+    struct tbi_error_link link;
+    struct tbi_extent extent;
+
+    if (host[object->rank] == host[agent->config.rank]) {
+        send_fetch(agent, object, TBI_FETCH_MAP);
+    } else if (object->bytes > tbi_segment_capacity(agent->segment)) {
+        store_full(agent, object->bytes, &link);
+        give_up(agent, object, &link, sizeof link);
+    } else if (tbi_list_empty(&agent->rooms) &&
+               tbi_segment_alloc(agent->segment, object->bytes, &extent)) {
+        object->offset = extent.offset;
+        object->room = extent.bytes;
+        send_fetch(agent, object, agent->config.fetch);
+    } else {
+        object->state = TBI_LOCAL_ROOM;
+        wait_for_room(agent, object->id, object->bytes, TBI_PROC_NONE);
+    }
+}
+
+static void lend(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id, uint64_t bytes,
+                 const struct tbi_extent *extent)
+{
+    struct tbi_local *object = add(agent, id, bytes);
+    struct msg_created *m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_CREATED,
+                                             proc->proc, sizeof *m);
+
+    object->state = TBI_LOCAL_OPEN;
+    object->offset = extent->offset;
+    object->room = extent->bytes;
+    tbi_map_put(&proc->open, id, object);
+    *m = (struct msg_created){id, extent->offset, bytes, 0};
+}
+
+static void refuse_create(struct tbi_agent *agent, uint32_t proc, struct tbi_id id, uint64_t bytes)
+{
+    struct tbi_error_link link;
+    struct msg_created *m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_CREATED,
+                                             proc, sizeof *m + sizeof link);
+
+    store_full(agent, bytes, &link);
+    *m = (struct msg_created){id, 0, bytes, sizeof link};
+    memcpy(m + 1, &link, sizeof link);
+}
+
+void tbi_objects_create(struct tbi_agent *agent, struct tbi_proc *proc, const struct msg_create *m)
+{
+    struct tbi_extent extent;
+
+    if (m->bytes > tbi_segment_capacity(agent->segment))
+        refuse_create(agent, proc->proc, m->id, m->bytes);
+    else if (tbi_list_empty(&agent->rooms) &&
+             tbi_segment_alloc(agent->segment, m->bytes, &extent))
+        lend(agent, proc, m->id, m->bytes, &extent);
+    else
+        wait_for_room(agent, m->id, m->bytes, proc->proc);
+}
+
+void tbi_objects_serve_rooms(struct tbi_agent *agent)
+{
+    while (!tbi_list_empty(&agent->rooms)) {
+        struct tbi_room *room = TBI_ENTRY(agent->rooms.next, struct tbi_room, link);
+        struct tbi_extent extent;
+
+        if (!tbi_segment_alloc(agent->segment, room->bytes, &extent))
+            return;
+        tbi_list_unlink(&room->link);
+        if (room->proc != TBI_PROC_NONE) {
+            lend(agent, tbi_procs_find(agent, room->proc), room->id, room->bytes, &extent);
+        } else {
+            struct tbi_local *object = tbi_objects_find(agent, room->id);
+
+            object->offset = extent.offset;
+            object->room = extent.bytes;
+            send_fetch(agent, object, agent->config.fetch);
+        }
+        free(room);
+    }
+}
+
+void tbi_objects_forget_rooms(struct tbi_agent *agent, uint32_t proc)
+{
+    for (struct tbi_link *l = agent->rooms.next, *next; l != &agent->rooms; l = next) {
+        struct tbi_room *room = TBI_ENTRY(l, struct tbi_room, link);
+
+        next = l->next;
+        if (room->proc == proc) {
+            tbi_list_unlink(l);
+            free(room);
+        }
+    }
+    tbi_objects_serve_rooms(agent); /* it may have stood in front of smaller ones */
+}
+
+uint64_t tbi_agent_deadline(const struct tbi_agent *agent)
+{
+    return tbi_list_empty(&agent->rooms)
+               ? UINT64_MAX
+               : TBI_ENTRY(agent->rooms.next, struct tbi_room, link)->deadline_us;
+}
+
+void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
+{
+    agent->now_us = now_us;
+    while (tbi_agent_deadline(agent) <= now_us) {
+        struct tbi_room *room = TBI_ENTRY(agent->rooms.next, struct tbi_room, link);
+
+        tbi_list_unlink(&room->link);
+        if (room->proc != TBI_PROC_NONE) {
+            refuse_create(agent, room->proc, room->id, room->bytes);
+        } else {
+            struct tbi_error_link link;
+
+            store_full(agent, room->bytes, &link);
+            give_up(agent, tbi_objects_find(agent, room->id), &link, sizeof link);
+        }
+        free(room);
+    }
+    tbi_objects_serve_rooms(agent);
+    tbi_jobs_start(agent);
+}
+
+/* ---- writing ---- */
+
+void tbi_objects_abandon(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id)
+{
+    struct tbi_local *object = tbi_map_take(&proc->open, id);
+
+    tbi_segment_free(agent->segment, object->offset);
+    destroy(agent, object);
+    tbi_objects_serve_rooms(agent);
+}
+
+const char *tbi_objects_seal(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id,
+                             uint64_t bytes)
+{
+    struct tbi_local *object = tbi_map_get(&proc->open, id);
+
+    (void)agent;
+    if (object == NULL || bytes > object->bytes)
+        return "an object is sealed that was not created, or with more bytes";
+    tbi_map_take(&proc->open, id);
+    object->bytes = bytes;
+    object->state = TBI_LOCAL_SEALED;
+    return NULL;
+}
+
+void tbi_objects_on_free(struct tbi_agent *agent, struct tbi_id id)
+{
+    struct tbi_local *object = tbi_objects_find(agent, id);
+
+    if (object == NULL)
+        return;
+    object->doomed = true;
+    settle(agent, object);
+}
+
+/* ---- between agents ---- */
+
+void tbi_objects_need(struct tbi_agent *agent, const struct msg_located *at, struct tbi_need need)
+{
+    struct tbi_local *object = tbi_objects_find(agent, at->id);
+    bool fresh = object == NULL;
+    struct tbi_need *n = tbi_copy(&need, sizeof need);
+
+    if (fresh) {
+        object = add(agent, at->id, at->bytes);
+        object->rank = at->rank;
+    }
+    n->next = object->needs;
+    object->needs = n;
+    if (fresh)
+        begin(agent, object);
+    else if (tbi_objects_usable(object))
+        satisfy(agent, object);
+}
+
+void tbi_objects_on_fetch(struct tbi_agent *agent, unsigned rank, const struct msg_fetch *m)
+{
+    struct tbi_local *object = tbi_objects_find(agent, m->id);
+    struct msg_fetched *answer = agent->port.send(agent->port.ctx, rank, TBI_MSG_FETCHED,
+                                                  TBI_PROC_NONE, sizeof *answer);
+
+    *answer = (struct msg_fetched){.id = m->id, .ticket = m->ticket, .refused = 1};
+    if (object == NULL || object->state != TBI_LOCAL_SEALED)
+        return;
+    object->leases++;
+    agent->leases++;
+    answer->refused = 0;
+    answer->offset = object->offset;
+    answer->bytes = object->bytes;
+}
+
+const char *tbi_objects_on_fetch_done(struct tbi_agent *agent, const struct msg_fetch_end *m)
+{
+    struct tbi_local *object = tbi_objects_find(agent, m->id);
+
+    if (object == NULL || object->leases == 0)
+        return "FETCH_DONE of an object that is not leased";
+    object->leases--;
+    agent->leases--;
+    settle(agent, object);
+    return NULL;
+}
+
+const char *tbi_objects_on_fetched(struct tbi_agent *agent, const struct msg_fetched *m)
+{
+    struct tbi_local *object = tbi_map_get(&agent->tickets, tbi_small_id(m->ticket));
+    const unsigned *host = agent->config.host;
+    bool map;
+
+    if (object == NULL || object->state != TBI_LOCAL_ASKED || !tbi_id_equal(object->id, m->id))
+        return "FETCHED that was not asked for";
+    map = host[object->rank] == host[agent->config.rank];
+    if (!m->refused && m->bytes != object->bytes)
+        return "FETCHED of another size than the head said";
+    if (m->refused) {
+        struct msg_get *ask;
+
+        tbi_map_take(&agent->tickets, tbi_small_id(object->ticket));
+        object->ticket = 0;
+        if (!map) {
+            tbi_segment_free(agent->segment, object->offset);
+            object->room = 0;
+            tbi_objects_serve_rooms(agent);
+        }
+        ask = agent->port.send(agent->port.ctx, 0, TBI_MSG_RESOLVE, TBI_PROC_NONE, sizeof *ask);
+        *ask = (struct msg_get){object->id, 0, 0};
+    } else if (map) {
+        object->state = TBI_LOCAL_MAPPED;
+        object->offset = m->offset;
+        satisfy(agent, object);
+    } else {
+        object->state = TBI_LOCAL_COPYING;
+        agent->ops.copy(agent->ops.ctx, object->ticket, object->rank, m->offset, object->offset,
+                        object->bytes);
+    }
+    return NULL;
+}
+
+void tbi_objects_on_located(struct tbi_agent *agent, const struct msg_located *m)
+{
+    struct tbi_local *object = tbi_objects_find(agent, m->id);
+
+    if (object == NULL || object->state != TBI_LOCAL_ASKED || object->ticket != 0)
+        return;
+    if (m->where == TBI_AT_STORE) {
+        object->rank = m->rank;
+        begin(agent, object);
+    } else {
+        give_up(agent, object, m + 1, (uint32_t)m->bytes);
+    }
+}
+
+void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket)
+{
+    struct tbi_local *object = tbi_map_take(&agent->tickets, tbi_small_id(ticket));
+    struct msg_object *m;
+
+    send_fetch_done(agent, object);
+    object->state = TBI_LOCAL_SEALED;
+    object->rank = agent->config.rank;
+    m = agent->port.send(agent->port.ctx, 0, TBI_MSG_REPLICA, TBI_PROC_NONE, sizeof *m);
+    m->id = object->id;
+    satisfy(agent, object);
+    tbi_jobs_start(agent);
+}

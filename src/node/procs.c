@@ -1,0 +1,372 @@
+/* procs.c - the processes of a node: what each holds, and what each asks for. A record that does
+ * not make sense is refused before anything is changed, and costs its sender its life; everybody
+ * else's books stay right. */
+#include "node/local.h"
+#include "thornback.h"
+#include "util/alloc.h"
+
+struct tbi_proc *tbi_procs_find(const struct tbi_agent *agent, uint32_t proc)
+{
+    return tbi_map_get(&agent->procs, tbi_small_id(proc));
+}
+
+struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t number)
+{
+    struct tbi_proc *proc = tbi_alloc_zeroed(1, sizeof *proc);
+
+    proc->proc = number;
+    tbi_map_put(&agent->procs, tbi_small_id(number), proc);
+    if (number != TBI_PROC_DRIVER)
+        agent->executors++;
+    return proc;
+}
+
+void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    tbi_map_take(&agent->procs, tbi_small_id(proc->proc));
+    if (proc->proc != TBI_PROC_DRIVER)
+        agent->executors--;
+    tbi_list_unlink(&proc->link);
+    tbi_map_fini(&proc->handles);
+    tbi_map_fini(&proc->pins);
+    tbi_map_fini(&proc->open);
+    free(proc);
+}
+
+/* ---- handles and pins ---- */
+
+static void note_handle(struct tbi_proc *proc, struct tbi_id id)
+{
+    if (proc->proc != TBI_PROC_DRIVER && tbi_map_get(&proc->handles, id) == NULL)
+        tbi_map_put(&proc->handles, id, proc);
+}
+
+void tbi_procs_tell(struct tbi_agent *agent, uint32_t number, struct tbi_local *object)
+{
+    struct tbi_proc *proc = tbi_procs_find(agent, number);
+    struct msg_located *m;
+    uintptr_t views;
+
+    if (proc == NULL)
+        return;
+    tbi_objects_pin(agent, object);
+    views = (uintptr_t)tbi_map_take(&proc->pins, object->id);
+    tbi_map_put(&proc->pins, object->id, (void *)(views + 1));
+    m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_OBJECT, number, sizeof *m);
+    *m = (struct msg_located){object->id, TBI_AT_STORE, object->rank, object->offset,
+                              object->bytes};
+}
+
+static const char *on_unpin(struct tbi_agent *agent, struct tbi_proc *proc,
+                            const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+    uintptr_t views = (uintptr_t)tbi_map_take(&proc->pins, m->id);
+
+    if (views == 0)
+        return "UNPIN of what is not pinned";
+    if (views > 1)
+        tbi_map_put(&proc->pins, m->id, (void *)(views - 1));
+    tbi_objects_unpin(agent, tbi_objects_find(agent, m->id));
+    return NULL;
+}
+
+/* ---- records for the head, noted in passing ---- */
+
+static void forward(struct tbi_agent *agent, const struct tbi_record *record, enum tbi_msg type)
+{
+    size_t size = record->len - sizeof *record;
+
+    memcpy(agent->port.send(agent->port.ctx, 0, type, record->proc, size), record + 1, size);
+}
+
+static bool made_by(const struct tbi_agent *agent, const struct tbi_proc *proc, struct tbi_id id)
+{
+    return tbi_id_rank(id) == agent->config.rank && tbi_id_proc(id) == proc->proc;
+}
+
+static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
+                             const struct tbi_record *record)
+{
+    const struct msg_submit *m = (const struct msg_submit *)(record + 1);
+
+    if (!made_by(agent, proc, m->task))
+        return "SUBMIT with another process's id";
+    for (unsigned i = 0; i < m->nreturns; i++)
+        note_handle(proc, tbi_id_with_index(m->task, i));
+    forward(agent, record, TBI_MSG_SUBMIT);
+    return NULL;
+}
+
+static const char *on_put(struct tbi_agent *agent, struct tbi_proc *proc,
+                          const struct tbi_record *record)
+{
+    const struct msg_put *m = (const struct msg_put *)(record + 1);
+
+    if (!made_by(agent, proc, m->id))
+        return "PUT with another process's id";
+    note_handle(proc, m->id);
+    forward(agent, record, TBI_MSG_PUT);
+    return NULL;
+}
+
+static const char *on_announce(struct tbi_agent *agent, struct tbi_proc *proc,
+                               const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+    struct tbi_local *object = tbi_map_get(&proc->open, m->id);
+
+    if (!made_by(agent, proc, m->id) || object == NULL || object->announced)
+        return "ANNOUNCE of an object that was not created, or twice";
+    object->announced = true;
+    note_handle(proc, m->id);
+    forward(agent, record, TBI_MSG_ANNOUNCE);
+    return NULL;
+}
+
+static const char *on_hold(struct tbi_agent *agent, struct tbi_proc *proc,
+                           const struct tbi_record *record)
+{
+    note_handle(proc, ((const struct msg_object *)(record + 1))->id);
+    forward(agent, record, TBI_MSG_HOLD);
+    return NULL;
+}
+
+static const char *on_release(struct tbi_agent *agent, struct tbi_proc *proc,
+                              const struct tbi_record *record)
+{
+    struct tbi_id id = ((const struct msg_object *)(record + 1))->id;
+
+    if (proc->proc != TBI_PROC_DRIVER && tbi_map_take(&proc->handles, id) == NULL)
+        return "RELEASE of what is not held";
+    forward(agent, record, TBI_MSG_RELEASE);
+    return NULL;
+}
+
+/* ---- requests ---- */
+
+static const char *on_get(struct tbi_agent *agent, struct tbi_proc *proc,
+                          const struct tbi_record *record)
+{
+    const struct msg_get *m = (const struct msg_get *)(record + 1);
+    struct tbi_local *object = tbi_objects_find(agent, m->id);
+
+    if (object != NULL && tbi_objects_usable(object) && !(m->flags & TBI_GET_EXISTS))
+        tbi_procs_tell(agent, proc->proc, object);
+    else
+        forward(agent, record, TBI_MSG_RESOLVE);
+    return NULL;
+}
+
+static const char *on_create(struct tbi_agent *agent, struct tbi_proc *proc,
+                             const struct tbi_record *record)
+{
+    const struct msg_create *m = (const struct msg_create *)(record + 1);
+    bool own_result = proc->job != NULL && tbi_id_equal(tbi_id_task(m->id), proc->job->m->task) &&
+                      tbi_id_index(m->id) < proc->job->m->nreturns;
+
+    if ((!made_by(agent, proc, m->id) && !own_result) || tbi_objects_find(agent, m->id) != NULL)
+        return "CREATE of another's object, or twice";
+    tbi_objects_create(agent, proc, m);
+    return NULL;
+}
+
+static const char *on_abandon(struct tbi_agent *agent, struct tbi_proc *proc,
+                              const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+    const struct tbi_local *object = tbi_map_get(&proc->open, m->id);
+
+    if (object == NULL || object->announced)
+        return "ABANDON of what is not being written, or was announced";
+    tbi_objects_abandon(agent, proc, m->id);
+    return NULL;
+}
+
+static const char *on_seal(struct tbi_agent *agent, struct tbi_proc *proc,
+                           const struct tbi_record *record)
+{
+    const struct msg_seal *m = (const struct msg_seal *)(record + 1);
+    const char *why;
+
+    if (!made_by(agent, proc, m->id))
+        return "SEAL of another process's object";
+    why = tbi_objects_seal(agent, proc, m->id, m->bytes);
+    if (why != NULL)
+        return why;
+    note_handle(proc, m->id);
+    forward(agent, record, TBI_MSG_SEALED);
+    return NULL;
+}
+
+/* ---- blocking ---- */
+
+static bool runs(const struct tbi_proc *proc, const struct msg_task *m)
+{
+    return proc->job != NULL && tbi_id_equal(proc->job->m->task, m->task) &&
+           proc->job->m->attempt == m->attempt;
+}
+
+static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
+                            const struct tbi_record *record)
+{
+    if (!runs(proc, (const struct msg_task *)(record + 1)) || proc->blocked)
+        return "BLOCK of a task that does not run there";
+    proc->blocked = true;
+    if (proc->cpus == TBI_CPU_HELD) { /* else an earlier BLOCK is still on its way to the head */
+        proc->cpus = TBI_CPU_ASKED;
+        forward(agent, record, TBI_MSG_BLOCK);
+    }
+    return NULL;
+}
+
+static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
+                              const struct tbi_record *record)
+{
+    const struct msg_task *m = (const struct msg_task *)(record + 1);
+    struct msg_task *answer;
+
+    if (!runs(proc, m) || !proc->blocked)
+        return "UNBLOCK of a task that is not blocked";
+    proc->blocked = false;
+    if (proc->cpus == TBI_CPU_GIVEN) {
+        proc->cpus = TBI_CPU_QUEUED;
+        tbi_list_append(&agent->resuming, &proc->link);
+        return NULL;
+    }
+    answer = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME, proc->proc,
+                              sizeof *answer);
+    *answer = *m;
+    return NULL;
+}
+
+/* ---- the end of a task ---- */
+
+/* Would every stored result be found written? Nothing is changed. */
+static const char *check_results(const struct tbi_proc *proc, const struct msg_done *m)
+{
+    const struct tbi_result *result = (const struct tbi_result *)(m + 1);
+
+    if (m->error == 0 && m->nresults != proc->job->m->nreturns)
+        return "DONE with another number of results than the task has";
+    for (unsigned i = 0; i < m->nresults; i++) {
+        const struct tbi_local *object =
+            tbi_map_get(&proc->open, tbi_id_with_index(m->task, i));
+
+        if (result[i].where == TBI_AT_STORE && (object == NULL || result[i].bytes > object->bytes))
+            return "DONE with a result that was not created";
+    }
+    return NULL;
+}
+
+/* Rooms lent for results that the task did not deliver. */
+static void abandon_results(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id task)
+{
+    struct tbi_map_slot e;
+    size_t at = 0;
+
+    while (tbi_map_next(&proc->open, &at, &e))
+        if (tbi_id_equal(tbi_id_task(e.key), task)) {
+            tbi_objects_abandon(agent, proc, e.key);
+            at = 0; /* the map has changed */
+        }
+}
+
+static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
+                           const struct tbi_record *record)
+{
+    const struct msg_done *m = (const struct msg_done *)(record + 1);
+    const struct tbi_result *result = (const struct tbi_result *)(m + 1);
+    const struct tbi_id *ids = (const struct tbi_id *)(result + m->nresults);
+    const char *why;
+
+    if (proc->job == NULL || !tbi_id_equal(proc->job->m->task, m->task) ||
+        proc->job->m->attempt != m->attempt || proc->blocked || proc->cpus == TBI_CPU_QUEUED)
+        return "DONE of a task that does not run there";
+    if (m->error != 0 &&
+        (m->nresults != 0 || m->error > 0 ||
+         tbi_error_links((const uint8_t *)record + record->len - m->data_bytes,
+                         m->error_bytes) == 0))
+        return "DONE with an error that is none";
+    why = check_results(proc, m);
+    if (why != NULL)
+        return why;
+    for (unsigned i = 0; i < m->nresults; i++) {
+        if (result[i].where == TBI_AT_STORE)
+            tbi_objects_seal(agent, proc, tbi_id_with_index(m->task, i), result[i].bytes);
+        ids += result[i].nrefs;
+    }
+    abandon_results(agent, proc, m->task);
+    for (uint32_t k = 0; k < m->nkept; k++)
+        note_handle(proc, ids[k]);
+    forward(agent, record, TBI_MSG_FINISHED);
+    tbi_jobs_end(agent, proc);
+    tbi_list_insert_before(agent->idle.next, &proc->link);
+    return NULL;
+}
+
+const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *record)
+{
+    static const char *(*const handler[TBI_MSG_COUNT])(struct tbi_agent *, struct tbi_proc *,
+                                                       const struct tbi_record *) = {
+        [TBI_MSG_SUBMIT] = on_submit,   [TBI_MSG_PUT] = on_put,
+        [TBI_MSG_ANNOUNCE] = on_announce, [TBI_MSG_HOLD] = on_hold,
+        [TBI_MSG_RELEASE] = on_release, [TBI_MSG_BLOCK] = on_block,
+        [TBI_MSG_UNBLOCK] = on_unblock, [TBI_MSG_GET] = on_get,
+        [TBI_MSG_UNPIN] = on_unpin,     [TBI_MSG_CREATE] = on_create,
+        [TBI_MSG_ABANDON] = on_abandon, [TBI_MSG_SEAL] = on_seal,
+        [TBI_MSG_DONE] = on_done,
+    };
+    struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
+
+    if (proc == NULL || handler[record->type] == NULL)
+        return "a record of no process of ours";
+    return handler[record->type](agent, proc, record);
+}
+
+/* ---- death ---- */
+
+static void send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
+                         uint32_t attempt, const struct tbi_error_link *link)
+{
+    struct msg_done *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_FINISHED, proc,
+                                          sizeof *m + sizeof *link);
+
+    *m = (struct msg_done){.task = task, .attempt = attempt, .error = link->code,
+                           .data_bytes = sizeof *link, .error_bytes = sizeof *link};
+    memcpy(m + 1, link, sizeof *link);
+}
+
+void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_error_link *cause)
+{
+    struct tbi_proc *proc = tbi_procs_find(agent, number);
+    struct tbi_error_link link = *cause;
+    struct tbi_map_slot e;
+    size_t at = 0;
+
+    if (proc == NULL)
+        return;
+    if (proc->job != NULL) {
+        link.attempt = proc->job->m->attempt;
+        send_failure(agent, number, proc->job->m->task, link.attempt, &link);
+        tbi_jobs_end(agent, proc);
+    }
+    while (tbi_map_next(&proc->open, &at, &e)) {
+        if (((const struct tbi_local *)e.value)->announced)
+            send_failure(agent, number, e.key, 0, &link);
+        tbi_objects_abandon(agent, proc, e.key);
+        at = 0;
+    }
+    for (at = 0; tbi_map_next(&proc->pins, &at, &e);)
+        for (uintptr_t views = (uintptr_t)e.value; views > 0; views--)
+            tbi_objects_unpin(agent, tbi_objects_find(agent, e.key));
+    for (at = 0; tbi_map_next(&proc->handles, &at, &e);) {
+        struct msg_object *m =
+            agent->port.send(agent->port.ctx, 0, TBI_MSG_RELEASE, number, sizeof *m);
+
+        m->id = e.key;
+    }
+    tbi_procs_free(agent, proc);
+    tbi_objects_forget_rooms(agent, number);
+    tbi_jobs_start(agent);
+}

@@ -1,0 +1,649 @@
+#include "world.h"
+#include "util/alloc.h"
+
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        const char *why_ = (call);                                                                 \
+        if (why_ != NULL)                                                                          \
+            return why_;                                                                           \
+    } while (0)
+
+static unsigned pick(struct world *w, unsigned n)
+{
+    return (unsigned)(unit_random(&w->random) % n);
+}
+
+static struct proc *find_proc(struct world *w, unsigned rank, uint32_t number)
+{
+    for (unsigned i = 0; i < w->nprocs; i++)
+        if (w->proc[i].rank == rank && w->proc[i].number == number)
+            return &w->proc[i];
+    return NULL;
+}
+
+/* ---- the network ---- */
+
+static void *from_head(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+{
+    return tbi_outbox_append(&((struct world *)ctx)->to_agent[rank], type, proc, size);
+}
+
+static void *from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+{
+    struct world_self *self = ctx;
+    struct world *w = self->world;
+
+    switch (tbi_msg_info[type].to) {
+    case TBI_ROLE_AGENT:
+        return tbi_outbox_append(&w->between[self->rank][rank], type, proc, size);
+    case TBI_ROLE_PROC:
+        return tbi_outbox_append(&find_proc(w, self->rank, proc)->in, type, proc, size);
+    default:
+        return tbi_outbox_append(&w->to_head[self->rank], type, proc, size);
+    }
+}
+
+static void world_fork(void *ctx, uint32_t number)
+{
+    struct world_self *self = ctx;
+    struct proc *p = &self->world->proc[self->world->nprocs++];
+
+    assert_true(self->world->nprocs < WORLD_PROCS);
+    *p = (struct proc){.rank = self->rank, .number = number, .alive = true};
+}
+
+static void world_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
+                       uint64_t bytes)
+{
+    struct world_self *self = ctx;
+    struct copying *c = self->world->copy;
+
+    (void)rank, (void)from, (void)to, (void)bytes;
+    while (c->active)
+        c++;
+    assert_true(c < self->world->copy + 64);
+    *c = (struct copying){ticket, self->rank, true};
+}
+
+static const char *take_first(struct tbi_outbox *box, struct tbi_record **record)
+{
+    struct tbi_record *r = (void *)(box->data + box->begin);
+
+    *record = tbi_copy(r, r->len); /* handlers append to boxes, this one perhaps */
+    box->begin += r->len;
+    if (box->begin == box->end)
+        box->begin = box->end = 0;
+    return tbi_record_check(*record, (*record)->len);
+}
+
+static const char *agent_takes(struct world *w, unsigned rank, unsigned from, struct tbi_outbox *box)
+{
+    struct tbi_record *record;
+    const char *why = take_first(box, &record);
+
+    if (why == NULL)
+        why = tbi_agent_handle(w->agent[rank], from, record, w->now);
+    free(record);
+    return why;
+}
+
+static const char *head_takes(struct world *w, unsigned rank)
+{
+    struct tbi_record *record;
+    const char *why = take_first(&w->to_head[rank], &record);
+
+    if (why == NULL)
+        why = tbi_sched_handle(w->sched, rank, record);
+    free(record);
+    if (pick(w, 2) == 0) /* the head runs its pass once per batch, however long that is */
+        tbi_sched_run(w->sched);
+    return why;
+}
+
+/* ---- what processes do ---- */
+
+static void send_object(struct proc *p, enum tbi_msg type, struct tbi_id id)
+{
+    ((struct msg_object *)tbi_outbox_append(&p->out, type, p->number, sizeof(struct msg_object)))
+        ->id = id;
+}
+
+static void send_task(struct proc *p, enum tbi_msg type)
+{
+    struct msg_task *m = tbi_outbox_append(&p->out, type, p->number, sizeof *m);
+
+    *m = (struct msg_task){p->run.task, p->run.attempt, 0};
+}
+
+static void send_get(struct proc *p, struct tbi_id id, uint32_t flags)
+{
+    struct msg_get *m = tbi_outbox_append(&p->out, TBI_MSG_GET, p->number, sizeof *m);
+
+    *m = (struct msg_get){id, flags, 0};
+}
+
+static struct tbi_id new_id(struct proc *p)
+{
+    return tbi_id_make(1, p->rank, p->number, ++p->counter, 0);
+}
+
+static bool has_handle(const struct proc *p, struct tbi_id id)
+{
+    for (unsigned i = 0; i < p->nhandles; i++)
+        if (tbi_id_equal(p->handle[i].id, id))
+            return true;
+    for (unsigned i = 0; i < p->nkept; i++)
+        if (tbi_id_equal(p->kept[i], id))
+            return true;
+    return false;
+}
+
+static void add_handle(struct proc *p, struct tbi_id id, bool borrowed)
+{
+    p->handle[p->nhandles++] = (struct handle){id, borrowed};
+}
+
+/* Ids inside a value: the fakes' values are nothing but lists of ids. A handle that came with an
+ * argument is covered by the task; one read from an object is announced at once. */
+static void adopt(struct proc *p, const void *value, uint64_t bytes, bool borrowed)
+{
+    const struct tbi_id *id = value;
+
+    for (uint64_t k = 0; k < bytes / sizeof *id; k++)
+        if (p->nhandles < WORLD_HANDLES - 8 && !has_handle(p, id[k])) {
+            add_handle(p, id[k], borrowed);
+            if (!borrowed)
+                send_object(p, TBI_MSG_HOLD, id[k]);
+        }
+}
+
+static void drop_handle(struct proc *p, unsigned i)
+{
+    if (!p->handle[i].borrowed)
+        send_object(p, TBI_MSG_RELEASE, p->handle[i].id);
+    p->handle[i] = p->handle[--p->nhandles];
+}
+
+static void do_submit(struct world *w, struct proc *p)
+{
+    unsigned nresolve = p->nhandles ? pick(w, 3) : 0, nheld = p->nhandles ? pick(w, 3) : 0;
+    unsigned depth = p->number == 0 ? 0 : p->run.depth + 1u, nrefs = nresolve + nheld;
+    unsigned nargs = nresolve + (nheld > 0);
+    struct tbi_id *refs;
+    uint64_t *args;
+    struct msg_submit *m;
+
+    if (w->tasks_left == 0 || depth > 3 || p->nhandles > WORLD_HANDLES - 12)
+        return;
+    w->tasks_left--;
+    m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number,
+                          sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16);
+    *m = (struct msg_submit){.task = new_id(p), .parent = p->run.task, .depth = (uint16_t)depth,
+                             .cpus = (int32_t)pick(w, 5) * 5000, .nargs = (uint16_t)nargs,
+                             .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nresolve,
+                             .nreturns = (uint16_t)pick(w, 3), .data_bytes = nheld * 16};
+    refs = (struct tbi_id *)(m + 1);
+    args = (uint64_t *)(refs + nrefs);
+    for (unsigned i = 0; i < nrefs; i++)
+        refs[i] = p->handle[pick(w, p->nhandles)].id;
+    for (unsigned i = 0; i < nresolve; i++)
+        args[i] = TBI_ARG_REF | i;
+    if (nheld > 0) {
+        args[nresolve] = nheld * 16;
+        memcpy(args + nargs, refs + nresolve, nheld * 16);
+    }
+    for (unsigned i = 0; i < m->nreturns; i++)
+        add_handle(p, tbi_id_with_index(m->task, i), false);
+}
+
+static void do_put(struct world *w, struct proc *p)
+{
+    unsigned nrefs = p->nhandles ? pick(w, 3) : 0;
+    struct msg_put *m;
+    struct tbi_id *ids;
+
+    if (p->nhandles > WORLD_HANDLES - 12)
+        return;
+    m = tbi_outbox_append(&p->out, TBI_MSG_PUT, p->number, sizeof *m + nrefs * 32);
+    ids = (struct tbi_id *)(m + 1);
+    *m = (struct msg_put){new_id(p), nrefs, nrefs * 16};
+    for (unsigned i = 0; i < nrefs; i++)
+        ids[i] = ids[nrefs + i] = p->handle[pick(w, p->nhandles)].id;
+    add_handle(p, m->id, false);
+}
+
+static void do_create(struct world *w, struct proc *p, struct tbi_id id)
+{
+    struct msg_create *m = tbi_outbox_append(&p->out, TBI_MSG_CREATE, p->number, sizeof *m);
+
+    *m = (struct msg_create){id, 1 + pick(w, 3 * 4096)};
+    p->creating = id;
+}
+
+static void do_get(struct world *w, struct proc *p)
+{
+    if (p->nhandles == 0 || p->number == 0)
+        return;
+    p->waiting = p->handle[pick(w, p->nhandles)].id;
+    send_get(p, p->waiting, TBI_GET_WANTED);
+    send_task(p, TBI_MSG_BLOCK);
+}
+
+static void do_end(struct world *w, struct proc *p)
+{
+    unsigned n = p->run.nreturns, nrefs[4] = {0}, total = 0, nkept = 0, data = 0;
+    struct tbi_error_link link;
+    struct tbi_id kept[WORLD_HANDLES], *ids;
+    struct tbi_result *result;
+    struct msg_done *m;
+    uint8_t *at;
+    bool fails = pick(w, 12) == 0;
+
+    if (fails)
+        n = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!(p->stored >> i & 1)) {
+            nrefs[i] = p->nhandles ? pick(w, 2) : 0;
+            total += nrefs[i];
+            data += nrefs[i] * 16;
+        }
+    for (unsigned i = 0; i < p->nhandles; i++)
+        if (p->handle[i].borrowed && pick(w, 3) == 0 && p->nkept + nkept < WORLD_HANDLES)
+            kept[nkept++] = p->handle[i].id;
+    if (fails)
+        data = sizeof link;
+    m = tbi_outbox_append(&p->out, TBI_MSG_DONE, p->number,
+                          sizeof *m + n * sizeof *result + (total + nkept) * 16 + data);
+    *m = (struct msg_done){.task = p->run.task, .attempt = p->run.attempt, .nkept = nkept,
+                           .nresults = (uint16_t)n, .data_bytes = data,
+                           .error = fails ? TB_ERR_TASK : 0,
+                           .error_bytes = fails ? sizeof link : 0};
+    result = (struct tbi_result *)(m + 1);
+    ids = (struct tbi_id *)(result + n);
+    at = (uint8_t *)(ids + total + nkept);
+    for (unsigned i = 0; i < n; i++) {
+        if (p->stored >> i & 1)
+            result[i] = (struct tbi_result){TBI_AT_STORE, 0, 1};
+        else
+            result[i] = (struct tbi_result){TBI_AT_INLINE, nrefs[i], nrefs[i] * 16};
+        for (unsigned k = 0; k < nrefs[i]; k++) {
+            *ids = p->handle[pick(w, p->nhandles)].id;
+            memcpy(at, ids++, 16);
+            at += 16;
+        }
+    }
+    memcpy(ids, kept, nkept * 16);
+    if (fails) {
+        tbi_error_link(&link, TB_ERR_TASK, "as the seed wants it");
+        memcpy(at, &link, sizeof link);
+    }
+    for (unsigned i = 0; i < nkept; i++)
+        p->kept[p->nkept++] = kept[i];
+    while (p->nhandles > 0) { /* its own refs are released when it ends */
+        struct tbi_id id = p->handle[p->nhandles - 1].id;
+
+        if (p->handle[p->nhandles - 1].borrowed)
+            p->nhandles--;
+        else if (pick(w, 8) == 0 && p->nkept < WORLD_HANDLES)
+            p->kept[p->nkept++] = id, p->nhandles--; /* or kept by tb_retain */
+        else
+            drop_handle(p, p->nhandles - 1);
+    }
+    while (p->npinned > 0)
+        send_object(p, TBI_MSG_UNPIN, p->pinned[--p->npinned]);
+    while (p->nkept > WORLD_HANDLES / 2 || (p->nkept > 0 && pick(w, 3) == 0))
+        send_object(p, TBI_MSG_RELEASE, p->kept[--p->nkept]);
+    p->running = false;
+}
+
+static bool can_act(const struct proc *p)
+{
+    return p->alive && p->running && tbi_id_is_null(p->waiting) && !p->resuming &&
+           tbi_id_is_null(p->creating);
+}
+
+static void act(struct world *w, struct proc *p)
+{
+    if (p->steps-- > 0) {
+        switch (pick(w, 8)) {
+        case 0: case 1: case 2:
+            do_submit(w, p);
+            break;
+        case 3:
+            do_put(w, p);
+            break;
+        case 4:
+            if (p->nhandles < WORLD_HANDLES - 12)
+                do_create(w, p, new_id(p));
+            break;
+        case 5:
+            if (p->npinned > 0)
+                send_object(p, TBI_MSG_UNPIN, p->pinned[--p->npinned]);
+            else if (p->nhandles > 0)
+                drop_handle(p, pick(w, p->nhandles));
+            break;
+        default:
+            do_get(w, p);
+        }
+    } else if (p->number == TBI_PROC_DRIVER) {
+        for (unsigned i = 0; i < p->nhandles; i++, p->asked++) /* the last act: every ref ends */
+            send_get(p, p->handle[i].id, pick(w, 3) == 0 ? TBI_GET_EXISTS : 0);
+        p->running = false;
+    } else if (p->results_made < p->run.nreturns && pick(w, 2) == 0) {
+        do_create(w, p, tbi_id_with_index(p->run.task, p->results_made));
+    } else if (p->results_made < p->run.nreturns && pick(w, 2) == 0) {
+        p->results_made++;
+    } else {
+        do_end(w, p);
+    }
+}
+
+static const char *begin_task(struct world *w, struct proc *p, const struct tbi_record *r)
+{
+    const struct msg_run *m = (const void *)(r + 1);
+    const struct tbi_run_arg *arg = (const void *)(m + 1);
+
+    if (p->running)
+        return "RUN to an executor that runs a task";
+    if (tbi_map_get(&w->started, m->task) != NULL)
+        return "a task ran twice";
+    tbi_map_put(&w->started, m->task, w);
+    w->ran++;
+    p->run = *m;
+    p->running = true;
+    p->steps = (int)pick(w, 8);
+    p->results_made = 0;
+    p->stored = 0;
+    for (unsigned i = 0; i < m->nargs; i++)
+        if (arg[i].rank == TBI_ARG_INLINE)
+            adopt(p, (const uint8_t *)(arg + m->nargs) + arg[i].offset, arg[i].bytes, true);
+    return NULL;
+}
+
+static void got_object(struct world *w, struct proc *p, const struct msg_located *m)
+{
+    if (m->where == TBI_AT_STORE)
+        p->pinned[p->npinned++] = m->id;
+    if (m->where == TBI_AT_ERROR)
+        w->crashed_seen += ((const struct tbi_error_link *)(m + 1))->code == TB_ERR_CRASHED;
+    if (p->number == TBI_PROC_DRIVER) {
+        p->answered++;
+        return;
+    }
+    if (m->where == TBI_AT_INLINE)
+        adopt(p, m + 1, m->bytes, false);
+    p->waiting = (struct tbi_id){0};
+    p->resuming = true;
+    send_task(p, TBI_MSG_UNBLOCK);
+}
+
+static void got_room(struct world *w, struct proc *p, const struct msg_created *m)
+{
+    bool result = p->number != 0 && tbi_id_equal(tbi_id_task(m->id), p->run.task);
+
+    p->creating = (struct tbi_id){0};
+    if (result) {
+        if (m->error_bytes == 0)
+            p->stored |= 1u << p->results_made;
+        p->results_made++;
+    } else if (m->error_bytes == 0 && pick(w, 8) == 0) {
+        send_object(p, TBI_MSG_ABANDON, m->id);
+    } else if (m->error_bytes == 0) {
+        struct msg_seal *seal;
+
+        if (pick(w, 2) == 0)
+            send_object(p, TBI_MSG_ANNOUNCE, m->id);
+        seal = tbi_outbox_append(&p->out, TBI_MSG_SEAL, p->number, sizeof *seal);
+        *seal = (struct msg_seal){m->id, m->bytes - pick(w, (unsigned)m->bytes), 0, p->rank};
+        add_handle(p, m->id, false);
+    }
+}
+
+static const char *proc_takes(struct world *w, struct proc *p)
+{
+    struct tbi_record *r;
+    const char *why = take_first(&p->in, &r);
+
+    if (why == NULL)
+        switch ((enum tbi_msg)r->type) {
+        case TBI_MSG_RUN:
+            why = begin_task(w, p, r);
+            break;
+        case TBI_MSG_OBJECT:
+            got_object(w, p, (const void *)(r + 1));
+            break;
+        case TBI_MSG_CREATED:
+            got_room(w, p, (const void *)(r + 1));
+            break;
+        case TBI_MSG_RESUME:
+            if (!p->resuming)
+                why = "RESUME of a task that did not ask for it";
+            p->resuming = false;
+            break;
+        default:
+            why = "a record that no process takes";
+        }
+    free(r);
+    return why;
+}
+
+/* SIGKILL at any moment; what it had sent is handled first, as the rings are drained. */
+static const char *kill_proc(struct world *w, struct proc *p)
+{
+    struct tbi_error_link link;
+
+    p->alive = p->running = false;
+    w->killed++;
+    while (tbi_outbox_bytes(&p->out) > 0)
+        TRY(agent_takes(w, p->rank, p->rank, &p->out));
+    tbi_error_link(&link, TB_ERR_CRASHED, "killed by the seed");
+    tbi_agent_died(w->agent[p->rank], p->number, &link);
+    return NULL;
+}
+
+/* ---- the loop ---- */
+
+/* One event of all that are possible now; false: none is. */
+static bool one_event(struct world *w, const char **why)
+{
+    enum kind { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, ACT, KILL };
+    struct { enum kind kind; unsigned a, b; } can[2048], *e;
+    unsigned n = 0;
+
+    for (unsigned a = 0; a < w->nranks; a++) {
+        if (tbi_outbox_bytes(&w->to_head[a]) > 0)
+            can[n].kind = HEAD, can[n++].a = a;
+        if (tbi_outbox_bytes(&w->to_agent[a]) > 0)
+            can[n].kind = AGENT, can[n++].a = a;
+        for (unsigned b = 0; b < w->nranks; b++)
+            if (tbi_outbox_bytes(&w->between[a][b]) > 0)
+                can[n].kind = BETWEEN, can[n].a = a, can[n++].b = b;
+    }
+    for (unsigned i = 0; i < 64; i++)
+        if (w->copy[i].active)
+            can[n].kind = COPY, can[n++].a = i;
+    for (unsigned i = 0; i < w->nprocs; i++) {
+        struct proc *p = &w->proc[i];
+
+        if (!p->alive)
+            continue;
+        if (tbi_outbox_bytes(&p->in) > 0)
+            can[n].kind = PROC_IN, can[n++].a = i;
+        if (tbi_outbox_bytes(&p->out) > 0)
+            can[n].kind = PROC_OUT, can[n++].a = i;
+        if (can_act(p))
+            can[n].kind = ACT, can[n++].a = i;
+        if (i > 0 && w->kills_left > 0 && pick(w, 40) == 0)
+            can[n].kind = KILL, can[n++].a = i;
+    }
+    if (n == 0)
+        return false;
+    e = &can[pick(w, n)];
+    switch (e->kind) {
+    case HEAD:
+        *why = head_takes(w, e->a);
+        break;
+    case AGENT:
+        *why = agent_takes(w, e->a, 0, &w->to_agent[e->a]);
+        break;
+    case BETWEEN:
+        *why = agent_takes(w, e->b, e->a, &w->between[e->a][e->b]);
+        break;
+    case COPY:
+        w->copy[e->a].active = false;
+        tbi_agent_copied(w->agent[w->copy[e->a].rank], w->copy[e->a].ticket);
+        break;
+    case PROC_IN:
+        *why = proc_takes(w, &w->proc[e->a]);
+        break;
+    case PROC_OUT:
+        *why = agent_takes(w, w->proc[e->a].rank, w->proc[e->a].rank, &w->proc[e->a].out);
+        break;
+    case ACT:
+        act(w, &w->proc[e->a]);
+        break;
+    case KILL:
+        w->kills_left--;
+        *why = kill_proc(w, &w->proc[e->a]);
+    }
+    return true;
+}
+
+static const char *check(const struct world *w)
+{
+    TRY(tbi_sched_check(w->sched));
+    for (unsigned r = 0; r < w->nranks; r++)
+        TRY(tbi_agent_check(w->agent[r]));
+    return NULL;
+}
+
+/* Until nothing moves any more; time passes only then, as far as the next deadline. */
+static const char *until_quiet(struct world *w)
+{
+    for (int events = 0;; events++) {
+        uint64_t deadline = UINT64_MAX;
+        const char *why = NULL;
+
+        if (events > 200000)
+            return "the world does not come to rest";
+        if (one_event(w, &why)) {
+            TRY(why);
+            TRY(check(w));
+            continue;
+        }
+        tbi_sched_run(w->sched);
+        for (unsigned r = 0; r < w->nranks; r++) {
+            if (tbi_agent_deadline(w->agent[r]) < deadline)
+                deadline = tbi_agent_deadline(w->agent[r]);
+            if (tbi_outbox_bytes(&w->to_agent[r]) > 0)
+                deadline = w->now;
+        }
+        if (deadline == UINT64_MAX)
+            return NULL;
+        w->now = deadline;
+        for (unsigned r = 0; r < w->nranks; r++)
+            tbi_agent_tick(w->agent[r], w->now);
+    }
+}
+
+static const char *nothing_left(struct world *w)
+{
+    struct tbi_sched_counts s = tbi_sched_counts(w->sched);
+
+    if (s.tasks != 0)
+        return "tasks are left";
+    if (s.makers != 0)
+        return "objects are left in the directory";
+    if (s.load != 0)
+        return "the forecast is not empty";
+    for (unsigned r = 0; r < w->nranks; r++) {
+        struct tbi_agent_counts a = tbi_agent_counts(w->agent[r]);
+
+        if (a.jobs != 0 || a.running != 0 || a.executors != 0)
+            return "jobs or executors are left";
+        if (a.pins != 0 || a.leases != 0)
+            return "pins or leases are left";
+        if (a.objects != 0 || a.store_used != 0)
+            return "objects are left in a store";
+    }
+    return NULL;
+}
+
+static void create(struct world *w, uint64_t seed)
+{
+    int32_t cpus[WORLD_RANKS];
+    unsigned host[WORLD_RANKS];
+
+    w->seed = seed;
+    w->random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    w->nranks = 1 + pick(w, WORLD_RANKS);
+    w->tasks_left = 10 + pick(w, 50);
+    w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
+    for (unsigned r = 0; r < w->nranks; r++) {
+        cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
+        host[r] = pick(w, 2);
+    }
+    struct tbi_sched_config sc = {.nranks = w->nranks, .cpus = cpus, .host = host,
+                                  .ahead = pick(w, 6), .overtakes = 1 + pick(w, 8)};
+    w->sched = tbi_sched_create(&sc, (struct tbi_port){w, from_head});
+    w->proc[w->nprocs++] = (struct proc){.alive = true, .running = true, .steps = 30};
+    for (unsigned r = 0; r < w->nranks; r++) {
+        struct tbi_agent_config ac = {
+            .rank = r, .nranks = w->nranks, .host = host, .cpus = cpus[r],
+            .max_executors = 1 + pick(w, 5), .overtakes = 1 + pick(w, 8),
+            .store_bytes = 4096 * (4 + pick(w, 60)), .create_timeout_us = 1000,
+            .fetch = TBI_FETCH_RMA};
+
+        w->self[r].world = w;
+        w->self[r].rank = r;
+        w->agent[r] = tbi_agent_create(&ac, (struct tbi_port){&w->self[r], from_agent},
+                                       (struct tbi_agent_ops){&w->self[r], world_fork,
+                                                              world_copy});
+    }
+}
+
+const char *world_run(uint64_t seed, struct world **out)
+{
+    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
+    struct proc *driver = &w->proc[0];
+
+    *out = w;
+    create(w, seed);
+    TRY(until_quiet(w));
+    if (driver->running || driver->answered < driver->asked)
+        return "a ref of the driver never became ready or failed";
+    /* The end of the job: the driver lets go of everything, and executors leave. */
+    w->kills_left = 0;
+    while (driver->nhandles > 0)
+        drop_handle(driver, driver->nhandles - 1);
+    while (driver->npinned > 0)
+        send_object(driver, TBI_MSG_UNPIN, driver->pinned[--driver->npinned]);
+    TRY(until_quiet(w));
+    for (unsigned i = 1; i < w->nprocs; i++)
+        if (w->proc[i].alive) {
+            if (w->proc[i].running)
+                return "a task never ended";
+            w->killed--;
+            TRY(kill_proc(w, &w->proc[i]));
+        }
+    TRY(until_quiet(w));
+    return nothing_left(w);
+}
+
+void world_free(struct world *w)
+{
+    tbi_sched_destroy(w->sched);
+    for (unsigned a = 0; a < w->nranks; a++) {
+        tbi_agent_destroy(w->agent[a]);
+        tbi_outbox_fini(&w->to_head[a]);
+        tbi_outbox_fini(&w->to_agent[a]);
+        for (unsigned b = 0; b < w->nranks; b++)
+            tbi_outbox_fini(&w->between[a][b]);
+    }
+    for (unsigned i = 0; i < w->nprocs; i++) {
+        tbi_outbox_fini(&w->proc[i].in);
+        tbi_outbox_fini(&w->proc[i].out);
+    }
+    tbi_map_fini(&w->started);
+    free(w);
+}

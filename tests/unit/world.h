@@ -1,0 +1,70 @@
+/* world.h - a whole job in one process: the head, agents, executors and a driver that do random
+ * things, joined by a network that delays each channel on its own. Everything random comes from
+ * one seed, so a failing world can be run again. The scheduler and the agents are the real ones. */
+#ifndef TB_WORLD_H
+#define TB_WORLD_H
+
+#include "unit.h"
+#include "net/codec.h"
+#include "node/agent.h"
+#include "sched/sched.h"
+#include "thornback.h"
+#include "util/map.h"
+
+enum { WORLD_RANKS = 4, WORLD_PROCS = 400, WORLD_HANDLES = 64 };
+
+struct handle {
+    struct tbi_id id;
+    bool borrowed;     /* came with an argument: covered by the task until its end */
+};
+
+/* A driver or an executor. */
+struct proc {
+    unsigned rank;
+    uint32_t number;
+    bool alive, running;
+    struct tbi_outbox in, out;
+    struct msg_run run;            /* the task it runs */
+    struct handle handle[WORLD_HANDLES];
+    unsigned nhandles;
+    struct tbi_id kept[WORLD_HANDLES]; /* held over the end of a task; only ever released */
+    unsigned nkept;
+    struct tbi_id pinned[WORLD_HANDLES];
+    unsigned npinned;
+    uint64_t counter;
+    int steps;                     /* what it will still do before it ends its task */
+    struct tbi_id waiting;         /* null, or the object it blocks on */
+    bool resuming;
+    struct tbi_id creating;        /* null, or what it waits for room for */
+    unsigned results_made;         /* stored results written so far */
+    uint32_t stored;               /* bit i: result i is in the store */
+    unsigned asked, answered;      /* GETs of the driver's last act */
+};
+
+struct copying {
+    uint32_t ticket;
+    unsigned rank;
+    bool active;
+};
+
+struct world {
+    uint64_t seed, random;
+    unsigned nranks;
+    uint64_t now;
+    struct tbi_sched *sched;
+    struct tbi_agent *agent[WORLD_RANKS];
+    struct tbi_outbox to_head[WORLD_RANKS], to_agent[WORLD_RANKS];
+    struct tbi_outbox between[WORLD_RANKS][WORLD_RANKS];
+    struct world_self { struct world *world; unsigned rank; } self[WORLD_RANKS];
+    struct proc proc[WORLD_PROCS];  /* [0]: the driver */
+    unsigned nprocs;
+    struct copying copy[64];
+    struct tbi_map started;         /* tasks that ran: none may run twice */
+    unsigned tasks_left, kills_left, killed, ran, crashed_seen;
+};
+
+/* Runs the world of this seed to its end and checks it. NULL, or what went wrong. */
+const char *world_run(uint64_t seed, struct world **kept_for_reports);
+void world_free(struct world *world);
+
+#endif
