@@ -1,0 +1,4 @@
+/* says: struct point \* */
+#include <thornback.h>
+struct point { int x; };
+tb_value f(struct point *p) { return tb_array(p, 2); }

@@ -1,0 +1,3 @@
+/* says: int \* */
+#include <thornback.h>
+tb_value f(int *p) { return tb_value_of(p); }
