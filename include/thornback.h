@@ -1,4 +1,4 @@
-/* thornback.h - the public C API of Thornback: so far handles, errors and values.
+/* thornback.h - the public C API of Thornback: so far handles, errors, values and registration.
  *
  * C11; from C++ only the plain functions and types. Every function here may be called from any
  * thread at any time and never blocks, unless its comment says otherwise. */
@@ -146,11 +146,64 @@ TB_API tb_value tb_array_as(tb_type type, const void *ptr, size_t n, int ndim,
 TB_API tb_value tb_record_array_(const void *ptr, size_t n, size_t elem);
 TB_API tb_value tb_record_(const void *ptr, size_t elem);
 
+/* ---- remote functions ---- */
+
+/* Zero in an option means "default"; this means zero. Exact in int, int64_t and double. */
+#define TB_NONE (-2147483647 - 1)
+
+typedef struct tb_resource {
+    const char *name;
+    double amount;
+} tb_resource;
+
+/* What a task asks for: given with TB_TASK as default, and again with a call to override it.
+ * Units: CPUs and GPUs in numbers of them, to 1/10000; memory in bytes.
+ * So far num_cpus is honoured; another field that is set is refused with TB_ERR_UNSUPPORTED. */
+typedef struct tb_options {
+    double num_cpus;             /* default 1 */
+    double num_gpus;
+    int64_t memory;
+    tb_resource resources[8];
+    int max_retries;
+    char pad_;                   /* not for users: lets the macros end in a designator */
+} tb_options;
+
+/* The running task, as its function sees it. */
+typedef struct tb_call tb_call;
+
+/* A remote function. Returns: 0, a TB_ERR_*, or another number, which fails the task with it. */
+typedef int tb_task_fn(tb_call *call);
+
+struct tb_task_record_ {
+    tb_task_fn *fn;
+    const char *name, *file;
+    int line;
+    const tb_options *options;
+    struct tb_task_record_ *next; /* the library's */
+};
+TB_API void tb_task_register_(struct tb_task_record_ *record);
+
 #ifdef __cplusplus
 }
 #endif
 
 #ifndef __cplusplus
+#define TB_OPTIONS(...) (&(const tb_options){__VA_ARGS__})
+
+/* Makes `fn` a remote function: TB_TASK(fn); or TB_TASK(fn, .num_cpus = 2); in the file that
+ * defines it, at file scope. */
+#define TB_TASK(...) TB_TASK_(__VA_ARGS__, .pad_ = 0)
+#define TB_TASK_(task, ...)                                                                        \
+    static const tb_options task##_tb_options_ = {__VA_ARGS__};                                    \
+    static struct tb_task_record_ task##_tb_record_ = {task,     #task,                            \
+                                                       __FILE__, __LINE__,                         \
+                                                       &task##_tb_options_, NULL};                 \
+    __attribute__((constructor)) static void task##_tb_register_(void)                             \
+    {                                                                                              \
+        tb_task_register_(&task##_tb_record_);                                                     \
+    }                                                                                              \
+    _Static_assert(1, "")
+
 TB_API tb_value tb_value_complex_float_(float _Complex x);
 TB_API tb_value tb_value_complex_double_(double _Complex x);
 static inline tb_value tb_value_i8_(signed char x) { return tb_value_int_(x, TB_INT8); }

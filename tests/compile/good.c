@@ -19,3 +19,9 @@ int main(void)
     tb_value once = tb_value_of(i++), part = tb_array(&numbers[i], 1);
     return i == 2 && once.as.i == 1 && part.count == 1 && values[0].type == TB_INT32 ? 0 : 1;
 }
+
+static int plain(tb_call *call) { return call == 0; }
+static int heavy(tb_call *call) { return call == 0; }
+TB_TASK(plain);
+TB_TASK(heavy, .num_cpus = 4, .num_gpus = 2, .resources = {{"Custom", 1}, {"Disk", 0.5}},
+        .max_retries = 5);

@@ -1,0 +1,17 @@
+/* options.h - what a task asks for, checked and in the scheduler's units. Pure; thread-safe. */
+#ifndef TBI_OPTIONS_H
+#define TBI_OPTIONS_H
+
+#include "thornback.h"
+
+struct tbi_demand {
+    int32_t cpus; /* 1/10000 CPU */
+};
+
+/* The demand of a task by its options at registration and those of the call, which win where they
+ * are set; either may be NULL. 0, or TB_ERR_ARGUMENT or TB_ERR_UNSUPPORTED with the last error
+ * naming function, field and value. */
+int tbi_options_demand(const char *function, const tb_options *registered, const tb_options *call,
+                       struct tbi_demand *demand);
+
+#endif

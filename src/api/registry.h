@@ -1,0 +1,33 @@
+/* registry.h - the remote functions of this program, as all ranks know them.
+ *
+ * TB_TASK registers by constructor, before main and in any order; freezing, in tb_init, gives each
+ * function its id: its rank among (name, file, line) in sorted order, so that ids agree on all
+ * ranks whatever their addresses. Registered twice under the same (name, file, line), as by a
+ * header that two files include, a function is one task with two addresses.
+ * Not thread-safe until frozen; read-only from then on. */
+#ifndef TBI_REGISTRY_H
+#define TBI_REGISTRY_H
+
+#include "thornback.h"
+
+#include <stdbool.h>
+
+/* Sorts and checks. 0, or TB_ERR_ARGUMENT with the last error set: two names at one address. */
+int tbi_registry_freeze(void);
+/* Back to the state before: for a process that starts Thornback again, and for tests. */
+void tbi_registry_thaw(void);
+
+/* The id of the function at this address, or -1. `written` is its name where it was used: the last
+ * error then names it and the likely causes. */
+int tbi_registry_find(tb_task_fn *fn, const char *written);
+
+int tbi_registry_count(void);
+const struct tb_task_record_ *tbi_registry_task(int id); /* 0 <= id < count */
+
+/* Over names, files, lines and options: equal on all ranks, or they run different programs. */
+uint64_t tbi_registry_digest(void);
+
+/* A TB_TASK that ran after freezing (a library loaded later), once; NULL: none. */
+const struct tb_task_record_ *tbi_registry_take_late(void);
+
+#endif

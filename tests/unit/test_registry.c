@@ -1,0 +1,146 @@
+/* test_registry.c - holds api/registry and api/options: functions are found by address, ids follow
+ * the sorted names, a wrong demand is an error that names function, field and value. */
+#include "unit.h"
+#include "api/errors.h"
+#include "api/options.h"
+#include "api/registry.h"
+
+/* Bodies differ, so that no linker may merge them. */
+static int zebra(tb_call *call) { return call == NULL; }
+static int ant(tb_call *call) { return call == NULL ? 2 : 3; }
+static const tb_options no_options = {0};
+static int stray(tb_call *call) { return call == NULL ? 4 : 5; }
+static int in_header_a(tb_call *call) { return call == NULL ? 6 : 7; }
+static int in_header_b(tb_call *call) { return call == NULL ? 8 : 9; }
+static int later(tb_call *call) { return call == NULL ? 10 : 11; }
+TB_TASK(zebra);
+TB_TASK(ant, .num_cpus = 0.5, .resources = {{"Disk", 1}, {"Tape", 0.5}});
+
+static int thaw(void **state)
+{
+    (void)state;
+    tbi_registry_thaw();
+    return 0;
+}
+
+static void ids_are_ranks_of_names_and_found_by_address(void **state)
+{
+    (void)state;
+    assert_int_equal(tbi_registry_freeze(), 0);
+    assert_int_equal(tbi_registry_count(), 2);
+    assert_int_equal(tbi_registry_find(ant, "ant"), 0);
+    assert_int_equal(tbi_registry_find(zebra, "zebra"), 1);
+    assert_string_equal(tbi_registry_task(0)->name, "ant");
+    assert_true(tbi_registry_task(0)->options->num_cpus == 0.5);
+}
+
+static void an_unregistered_function_is_named_with_its_remedy(void **state)
+{
+    (void)state;
+    assert_int_equal(tbi_registry_freeze(), 0);
+    assert_int_equal(tbi_registry_find(stray, "stray"), -1);
+    assert_non_null(strstr(tb_last_error(), "write TB_TASK(stray);"));
+    /* the name is known but stands for another function: never a lookup by name instead */
+    assert_int_equal(tbi_registry_find(stray, "ant"), -1);
+    assert_non_null(strstr(tb_last_error(), "at another address"));
+}
+
+static void two_names_at_one_address_are_refused(void **state)
+{
+    static struct tb_task_record_ alias = {ant, "bee", "x.c", 1, &no_options, NULL};
+
+    (void)state;
+    tb_task_register_(&alias);
+    assert_int_equal(tbi_registry_freeze(), TB_ERR_ARGUMENT);
+    assert_non_null(strstr(tb_last_error(), "'ant' and 'bee'"));
+    alias = (struct tb_task_record_){stray, "bee", "x.c", 1, alias.options, alias.next};
+    assert_int_equal(tbi_registry_freeze(), 0);
+}
+
+static void a_task_in_a_header_is_one_task_with_two_addresses(void **state)
+{
+    static struct tb_task_record_ first = {in_header_a, "in_header", "x.h", 7, &no_options,
+                                           NULL};
+    static struct tb_task_record_ second = {in_header_b, "in_header", "x.h", 7, &no_options,
+                                            NULL};
+    int before;
+
+    (void)state;
+    assert_int_equal(tbi_registry_freeze(), 0);
+    before = tbi_registry_count();
+    tbi_registry_thaw();
+    tb_task_register_(&first);
+    tb_task_register_(&second);
+    assert_int_equal(tbi_registry_freeze(), 0);
+    assert_int_equal(tbi_registry_count(), before + 1);
+    assert_int_equal(tbi_registry_find(in_header_a, "in_header"),
+                     tbi_registry_find(in_header_b, "in_header"));
+}
+
+static void the_digest_tells_programs_apart(void **state)
+{
+    static struct tb_task_record_ more = {later, "more", "x.c", 2, &no_options, NULL};
+    uint64_t digest;
+
+    (void)state;
+    assert_int_equal(tbi_registry_freeze(), 0);
+    digest = tbi_registry_digest();
+    assert_true(tbi_registry_digest() == digest);
+    tb_task_register_(&more); /* too late */
+    assert_ptr_equal(tbi_registry_take_late(), &more);
+    assert_null(tbi_registry_take_late());
+    tbi_registry_thaw();
+    tb_task_register_(&more);
+    assert_int_equal(tbi_registry_freeze(), 0);
+    assert_true(tbi_registry_digest() != digest);
+}
+
+static void the_demand_is_the_calls_over_the_tasks_over_one(void **state)
+{
+    const tb_options half = {.num_cpus = 0.5}, none = {.num_cpus = TB_NONE}, unset = {0};
+    struct tbi_demand d;
+
+    (void)state;
+    assert_int_equal(tbi_options_demand("f", NULL, NULL, &d), 0);
+    assert_int_equal(d.cpus, 10000);
+    assert_int_equal(tbi_options_demand("f", &half, &unset, &d), 0);
+    assert_int_equal(d.cpus, 5000);
+    assert_int_equal(tbi_options_demand("f", &half, &none, &d), 0);
+    assert_int_equal(d.cpus, 0);
+    assert_int_equal(tbi_options_demand("f", &none, TB_OPTIONS(.num_cpus = 3), &d), 0);
+    assert_int_equal(d.cpus, 30000);
+}
+
+#define WRONG(code, part, ...)                                                                     \
+    do {                                                                                           \
+        struct tbi_demand d_;                                                                      \
+        assert_int_equal(tbi_options_demand("f", NULL, TB_OPTIONS(__VA_ARGS__), &d_), code);       \
+        assert_non_null(strstr(tb_last_error(), part));                                            \
+    } while (0)
+
+static void a_wrong_demand_names_function_field_and_value(void **state)
+{
+    (void)state;
+    WRONG(TB_ERR_ARGUMENT, "'f' asks for num_cpus = -1", .num_cpus = -1);
+    WRONG(TB_ERR_ARGUMENT, "num_cpus = nan", .num_cpus = __builtin_nan(""));
+    WRONG(TB_ERR_ARGUMENT, "num_cpus = 1e+09", .num_cpus = 1e9);
+    WRONG(TB_ERR_ARGUMENT, "smallest part", .num_cpus = 1e-6);
+    WRONG(TB_ERR_UNSUPPORTED, "num_gpus = 1", .num_gpus = 1);
+    WRONG(TB_ERR_UNSUPPORTED, "memory = 4096", .memory = 4096);
+    WRONG(TB_ERR_UNSUPPORTED, "max_retries = -1", .max_retries = -1);
+    WRONG(TB_ERR_UNSUPPORTED, "'Disk'", .resources = {{"Disk", 1}});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(ids_are_ranks_of_names_and_found_by_address, thaw),
+        cmocka_unit_test_teardown(an_unregistered_function_is_named_with_its_remedy, thaw),
+        cmocka_unit_test_teardown(the_digest_tells_programs_apart, thaw),
+        cmocka_unit_test_teardown(two_names_at_one_address_are_refused, thaw),
+        cmocka_unit_test_teardown(a_task_in_a_header_is_one_task_with_two_addresses, thaw),
+        cmocka_unit_test(the_demand_is_the_calls_over_the_tasks_over_one),
+        cmocka_unit_test(a_wrong_demand_names_function_field_and_value),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
