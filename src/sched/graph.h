@@ -16,6 +16,7 @@ struct tbi_sched {
     struct tbi_nodes nodes;
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
     size_t tasks;               /* not yet ended */
+    unsigned reservations;      /* nodes kept for a demand */
 };
 
 /* Tell a process where an object is; `object` is READY or FAILED. */

@@ -119,6 +119,14 @@ void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task)
     }
 }
 
+bool tbi_ready_has(const struct tbi_ready *ready, int32_t cpus)
+{
+    for (unsigned i = 0; i < ready->nclasses; i++)
+        if (ready->classes[i].cpus == cpus)
+            return ready->classes[i].count > 0;
+    return false;
+}
+
 struct tbi_maker *tbi_ready_starving(struct tbi_ready *ready, unsigned i, unsigned limit)
 {
     struct tbi_ready_class *c = &ready->classes[i];

@@ -37,6 +37,8 @@ void tbi_ready_set_stuck(struct tbi_ready *ready, int32_t cpus);
 
 /* The task, still in the queue, is about to be sent: older ones of other classes are overtaken. */
 void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task);
+/* Does any task of this demand wait, those not counted that a blocked task waits for? */
+bool tbi_ready_has(const struct tbi_ready *ready, int32_t cpus);
 /* The best task of class i if the class was overtaken at least `limit` times, else NULL. */
 struct tbi_maker *tbi_ready_starving(struct tbi_ready *ready, unsigned i, unsigned limit);
 void tbi_ready_begin_pass(struct tbi_ready *ready); /* no class is stuck */

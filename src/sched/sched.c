@@ -453,6 +453,23 @@ static void reserve(struct tbi_sched *sched, int32_t cpus)
     if (best != NULL) {
         best->reserved = true;
         best->reserved_cpus = cpus;
+        sched->reservations++;
+    }
+}
+
+/* A reservation ends when a task of its demand got a place, here or elsewhere, and when none waits
+ * any more: because it failed, or because it is wanted now and passes anyway. Otherwise the node
+ * would be kept for nobody, for ever. */
+static void end_reservations(struct tbi_sched *sched, int32_t served)
+{
+    for (unsigned n = 0; sched->reservations > 0 && n < sched->nodes.n; n++) {
+        struct tbi_node *node = &sched->nodes.node[n];
+
+        if (node->reserved && (node->reserved_cpus == served ||
+                               !tbi_ready_has(&sched->ready, node->reserved_cpus))) {
+            node->reserved = false;
+            sched->reservations--;
+        }
     }
 }
 
@@ -461,6 +478,7 @@ void tbi_sched_run(struct tbi_sched *sched)
     struct tbi_maker *task;
 
     tbi_ready_begin_pass(&sched->ready);
+    end_reservations(sched, -1);
     while ((task = tbi_ready_best(&sched->ready)) != NULL) {
         struct tbi_payload *failure;
         int node;
@@ -473,9 +491,7 @@ void tbi_sched_run(struct tbi_sched *sched)
         }
         tbi_ready_note_sent(&sched->ready, task);
         tbi_ready_remove(&sched->ready, task);
-        if (sched->nodes.node[node].reserved &&
-            sched->nodes.node[node].reserved_cpus == task->submit->cpus)
-            sched->nodes.node[node].reserved = false;
+        end_reservations(sched, task->submit->cpus);
         failure = dispatch(sched, task, (unsigned)node);
         if (failure != NULL)
             tbi_sched_fail(sched, task, failure);

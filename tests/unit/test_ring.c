@@ -1,7 +1,6 @@
 /* test_ring.c - holds exec/ring: every record arrives whole, once and in order, between threads (for
  * ThreadSanitizer) and between processes; a killed producer leaves nothing torn; a lying one is
  * found out and never believed. */
-#define _GNU_SOURCE
 #include "unit.h"
 #include "exec/ring.h"
 #include "net/codec.h"

@@ -289,6 +289,62 @@ static void a_large_demand_is_not_overtaken_for_ever(void **state)
     assert_true(running < 20);
 }
 
+/* Notes in at[task] the rank each task was sent to; returns how many were. */
+static int note_dispatches(struct sim *sim, int *at)
+{
+    int n = 0, task, rank;
+
+    tbi_sched_run(sim->sched);
+    assert_null(tbi_sched_check(sim->sched));
+    for (const char *line = sim_actions(sim); (line = strstr(line, "DISPATCH ")); line++, n++) {
+        assert_int_equal(sscanf(line, "DISPATCH %d to %d", &task, &rank), 2);
+        at[task] = rank;
+    }
+    return n;
+}
+
+static void end_all_on(struct sim *sim, int *at, int n, int rank)
+{
+    for (int k = 1; k <= n; k++)
+        if (at[k] == rank) {
+            assert_null(sim_done(sim, (unsigned)rank, k, 1, 0, 0));
+            at[k] = 0;
+        }
+}
+
+/* World 21125: a node was kept for a demand whose last task had got a place on another node. Which
+ * node is kept does not show, so both are tried as the other one. */
+static void a_node_kept_for_a_demand_that_was_served_elsewhere_takes_work_again(void **state)
+{
+    (void)state;
+    for (int drained = 1; drained <= 2; drained++) {
+        struct sim *sim = sim_new(3, (int32_t[]){0, 20000, 20000}, (unsigned[]){0, 0, 0}, 2);
+        int at[64] = {0}, big;
+
+        for (int i = 0; i < 8; i++)
+            sim_submit(sim, (struct sim_task){.cpus = 1});
+        assert_int_equal(note_dispatches(sim, at), 8);
+        big = sim_submit(sim, (struct sim_task){.cpus = 2});
+        for (int i = 1; i <= 4; i++) { /* overtaken until a node is kept for it */
+            sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1});
+            assert_null(sim_done(sim, (unsigned)at[i], i, 1, 0, 0));
+            at[i] = 0;
+            note_dispatches(sim, at);
+        }
+        assert_int_equal(at[big], 0);
+        end_all_on(sim, at, 20, drained);
+        sim_resolve(sim, 1, big, TBI_GET_WANTED);
+        note_dispatches(sim, at);
+        assert_int_equal(at[big], drained);
+        end_all_on(sim, at, 20, 1);
+        end_all_on(sim, at, 20, 2);
+        for (int i = 0; i < 8; i++)
+            sim_submit(sim, (struct sim_task){.cpus = 1});
+        assert_int_equal(note_dispatches(sim, at), 8);
+        sim_free(sim);
+    }
+}
+
 static void what_does_not_belong_is_refused_and_changes_nothing(void **state)
 {
     struct sim *sim = *state;
@@ -438,6 +494,7 @@ int main(void)
         ON(one_worker, a_result_nobody_waits_for_any_more_is_freed_on_arrival),
         ON(one_worker, an_object_announced_before_it_is_written_can_be_waited_for),
         ON(one_worker, a_large_demand_is_not_overtaken_for_ever),
+        cmocka_unit_test(a_node_kept_for_a_demand_that_was_served_elsewhere_takes_work_again),
         ON(one_worker, what_does_not_belong_is_refused_and_changes_nothing),
         cmocka_unit_test(random_worlds_keep_every_invariant_and_leave_nothing),
     };
