@@ -1,0 +1,449 @@
+/* test_agent.c - holds the agent's decisions: transcripts of what it sends, forks and copies for what
+ * it is told. The agent is rank 1 of three; ranks 0 and 1 share a host, rank 2 is on another.
+ * A line is "RUN 3 to p1" (task or object number, process), "FETCH 3 to 2" (rank), "fork p1" or
+ * "copy 3 from 2"; errors have " error=CODE" behind them. */
+#include "unit.h"
+#include "net/codec.h"
+#include "node/agent.h"
+#include "thornback.h"
+
+struct fake {
+    struct tbi_agent *agent;
+    struct tbi_outbox out, in;
+    char text[4096];
+    size_t len;
+    uint32_t ticket;      /* of the last FETCH or copy */
+};
+
+static struct tbi_id id(int k) { return tbi_id_make(1, 0, 0, (uint64_t)k, 0); }
+
+static void print(struct fake *f, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    f->len += (size_t)vsnprintf(f->text + f->len, sizeof f->text - f->len, fmt, args);
+    va_end(args);
+}
+
+/* What was sent is described one call later, when its body has been filled in. */
+static void describe(struct fake *f)
+{
+    while (tbi_outbox_bytes(&f->out) > 0) {
+        const struct tbi_record *r = (void *)(f->out.data + f->out.begin);
+        const struct tbi_id *first = (const void *)(r + 1);
+        const struct msg_done *done = (const void *)(r + 1);
+        const struct msg_created *created = (const void *)(r + 1);
+        uint64_t to = *(const uint64_t *)((const uint8_t *)r + r->len - 8); /* see send */
+
+        print(f, "%s %d to ", tbi_msg_info[r->type].name, (int)tbi_id_counter(*first));
+        if (tbi_msg_info[r->type].to == TBI_ROLE_PROC)
+            print(f, "p%u", r->proc);
+        else
+            print(f, "%d", (int)to);
+        if (r->type == TBI_MSG_FINISHED && done->error != 0)
+            print(f, " error=%d", done->error);
+        if (r->type == TBI_MSG_CREATED && created->error_bytes > 0)
+            print(f, " error=%d", ((const struct tbi_error_link *)(created + 1))->code);
+        if (r->type == TBI_MSG_FETCH)
+            f->ticket = ((const struct msg_fetch *)(r + 1))->ticket;
+        if (r->type == TBI_MSG_FETCHED && ((const struct msg_fetched *)(r + 1))->refused)
+            print(f, " refused");
+        print(f, "\n");
+        f->out.begin += r->len;
+    }
+    f->out.begin = f->out.end = 0;
+}
+
+/* The rank rides in eight bytes of its own behind the body. */
+static void *fake_send(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+{
+    struct fake *f = ctx;
+    uint64_t to = rank;
+    uint8_t *body;
+
+    describe(f);
+    body = tbi_outbox_append(&f->out, type, proc, tbi_padded(size) + 8);
+    memcpy(body + tbi_padded(size), &to, 8);
+    return body;
+}
+
+static void fake_fork(void *ctx, uint32_t proc)
+{
+    describe(ctx);
+    print(ctx, "fork p%u\n", proc);
+}
+
+static void fake_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
+                      uint64_t bytes)
+{
+    struct fake *f = ctx;
+
+    (void)from, (void)to, (void)bytes;
+    describe(f);
+    f->ticket = ticket;
+    print(f, "copy from %u\n", rank);
+}
+
+static int setup(void **state)
+{
+    struct fake *f = calloc(1, sizeof *f);
+    unsigned host[3] = {0, 0, 1};
+    struct tbi_agent_config config = {.rank = 1, .nranks = 3, .host = host, .cpus = 20000,
+                                      .max_executors = 2, .overtakes = 2,
+                                      .store_bytes = 10 * 4096, .create_timeout_us = 1000,
+                                      .fetch = TBI_FETCH_RMA};
+
+    f->agent = tbi_agent_create(&config, (struct tbi_port){f, fake_send},
+                                (struct tbi_agent_ops){f, fake_fork, fake_copy});
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fake *f = *state;
+
+    tbi_agent_destroy(f->agent);
+    tbi_outbox_fini(&f->in);
+    tbi_outbox_fini(&f->out);
+    free(f);
+    return 0;
+}
+
+#define assert_said(f, expected)                                                                   \
+    do {                                                                                           \
+        describe(f);                                                                               \
+        assert_null(tbi_agent_check((f)->agent));                                                  \
+        assert_string_equal((f)->text, expected);                                                  \
+        (f)->len = 0;                                                                              \
+        (f)->text[0] = 0;                                                                          \
+    } while (0)
+
+static void *record(struct fake *f, enum tbi_msg type, uint32_t proc, size_t size)
+{
+    f->in.begin = f->in.end = 0;
+    return tbi_outbox_append(&f->in, type, proc, size);
+}
+
+static const char *deliver(struct fake *f, unsigned rank)
+{
+    assert_null(tbi_record_check((void *)f->in.data, tbi_outbox_bytes(&f->in)));
+    return tbi_agent_handle(f->agent, rank, (void *)f->in.data, 0);
+}
+
+/* A task without or, if `at` >= 0, with one stored argument, object 100, at that rank. */
+static void dispatch(struct fake *f, int task, double cpus, unsigned depth, int at)
+{
+    unsigned n = at >= 0;
+    struct msg_dispatch *m =
+        record(f, TBI_MSG_DISPATCH, TBI_PROC_NONE, sizeof *m + n * (sizeof(struct msg_located) + 8));
+    struct msg_located *arg = (struct msg_located *)(m + 1);
+
+    *m = (struct msg_dispatch){.task = id(task), .cpus = (int32_t)(cpus * 10000), .nreturns = 1,
+                               .nargs = (uint16_t)n, .nresolve = (uint16_t)n,
+                               .depth = (uint16_t)depth};
+    if (n > 0) {
+        *arg = (struct msg_located){id(100), TBI_AT_STORE, (unsigned)at, 0, 5000};
+        *(uint64_t *)(arg + 1) = TBI_ARG_REF;
+    }
+    assert_null(deliver(f, 0));
+}
+
+static const char *done(struct fake *f, uint32_t proc, int task, uint32_t where)
+{
+    bool is_inline = where == TBI_AT_INLINE;
+    struct msg_done *m = record(f, TBI_MSG_DONE, proc,
+                                sizeof *m + sizeof(struct tbi_result) + (is_inline ? 8 : 0));
+
+    *m = (struct msg_done){.task = id(task), .nresults = 1, .data_bytes = is_inline ? 8 : 0};
+    *(struct tbi_result *)(m + 1) = (struct tbi_result){where, 0, is_inline ? 8 : 5000};
+    return deliver(f, 1);
+}
+
+static const char *task_msg(struct fake *f, enum tbi_msg type, uint32_t proc, int task)
+{
+    *(struct msg_task *)record(f, type, proc, sizeof(struct msg_task)) =
+        (struct msg_task){id(task), 0, 0};
+    return deliver(f, 0);
+}
+
+static const char *object_msg(struct fake *f, enum tbi_msg type, uint32_t proc, struct tbi_id object)
+{
+    *(struct msg_object *)record(f, type, proc, sizeof(struct msg_object)) =
+        (struct msg_object){object};
+    return deliver(f, 0);
+}
+
+static const char *create(struct fake *f, uint32_t proc, struct tbi_id object, uint64_t bytes)
+{
+    *(struct msg_create *)record(f, TBI_MSG_CREATE, proc, sizeof(struct msg_create)) =
+        (struct msg_create){object, bytes};
+    return deliver(f, 1);
+}
+
+static void crash(struct fake *f, uint32_t proc)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_CRASHED, "signal 11");
+    tbi_agent_died(f->agent, proc, &link);
+}
+
+static void executors_are_forked_as_needed_and_used_again(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    dispatch(f, 2, 1, 0, -1);
+    assert_said(f, "fork p2\nRUN 2 to p2\n");
+    dispatch(f, 3, 1, 0, -1);
+    assert_said(f, "");
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nRUN 3 to p2\n");
+}
+
+static void what_runs_never_exceeds_the_cpus_and_deeper_goes_first(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    dispatch(f, 2, 0.5, 0, -1);
+    dispatch(f, 3, 2, 1, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 3 to p1\n");
+}
+
+static void a_large_demand_is_overtaken_only_so_often(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    for (int k = 3; k <= 6; k++)
+        dispatch(f, k, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 3 to p2\n");
+    assert_null(done(f, 2, 3, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 3 to 0\nRUN 4 to p2\n");
+    assert_null(done(f, 2, 4, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 4 to 0\n"); /* twice was enough */
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
+}
+
+static void a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    dispatch(f, 2, 2, 1, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1));
+    assert_said(f, "BLOCK 1 to 0\n");
+    assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 1));
+    assert_said(f, "fork p2\nRUN 2 to p2\n");
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, ""); /* it must wait for the CPUs, before any new start */
+    dispatch(f, 3, 2, 5, -1);
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nRESUME 1 to p1\nUNBLOCKED 1 to 0\n");
+}
+
+static void a_task_that_unblocks_before_the_answer_never_lost_its_cpus(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1));
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, "BLOCK 1 to 0\nRESUME 1 to p1\n");
+    assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 1));
+    assert_said(f, "UNBLOCKED 1 to 0\n");
+}
+
+static void above_the_limit_only_what_a_blocked_task_waits_for_gets_a_process(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 2; k++) {
+        dispatch(f, k, 1, 0, -1);
+        assert_null(task_msg(f, TBI_MSG_BLOCK, (uint32_t)k, k));
+        assert_null(task_msg(f, TBI_MSG_BLOCKED, (uint32_t)k, k));
+    }
+    assert_said(f, "fork p1\nRUN 1 to p1\nBLOCK 1 to 0\nfork p2\nRUN 2 to p2\nBLOCK 2 to 0\n");
+    dispatch(f, 3, 1, 0, -1);
+    dispatch(f, 4, 1, 0, -1);
+    assert_said(f, "");
+    assert_null(task_msg(f, TBI_MSG_WANTED, TBI_PROC_NONE, 4));
+    assert_said(f, "fork p3\nRUN 4 to p3\n");
+}
+
+static void an_argument_on_the_same_host_is_mapped_under_a_lease(void **state)
+{
+    struct fake *f = *state;
+    struct msg_fetched *m;
+
+    dispatch(f, 1, 1, 0, 0);
+    assert_said(f, "FETCH 100 to 0\n");
+    m = record(f, TBI_MSG_FETCHED, TBI_PROC_NONE, sizeof *m);
+    *m = (struct msg_fetched){id(100), 8192, 5000, f->ticket, 0};
+    assert_null(deliver(f, 0));
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nFETCH_DONE 100 to 0\n");
+    assert_int_equal(tbi_agent_counts(f->agent).objects, 0);
+}
+
+static void an_argument_on_another_host_is_copied_and_stays_as_a_replica(void **state)
+{
+    struct fake *f = *state;
+    struct msg_fetched *m;
+
+    dispatch(f, 1, 1, 0, 2);
+    assert_said(f, "FETCH 100 to 2\n");
+    m = record(f, TBI_MSG_FETCHED, TBI_PROC_NONE, sizeof *m);
+    *m = (struct msg_fetched){id(100), 8192, 5000, f->ticket, 0};
+    assert_null(deliver(f, 2));
+    assert_said(f, "copy from 2\n");
+    tbi_agent_copied(f->agent, f->ticket);
+    assert_said(f, "FETCH_DONE 100 to 2\nREPLICA 100 to 0\nfork p1\nRUN 1 to p1\n");
+    assert_int_equal(tbi_agent_counts(f->agent).store_used, 8192);
+    /* FREE while the task uses it only dooms it */
+    assert_null(object_msg(f, TBI_MSG_FREE, TBI_PROC_NONE, id(100)));
+    assert_int_equal(tbi_agent_counts(f->agent).store_used, 8192);
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\n");
+    assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
+}
+
+static void an_owner_that_refuses_is_asked_for_at_the_head(void **state)
+{
+    struct fake *f = *state;
+    struct msg_fetched *m;
+
+    dispatch(f, 1, 1, 0, 2);
+    assert_said(f, "FETCH 100 to 2\n");
+    m = record(f, TBI_MSG_FETCHED, TBI_PROC_NONE, sizeof *m);
+    *m = (struct msg_fetched){id(100), 0, 0, f->ticket, 1};
+    assert_null(deliver(f, 2));
+    assert_said(f, "RESOLVE 100 to 0\n");
+    assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
+}
+
+static void a_leased_object_is_not_freed_before_the_lease_ends(void **state)
+{
+    struct fake *f = *state;
+    struct msg_fetch *fetch;
+    struct msg_fetch_end *end;
+
+    dispatch(f, 1, 1, 0, -1);
+    assert_null(create(f, 1, id(1), 5000));
+    assert_null(done(f, 1, 1, TBI_AT_STORE));
+    assert_said(f, "fork p1\nRUN 1 to p1\nCREATED 1 to p1\nFINISHED 1 to 0\n");
+    fetch = record(f, TBI_MSG_FETCH, TBI_PROC_NONE, sizeof *fetch);
+    *fetch = (struct msg_fetch){id(1), TBI_FETCH_RMA, 7};
+    assert_null(deliver(f, 2));
+    assert_said(f, "FETCHED 1 to 2\n");
+    assert_null(object_msg(f, TBI_MSG_FREE, TBI_PROC_NONE, id(1)));
+    assert_int_equal(tbi_agent_counts(f->agent).store_used, 8192);
+    end = record(f, TBI_MSG_FETCH_DONE, TBI_PROC_NONE, sizeof *end);
+    *end = (struct msg_fetch_end){id(1), 7, 0};
+    assert_null(deliver(f, 2));
+    assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
+    fetch = record(f, TBI_MSG_FETCH, TBI_PROC_NONE, sizeof *fetch);
+    *fetch = (struct msg_fetch){id(1), TBI_FETCH_RMA, 8};
+    assert_null(deliver(f, 2));
+    assert_said(f, "FETCHED 1 to 2 refused\n");
+}
+
+static void a_create_waits_for_room_then_gets_it_or_fails(void **state)
+{
+    struct fake *f = *state;
+    struct tbi_id a = tbi_id_make(1, 1, 1, 1, 0), b = tbi_id_make(1, 1, 1, 2, 0),
+                  c = tbi_id_make(1, 1, 1, 3, 0);
+
+    dispatch(f, 50, 1, 0, -1);
+    assert_null(create(f, 1, a, 9 * 4096));
+    assert_said(f, "fork p1\nRUN 50 to p1\nCREATED 1 to p1\n");
+    assert_null(create(f, 1, b, 11 * 4096)); /* more than there ever is: at once */
+    assert_said(f, "CREATED 2 to p1 error=-8\n");
+    assert_null(create(f, 1, b, 2 * 4096));
+    assert_said(f, "");
+    assert_null(object_msg(f, TBI_MSG_ABANDON, 1, a));
+    assert_said(f, "CREATED 2 to p1\n");
+    assert_null(create(f, 1, c, 9 * 4096));
+    assert_int_equal(tbi_agent_deadline(f->agent), 1000);
+    tbi_agent_tick(f->agent, 999);
+    assert_said(f, "");
+    tbi_agent_tick(f->agent, 1000);
+    assert_said(f, "CREATED 3 to p1 error=-8\n");
+}
+
+static void a_crash_fails_the_task_and_returns_all_it_had(void **state)
+{
+    struct fake *f = *state;
+    struct tbi_id announced = tbi_id_make(1, 1, 1, 9, 0);
+
+    dispatch(f, 1, 2, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    assert_null(create(f, 1, id(1), 5000));
+    assert_null(create(f, 1, announced, 5000));
+    assert_null(object_msg(f, TBI_MSG_ANNOUNCE, 1, announced));
+    assert_null(object_msg(f, TBI_MSG_HOLD, 1, id(70)));
+    assert_said(f, "fork p1\nRUN 1 to p1\nCREATED 1 to p1\nCREATED 9 to p1\nANNOUNCE 9 to 0\n"
+                   "HOLD 70 to 0\n");
+    crash(f, 1);
+    describe(f);
+    assert_non_null(strstr(f->text, "FINISHED 1 to 0 error=-2\n"));
+    assert_non_null(strstr(f->text, "FINISHED 9 to 0 error=-2\n"));
+    assert_non_null(strstr(f->text, "RELEASE 70 to 0\n"));
+    assert_non_null(strstr(f->text, "RELEASE 9 to 0\n"));
+    assert_non_null(strstr(f->text, "fork p2\nRUN 2 to p2\n"));
+    assert_null(tbi_agent_check(f->agent));
+    assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
+}
+
+static void nonsense_from_a_process_is_refused_and_changes_nothing(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    assert_non_null(done(f, 1, 2, TBI_AT_INLINE));             /* another task's end */
+    assert_non_null(done(f, 1, 1, TBI_AT_STORE));              /* a result it never created */
+    assert_non_null(done(f, 9, 1, TBI_AT_INLINE));             /* no such process */
+    assert_non_null(create(f, 1, tbi_id_make(1, 1, 2, 1, 0), 8)); /* another process's id */
+    assert_non_null(object_msg(f, TBI_MSG_RELEASE, 1, id(5)));
+    assert_non_null(object_msg(f, TBI_MSG_UNPIN, 1, id(5)));
+    assert_non_null(object_msg(f, TBI_MSG_ABANDON, 1, id(5)));
+    assert_non_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, "");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\n");
+}
+
+#define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON(executors_are_forked_as_needed_and_used_again),
+        ON(what_runs_never_exceeds_the_cpus_and_deeper_goes_first),
+        ON(a_large_demand_is_overtaken_only_so_often),
+        ON(a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered),
+        ON(a_task_that_unblocks_before_the_answer_never_lost_its_cpus),
+        ON(above_the_limit_only_what_a_blocked_task_waits_for_gets_a_process),
+        ON(an_argument_on_the_same_host_is_mapped_under_a_lease),
+        ON(an_argument_on_another_host_is_copied_and_stays_as_a_replica),
+        ON(an_owner_that_refuses_is_asked_for_at_the_head),
+        ON(a_leased_object_is_not_freed_before_the_lease_ends),
+        ON(a_create_waits_for_room_then_gets_it_or_fails),
+        ON(a_crash_fails_the_task_and_returns_all_it_had),
+        ON(nonsense_from_a_process_is_refused_and_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
