@@ -59,6 +59,7 @@ struct tbi_record {
     X(ABANDON,      PROC,  AGENT, msg_object,          "")                                         \
     X(SEAL,         PROC,  AGENT, msg_seal,            "ids contained")                            \
     X(DONE,         PROC,  AGENT, msg_done,            "results, ids contained, ids kept, values") \
+    X(EXITED,       PROC,  AGENT, msg_exited,          "")                                         \
     X(RUN,          AGENT, PROC,  msg_run,             "argument rows, inline values")             \
     X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
     X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
@@ -207,6 +208,14 @@ struct tbi_result {
     uint32_t where;         /* TBI_AT_INLINE or TBI_AT_STORE (created under this id, now sealed) */
     uint32_t nrefs;
     uint64_t bytes;
+};
+
+/* The zygote reports an executor's end, or that it could not be forked. */
+struct msg_exited {
+    int32_t pid;            /* 0: never was */
+    int32_t signal;         /* that ended it, or 0 */
+    int32_t status;         /* its exit status; with pid 0 the errno of fork */
+    int32_t unused;
 };
 
 /* A task for an agent. Behind it:

@@ -1,0 +1,235 @@
+#include "exec/zygote.h"
+#include "util/alloc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct command {
+    uint32_t slot, proc;
+};
+
+struct child {
+    pid_t pid;
+    uint32_t proc;
+};
+
+/* The zygote's own state. */
+struct nursery {
+    const struct tbi_zygote_config *config;
+    struct tbi_ring_writer deaths;
+    struct child *child;
+    size_t n, room;
+    uint8_t *report; /* EXITED records that the ring had no room for yet */
+    size_t reported, report_bytes, report_room;
+    sigset_t before; /* the signal mask that executors start with */
+};
+
+/* Die with the parent. The signal is only armed from now on, so look once more whether the parent
+ * is still there. */
+static void follow(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+}
+
+/* What the parent's libraries installed must not run here: a backtrace printer, a Ctrl-C handler. */
+static void reset_signals(void)
+{
+    for (int s = 1; s < NSIG; s++)
+        if (s != SIGKILL && s != SIGSTOP)
+            signal(s, SIG_DFL);
+}
+
+static void close_all_but(int keep)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int fds[1024], n, own;
+
+    if (dir == NULL)
+        return;
+    own = dirfd(dir);
+    do { /* collect, then close: closing while reading skips entries */
+        const struct dirent *e;
+
+        for (n = 0; n < 1024 && (e = readdir(dir)) != NULL;) {
+            int fd = atoi(e->d_name);
+
+            if (e->d_name[0] != '.' && fd > 2 && fd != keep && fd != own)
+                fds[n++] = fd;
+        }
+        for (int i = 0; i < n; i++)
+            close(fds[i]);
+        rewinddir(dir);
+    } while (n == 1024);
+    closedir(dir);
+}
+
+static void flush_reports(struct nursery *y)
+{
+    size_t sent;
+
+    while (y->reported < y->report_bytes) {
+        sent = tbi_ring_write(&y->deaths, y->report + y->reported, y->report_bytes - y->reported);
+        if (sent == 0)
+            break;
+        y->reported += sent;
+    }
+    if (y->reported == y->report_bytes)
+        y->reported = y->report_bytes = 0;
+    if (y->config->wake != NULL)
+        y->config->wake(y->config->ctx);
+}
+
+static void report(struct nursery *y, uint32_t proc, struct msg_exited exited)
+{
+    struct tbi_record record = {.len = sizeof record + sizeof exited, .type = TBI_MSG_EXITED,
+                                .proc = proc};
+
+    if (y->report_bytes + record.len > y->report_room) {
+        y->report_room = y->report_room * 2 + 1024;
+        y->report = tbi_realloc(y->report, y->report_room);
+    }
+    memcpy(y->report + y->report_bytes, &record, sizeof record);
+    memcpy(y->report + y->report_bytes + sizeof record, &exited, sizeof exited);
+    y->report_bytes += record.len;
+    flush_reports(y);
+}
+
+static void reap(struct nursery *y)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (size_t i = 0; i < y->n; i++)
+            if (y->child[i].pid == pid) {
+                uint32_t proc = y->child[i].proc;
+
+                y->child[i] = y->child[--y->n];
+                report(y, proc, (struct msg_exited){
+                    .pid = pid, .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                    .status = WIFEXITED(status) ? WEXITSTATUS(status) : 0});
+                break;
+            }
+}
+
+static void run_executor(const struct nursery *y, int commands, struct command command,
+                         pid_t zygote)
+{
+    int status;
+
+    follow(zygote);
+    close(commands);
+    reset_signals();
+    signal(SIGPIPE, SIG_IGN); /* a closed stdout loses output, nothing else */
+    sigprocmask(SIG_SETMASK, &y->before, NULL);
+    status = y->config->executor(y->config->ctx, command.slot, command.proc);
+    fflush(NULL);
+    _exit(status);
+}
+
+static void fork_executor(struct nursery *y, int commands, struct command command)
+{
+    pid_t zygote = getpid(), pid;
+
+    if (y->n == y->room) {
+        y->room = y->room * 2 + 16;
+        y->child = tbi_realloc(y->child, y->room * sizeof *y->child);
+    }
+    pid = fork();
+    if (pid == 0)
+        run_executor(y, commands, command, zygote);
+    else if (pid < 0)
+        report(y, command.proc, (struct msg_exited){.status = errno});
+    else
+        y->child[y->n++] = (struct child){pid, command.proc};
+}
+
+static void on_child(int s)
+{
+    (void)s; /* only there to interrupt ppoll */
+}
+
+static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
+{
+    struct sigaction act = {.sa_handler = on_child};
+    struct nursery y = {.config = config};
+    sigset_t chld, open;
+
+    tbi_ring_writer_init(&y.deaths, config->deaths, config->deaths_size);
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &chld, &y.before);
+    open = y.before;
+    sigdelset(&open, SIGCHLD);
+    sigaction(SIGCHLD, &act, NULL);
+    for (;;) {
+        struct timespec soon = {0, 1000000};
+        struct pollfd fd = {.fd = commands, .events = POLLIN};
+        struct command command;
+        ssize_t got;
+
+        /* SIGCHLD is delivered only inside, so no death is missed between reap and ppoll. With
+         * reports that found no room, look again soon: the reader does not ring us. */
+        ppoll(&fd, 1, y.report_bytes > 0 ? &soon : NULL, &open);
+        reap(&y);
+        if (y.report_bytes > 0)
+            flush_reports(&y);
+        while ((got = recv(commands, &command, sizeof command, MSG_DONTWAIT)) == sizeof command)
+            fork_executor(&y, commands, command);
+        if (got == 0)
+            _exit(0); /* the parent is gone */
+    }
+}
+
+int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *config)
+{
+    int pair[2];
+    pid_t parent = getpid(), pid;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return -errno;
+    fflush(NULL); /* else what is buffered would be printed once by each process */
+    pid = fork();
+    if (pid < 0) {
+        int rc = -errno;
+
+        close(pair[0]);
+        close(pair[1]);
+        return rc;
+    }
+    if (pid == 0) {
+        follow(parent);
+        reset_signals();
+        close_all_but(pair[1]);
+        live(config, pair[1]);
+    }
+    close(pair[1]);
+    *zygote = (struct tbi_zygote){pid, pair[0]};
+    return 0;
+}
+
+int tbi_zygote_fork(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc)
+{
+    struct command command = {slot, proc};
+
+    return send(zygote->commands, &command, sizeof command, MSG_DONTWAIT | MSG_NOSIGNAL) < 0
+               ? -errno
+               : 0;
+}
+
+void tbi_zygote_stop(struct tbi_zygote *zygote)
+{
+    kill(zygote->pid, SIGKILL);
+    while (waitpid(zygote->pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    close(zygote->commands);
+    *zygote = (struct tbi_zygote){0, -1};
+}

@@ -1,0 +1,41 @@
+/* zygote.h - the process that executors are forked from.
+ *
+ * Forked once, early, from a process with one thread and few pages touched, so that an executor
+ * costs a fraction of a millisecond and inherits no lock in a state that nobody will ever undo. It
+ * runs no user code. When its parent dies, the kernel kills it, and with it its executors
+ * (PR_SET_PDEATHSIG at both steps). Deaths are reported as EXITED records in a ring. */
+#ifndef TBI_ZYGOTE_H
+#define TBI_ZYGOTE_H
+
+#include "exec/ring.h"
+
+struct tbi_zygote_config {
+    /* Runs in the executor, in its only thread, with signals reset and no inherited descriptors but
+     * 0 to 2. When it returns, the executor ends with that status, after stdio is flushed. */
+    int (*executor)(void *ctx, uint32_t slot, uint32_t proc);
+    void *ctx;
+    /* Shared memory, zeroed: the zygote is the producer. */
+    struct tbi_ring *deaths;
+    uint32_t deaths_size;
+    /* Called in the zygote after each report: wakes the reader. May be NULL. */
+    void (*wake)(void *ctx);
+};
+
+struct tbi_zygote {
+    int pid;
+    int commands; /* our end of the command socket */
+};
+
+/* Forks the zygote. Call from the main thread, before any other thread exists: the zygote dies with
+ * the thread that forked it. 0, or a negative errno. */
+int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *config);
+
+/* Asks for an executor; its death, or the failure of its fork, is reported as EXITED with this
+ * `proc`. Does not block. 0, or a negative errno: -EAGAIN when too many requests are under way,
+ * another when the zygote is gone. */
+int tbi_zygote_fork(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc);
+
+/* Kills the zygote and, through it, all executors, and waits until the zygote is reaped. */
+void tbi_zygote_stop(struct tbi_zygote *zygote);
+
+#endif

@@ -1,0 +1,165 @@
+/* test_zygote.c - holds exec/zygote: every executor that is asked for runs and its end is reported
+ * once, with its signal or status; nothing of it outlives its parent; it starts clean. */
+#include "unit.h"
+#include "exec/zygote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SIZE = 256 }; /* small: many deaths at once must wait for room */
+
+struct shared {
+    _Atomic int started, descriptors, handler_is_default;
+    _Atomic int pid[64];
+    _Alignas(64) char ring[sizeof(struct tbi_ring) + SIZE];
+};
+static struct shared *shared;
+static struct tbi_ring_reader deaths;
+
+static int executor(void *ctx, uint32_t slot, uint32_t proc)
+{
+    struct shared *s = ctx;
+    struct sigaction act;
+    int open = 0;
+
+    for (int fd = 3; fd < 256; fd++)
+        open += fcntl(fd, F_GETFD) >= 0;
+    s->descriptors = open;
+    sigaction(SIGSEGV, NULL, &act);
+    s->handler_is_default = act.sa_handler == SIG_DFL;
+    s->pid[slot] = getpid();
+    s->started++;
+    if (proc >= 1000)
+        for (;;)
+            pause();
+    if (proc % 2)
+        raise(SIGKILL);
+    return (int)proc;
+}
+
+static void nobody(int s) { (void)s; }
+
+static int start(void **state)
+{
+    static struct tbi_zygote zygote;
+    struct tbi_zygote_config config = {.executor = executor, .deaths_size = SIZE};
+
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    config.ctx = shared;
+    config.deaths = (struct tbi_ring *)shared->ring;
+    tbi_ring_reader_init(&deaths, config.deaths, SIZE);
+    signal(SIGSEGV, nobody); /* as a library of the parent might */
+    *state = &zygote;
+    return tbi_zygote_start(&zygote, &config);
+}
+
+static int stop(void **state)
+{
+    struct tbi_zygote *zygote = *state;
+
+    if (zygote->pid > 0)
+        tbi_zygote_stop(zygote);
+    signal(SIGSEGV, SIG_DFL);
+    tbi_ring_reader_fini(&deaths);
+    munmap(shared, sizeof *shared);
+    return 0;
+}
+
+static struct msg_exited next_death(uint32_t *proc)
+{
+    const struct tbi_record *r;
+
+    while ((r = tbi_ring_next(&deaths)) == NULL) {
+        assert_null(deaths.broken);
+        sched_yield();
+    }
+    assert_int_equal(r->type, TBI_MSG_EXITED);
+    *proc = r->proc;
+    return *(const struct msg_exited *)(r + 1);
+}
+
+static void ask(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc)
+{
+    int rc;
+
+    while ((rc = tbi_zygote_fork(zygote, slot, proc)) == -EAGAIN)
+        sched_yield();
+    assert_int_equal(rc, 0);
+}
+
+static void each_end_is_reported_once_with_its_cause(void **state)
+{
+    enum { N = 64 };
+    bool seen[N] = {false};
+
+    for (uint32_t k = 0; k < N; k++)
+        ask(*state, k, k);
+    for (int i = 0; i < N; i++) {
+        uint32_t proc;
+        struct msg_exited e = next_death(&proc);
+
+        assert_true(proc < N && !seen[proc]);
+        seen[proc] = true;
+        assert_int_equal(e.pid, shared->pid[proc]);
+        assert_int_equal(e.signal, proc % 2 ? SIGKILL : 0);
+        assert_int_equal(e.status, proc % 2 ? 0 : (int)proc);
+    }
+    assert_int_equal(shared->started, N);
+}
+
+static void an_executor_starts_without_the_parents_handlers_and_descriptors(void **state)
+{
+    uint32_t proc;
+
+    ask(*state, 0, 2);
+    next_death(&proc);
+    assert_int_equal(shared->descriptors, 0);
+    assert_true(shared->handler_is_default);
+}
+
+/* Is a process there at all, running or not yet reaped? Orphans are reaped by init, in its time. */
+static bool lives(int pid)
+{
+    char path[64], state = 'X';
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    f = fopen(path, "r");
+    if (f == NULL)
+        return false;
+    if (fscanf(f, "%*d %*s %c", &state) != 1)
+        state = 'X';
+    fclose(f);
+    return state != 'Z' && state != 'X';
+}
+
+static void nothing_outlives_the_parent(void **state)
+{
+    struct tbi_zygote *zygote = *state;
+
+    for (uint32_t k = 0; k < 4; k++)
+        ask(zygote, k, 1000 + k);
+    while (shared->started < 4)
+        sched_yield();
+    tbi_zygote_stop(zygote);
+    for (int k = 0; k < 4; k++)
+        while (lives(shared->pid[k]))
+            sched_yield();
+    assert_true(tbi_zygote_fork(zygote, 0, 1) < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_end_is_reported_once_with_its_cause, start, stop),
+        cmocka_unit_test_setup_teardown(
+            an_executor_starts_without_the_parents_handlers_and_descriptors, start, stop),
+        cmocka_unit_test_setup_teardown(nothing_outlives_the_parent, start, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
