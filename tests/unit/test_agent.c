@@ -182,6 +182,22 @@ static const char *create(struct fake *f, uint32_t proc, struct tbi_id object, u
     return deliver(f, 1);
 }
 
+/* `rank` answers our last FETCH of object 100. */
+static void answer_fetch(struct fake *f, unsigned rank, bool refused)
+{
+    *(struct msg_fetched *)record(f, TBI_MSG_FETCHED, TBI_PROC_NONE, sizeof(struct msg_fetched)) =
+        (struct msg_fetched){id(100), refused ? 0 : 8192, refused ? 0 : 5000, f->ticket, refused};
+    assert_null(deliver(f, rank));
+}
+
+/* Rank 2 asks for object 1. */
+static void remote_fetch(struct fake *f, uint32_t ticket)
+{
+    *(struct msg_fetch *)record(f, TBI_MSG_FETCH, TBI_PROC_NONE, sizeof(struct msg_fetch)) =
+        (struct msg_fetch){id(1), TBI_FETCH_RMA, ticket};
+    assert_null(deliver(f, 2));
+}
+
 static void crash(struct fake *f, uint32_t proc)
 {
     struct tbi_error_link link;
@@ -285,13 +301,10 @@ static void above_the_limit_only_what_a_blocked_task_waits_for_gets_a_process(vo
 static void an_argument_on_the_same_host_is_mapped_under_a_lease(void **state)
 {
     struct fake *f = *state;
-    struct msg_fetched *m;
 
     dispatch(f, 1, 1, 0, 0);
     assert_said(f, "FETCH 100 to 0\n");
-    m = record(f, TBI_MSG_FETCHED, TBI_PROC_NONE, sizeof *m);
-    *m = (struct msg_fetched){id(100), 8192, 5000, f->ticket, 0};
-    assert_null(deliver(f, 0));
+    answer_fetch(f, 0, false);
     assert_said(f, "fork p1\nRUN 1 to p1\n");
     assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
     assert_null(done(f, 1, 1, TBI_AT_INLINE));
@@ -302,13 +315,10 @@ static void an_argument_on_the_same_host_is_mapped_under_a_lease(void **state)
 static void an_argument_on_another_host_is_copied_and_stays_as_a_replica(void **state)
 {
     struct fake *f = *state;
-    struct msg_fetched *m;
 
     dispatch(f, 1, 1, 0, 2);
     assert_said(f, "FETCH 100 to 2\n");
-    m = record(f, TBI_MSG_FETCHED, TBI_PROC_NONE, sizeof *m);
-    *m = (struct msg_fetched){id(100), 8192, 5000, f->ticket, 0};
-    assert_null(deliver(f, 2));
+    answer_fetch(f, 2, false);
     assert_said(f, "copy from 2\n");
     tbi_agent_copied(f->agent, f->ticket);
     assert_said(f, "FETCH_DONE 100 to 2\nREPLICA 100 to 0\nfork p1\nRUN 1 to p1\n");
@@ -324,13 +334,10 @@ static void an_argument_on_another_host_is_copied_and_stays_as_a_replica(void **
 static void an_owner_that_refuses_is_asked_for_at_the_head(void **state)
 {
     struct fake *f = *state;
-    struct msg_fetched *m;
 
     dispatch(f, 1, 1, 0, 2);
     assert_said(f, "FETCH 100 to 2\n");
-    m = record(f, TBI_MSG_FETCHED, TBI_PROC_NONE, sizeof *m);
-    *m = (struct msg_fetched){id(100), 0, 0, f->ticket, 1};
-    assert_null(deliver(f, 2));
+    answer_fetch(f, 2, true);
     assert_said(f, "RESOLVE 100 to 0\n");
     assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
 }
@@ -338,16 +345,13 @@ static void an_owner_that_refuses_is_asked_for_at_the_head(void **state)
 static void a_leased_object_is_not_freed_before_the_lease_ends(void **state)
 {
     struct fake *f = *state;
-    struct msg_fetch *fetch;
     struct msg_fetch_end *end;
 
     dispatch(f, 1, 1, 0, -1);
     assert_null(create(f, 1, id(1), 5000));
     assert_null(done(f, 1, 1, TBI_AT_STORE));
     assert_said(f, "fork p1\nRUN 1 to p1\nCREATED 1 to p1\nFINISHED 1 to 0\n");
-    fetch = record(f, TBI_MSG_FETCH, TBI_PROC_NONE, sizeof *fetch);
-    *fetch = (struct msg_fetch){id(1), TBI_FETCH_RMA, 7};
-    assert_null(deliver(f, 2));
+    remote_fetch(f, 7);
     assert_said(f, "FETCHED 1 to 2\n");
     assert_null(object_msg(f, TBI_MSG_FREE, TBI_PROC_NONE, id(1)));
     assert_int_equal(tbi_agent_counts(f->agent).store_used, 8192);
@@ -355,9 +359,7 @@ static void a_leased_object_is_not_freed_before_the_lease_ends(void **state)
     *end = (struct msg_fetch_end){id(1), 7, 0};
     assert_null(deliver(f, 2));
     assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
-    fetch = record(f, TBI_MSG_FETCH, TBI_PROC_NONE, sizeof *fetch);
-    *fetch = (struct msg_fetch){id(1), TBI_FETCH_RMA, 8};
-    assert_null(deliver(f, 2));
+    remote_fetch(f, 8);
     assert_said(f, "FETCHED 1 to 2 refused\n");
 }
 
