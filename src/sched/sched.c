@@ -355,7 +355,12 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
     if (task->state == TBI_DISPATCHED)
         tbi_node_give(&sched->nodes.node[rank], task->submit->cpus);
     if (m->error != 0) {
-        tbi_sched_fail(sched, task, tbi_payload_new(end - m->data_bytes, m->error_bytes));
+        struct tbi_payload *error = tbi_payload_new(end - m->data_bytes, m->error_bytes);
+        struct tbi_error_link *link = (struct tbi_error_link *)error->data;
+
+        if (task->submit != NULL && link->function[0] == 0) /* agents do not know the names */
+            name_function(sched, link, task->submit->fn);
+        tbi_sched_fail(sched, task, error);
     } else {
         take_results(sched, task, rank, m);
         tbi_sched_conclude(sched, task);

@@ -1,6 +1,6 @@
 /* sim.h - the scheduler alone, driven by short commands; what it sends is compared as text.
  * A transcript line is "DISPATCH 3 to 1" (task or object number, rank), with " wanted",
- * " inline=VALUE", " at=RANK" or " error=CODE" behind it where that applies. */
+ * " inline=VALUE", " at=RANK" or " error=CODE in FUNCTION" behind it where that applies. */
 #ifndef TB_SIM_H
 #define TB_SIM_H
 
@@ -32,12 +32,15 @@ static inline void *sim_send(void *ctx, unsigned rank, enum tbi_msg type, uint32
     return tbi_outbox_append(&sim->out[rank], type, proc, size);
 }
 
+static const char *const sim_functions[] = {"work"};
+
 static inline struct sim *sim_new(unsigned nranks, const int32_t *cpus, const unsigned *host,
                                   unsigned ahead)
 {
     struct sim *sim = calloc(1, sizeof *sim);
     struct tbi_sched_config config = {
-        .nranks = nranks, .cpus = cpus, .host = host, .ahead = ahead, .overtakes = 4};
+        .nranks = nranks, .cpus = cpus, .host = host, .ahead = ahead, .overtakes = 4,
+        .functions = sim_functions, .nfunctions = 1};
 
     sim->sched = tbi_sched_create(&config, (struct tbi_port){sim, sim_send});
     return sim;
@@ -84,13 +87,15 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
                 sim_print(sim, " inline=%d", (int)at[i].bytes);
     } else if (r->type == TBI_MSG_RESOLVED) {
         const struct msg_located *m = (const void *)(r + 1);
+        const struct tbi_error_link *error = (const void *)(m + 1);
 
         if (m->where == TBI_AT_INLINE)
             sim_print(sim, " inline=%d", (int)*(const int64_t *)(m + 1));
         else if (m->where == TBI_AT_STORE)
             sim_print(sim, " at=%u", m->rank);
         else if (m->where == TBI_AT_ERROR)
-            sim_print(sim, " error=%d", ((const struct tbi_error_link *)(m + 1))->code);
+            sim_print(sim, " error=%d%s%s", error->code, error->function[0] ? " in " : "",
+                      error->function);
     }
     sim_print(sim, "\n");
 }

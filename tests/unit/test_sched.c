@@ -97,14 +97,14 @@ static void a_failure_reaches_every_dependant_with_the_first_cause(void **state)
     assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 1\n");
     sim_resolve(sim, 0, c, 0);
     sim_failed(sim, 1, a, TB_ERR_CRASHED);
-    assert_actions(sim, "RESOLVED 4 to 0 error=-2\n");
+    assert_actions(sim, "RESOLVED 4 to 0 error=-2 in work\n");
     /* b is gone although it stands among the waiters of `slow` */
     sim_object(sim, TBI_MSG_RELEASE, 0, b);
     assert_null(sim_done(sim, 1, slow, 1, 0, 0));
     assert_actions(sim, "");
     /* and a task submitted with a failed argument fails at once */
     sim_resolve(sim, 0, sim_submit(sim, (struct sim_task){.cpus = 1, .after = {c}}), 0);
-    assert_actions(sim, "RESOLVED 5 to 0 error=-2\n");
+    assert_actions(sim, "RESOLVED 5 to 0 error=-2 in work\n");
     assert_int_equal(tbi_sched_counts(sim->sched).tasks, 0);
 }
 
@@ -118,7 +118,7 @@ static void a_long_chain_of_dependants_fails_without_recursion(void **state)
     assert_actions(sim, "DISPATCH 1 to 1\n");
     sim_resolve(sim, 0, last, 0);
     sim_failed(sim, 1, first, TB_ERR_TASK);
-    assert_actions(sim, "RESOLVED 200001 to 0 error=-1\n");
+    assert_actions(sim, "RESOLVED 200001 to 0 error=-1 in work\n");
 }
 
 static void an_infeasible_demand_fails_at_once_and_blocks_nobody(void **state)
@@ -128,7 +128,7 @@ static void an_infeasible_demand_fails_at_once_and_blocks_nobody(void **state)
 
     sim_submit(sim, (struct sim_task){.cpus = 2});
     sim_resolve(sim, 0, a, 0);
-    assert_actions(sim, "RESOLVED 1 to 0 error=-10\nDISPATCH 2 to 1\n");
+    assert_actions(sim, "RESOLVED 1 to 0 error=-10 in work\nDISPATCH 2 to 1\n");
 }
 
 static void a_freed_argument_fails_the_task_with_ref(void **state)
