@@ -171,7 +171,7 @@ static uint64_t tail_located(const struct msg_located *m)
 {
     bool has_bytes = m->where == TBI_AT_INLINE || m->where == TBI_AT_ERROR;
 
-    if (m->where < TBI_AT_INLINE || m->where > TBI_AT_EXISTS)
+    if (m->where < TBI_AT_INLINE || m->where > TBI_AT_PENDING)
         return UINT64_MAX;
     return !has_bytes ? 0 : m->bytes > TBI_RECORD_MAX ? UINT64_MAX : tbi_padded(m->bytes);
 }

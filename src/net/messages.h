@@ -152,14 +152,16 @@ struct msg_get {
 };
 enum {
     TBI_GET_EXISTS = 1, /* only say that it is ready: neither fetch nor pin */
-    TBI_GET_WANTED = 2  /* a task blocks on it: its producer may exceed the executor limit */
+    TBI_GET_WANTED = 2, /* a task blocks on it: its producer may exceed the executor limit */
+    TBI_GET_POLL = 4    /* with EXISTS: answer at once, TBI_AT_PENDING if it is not ready */
 };
 
 enum tbi_where {
     TBI_AT_INLINE = 1,  /* the packed value follows */
     TBI_AT_STORE,       /* in the segment of `rank`, at offset (0 while only the rank is known) */
     TBI_AT_ERROR,       /* the packed error follows */
-    TBI_AT_EXISTS       /* ready; where was not asked for (answer to TBI_GET_EXISTS) */
+    TBI_AT_EXISTS,      /* ready; where was not asked for (answer to TBI_GET_EXISTS) */
+    TBI_AT_PENDING      /* not ready yet (answer to TBI_GET_POLL) */
 };
 /* Where an object is. To a process, TBI_AT_STORE is pinned for it until UNPIN. */
 struct msg_located {
@@ -180,7 +182,8 @@ struct msg_created {
     struct tbi_id id;
     uint64_t offset;
     uint64_t bytes;
-    uint64_t error_bytes;
+    uint32_t error_bytes;
+    uint32_t cold;          /* part of the room was never used: get its pages before touching it */
 };
 /* The object is written and from now on immutable. Behind it: ids[nrefs] contained. */
 struct msg_seal {
@@ -240,6 +243,7 @@ struct msg_run {
     int32_t cpus;
     uint32_t data_bytes;
     uint16_t nreturns, nargs, depth, unused;
+    uint64_t number;        /* in the order in which this executor gets tasks, from 0 */
 };
 /* One argument: rank == TBI_ARG_INLINE: `bytes` of data at `offset` there; else in a segment. */
 struct tbi_run_arg {

@@ -121,7 +121,7 @@ void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task)
 }
 
 /* RUN carries every argument as a place: in its own data, or in a segment this host can read. */
-static void send_run(struct tbi_agent *agent, const struct tbi_proc *proc)
+static void send_run(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     const struct msg_dispatch *m = proc->job->m;
     const struct msg_located *at = arguments_at(proc->job);
@@ -134,7 +134,7 @@ static void send_run(struct tbi_agent *agent, const struct tbi_proc *proc)
 
     *run = (struct msg_run){.task = m->task, .attempt = m->attempt, .fn = m->fn, .cpus = m->cpus,
                             .data_bytes = m->data_bytes, .nreturns = m->nreturns,
-                            .nargs = m->nargs, .depth = m->depth};
+                            .nargs = m->nargs, .depth = m->depth, .number = proc->offered++};
     for (unsigned i = 0; i < m->nargs; i++)
         if (!(word[i] & TBI_ARG_REF)) {
             arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, offset, word[i]};

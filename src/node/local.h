@@ -29,6 +29,7 @@ struct tbi_proc {
     uint32_t proc;
     struct tbi_link link;       /* in `idle`, or in `resuming` */
     struct tbi_job *job;        /* NULL: idle, or the driver */
+    uint64_t offered;           /* tasks sent to it so far */
     enum tbi_cpu_state cpus;
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
     struct tbi_map handles;     /* ids it holds at the head; executors only */

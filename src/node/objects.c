@@ -204,7 +204,8 @@ static void lend(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id i
     object->offset = extent->offset;
     object->room = extent->bytes;
     tbi_map_put(&proc->open, id, object);
-    *m = (struct msg_created){id, extent->offset, bytes, 0};
+    *m = (struct msg_created){.id = id, .offset = extent->offset, .bytes = bytes,
+                              .cold = extent->cold_to > extent->cold_from};
 }
 
 static void refuse_create(struct tbi_agent *agent, uint32_t proc, struct tbi_id id, uint64_t bytes)
@@ -214,7 +215,7 @@ static void refuse_create(struct tbi_agent *agent, uint32_t proc, struct tbi_id 
                                              proc, sizeof *m + sizeof link);
 
     store_full(agent, bytes, &link);
-    *m = (struct msg_created){id, 0, bytes, sizeof link};
+    *m = (struct msg_created){.id = id, .bytes = bytes, .error_bytes = sizeof link};
     memcpy(m + 1, &link, sizeof link);
 }
 

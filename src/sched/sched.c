@@ -257,6 +257,11 @@ static const char *on_resolve(struct tbi_sched *sched, unsigned rank,
         tbi_payload_drop(error);
     } else if (object->state != TBI_PENDING) {
         tbi_sched_tell(sched, rank, record->proc, m->id, object, m->flags);
+    } else if (m->flags & TBI_GET_POLL) {
+        struct msg_located *answer = sched->port.send(sched->port.ctx, rank, TBI_MSG_RESOLVED,
+                                                      record->proc, sizeof *answer);
+
+        *answer = (struct msg_located){.id = m->id, .where = TBI_AT_PENDING};
     } else {
         tbi_object_add_waiter(object, (struct tbi_waiter){
             .rank = rank, .proc = record->proc, .flags = m->flags});

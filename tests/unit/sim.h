@@ -93,6 +93,8 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
             sim_print(sim, " inline=%d", (int)*(const int64_t *)(m + 1));
         else if (m->where == TBI_AT_STORE)
             sim_print(sim, " at=%u", m->rank);
+        else if (m->where == TBI_AT_EXISTS || m->where == TBI_AT_PENDING)
+            sim_print(sim, m->where == TBI_AT_EXISTS ? " exists" : " pending");
         else if (m->where == TBI_AT_ERROR)
             sim_print(sim, " error=%d%s%s", error->code, error->function[0] ? " in " : "",
                       error->function);

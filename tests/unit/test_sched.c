@@ -121,6 +121,19 @@ static void a_long_chain_of_dependants_fails_without_recursion(void **state)
     assert_actions(sim, "RESOLVED 200001 to 0 error=-1 in work\n");
 }
 
+static void a_poll_is_answered_at_once(void **state)
+{
+    struct sim *sim = *state;
+    int a = sim_submit(sim, (struct sim_task){.cpus = 1});
+
+    sim_resolve(sim, 0, a, TBI_GET_EXISTS | TBI_GET_POLL);
+    assert_actions(sim, "RESOLVED 1 to 0 pending\nDISPATCH 1 to 1\n");
+    assert_null(sim_done(sim, 1, a, 1, 42, 0));
+    assert_actions(sim, "");
+    sim_resolve(sim, 0, a, TBI_GET_EXISTS | TBI_GET_POLL);
+    assert_actions(sim, "RESOLVED 1 to 0 inline=42\n");
+}
+
 static void an_infeasible_demand_fails_at_once_and_blocks_nobody(void **state)
 {
     struct sim *sim = *state;
@@ -483,6 +496,7 @@ int main(void)
         ON(one_worker, an_object_inside_another_lives_as_long_as_that),
         ON(one_worker, a_failure_reaches_every_dependant_with_the_first_cause),
         ON(one_worker, a_long_chain_of_dependants_fails_without_recursion),
+        ON(one_worker, a_poll_is_answered_at_once),
         ON(one_worker, an_infeasible_demand_fails_at_once_and_blocks_nobody),
         ON(one_worker, a_freed_argument_fails_the_task_with_ref),
         ON(one_worker, a_node_takes_what_it_runs_at_once_and_a_few_ahead),

@@ -1,0 +1,48 @@
+#include "exec/bell.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t tbi_now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint32_t tbi_bell_arm(struct tbi_bell *bell, uint32_t who)
+{
+    uint32_t value = atomic_load(&bell->value);
+
+    atomic_store(&bell->armed, who);
+    atomic_thread_fence(memory_order_seq_cst);
+    return value;
+}
+
+void tbi_bell_disarm(struct tbi_bell *bell)
+{
+    atomic_store_explicit(&bell->armed, 0, memory_order_relaxed);
+}
+
+void tbi_bell_wait(struct tbi_bell *bell, uint32_t value, uint32_t who, uint64_t deadline_us)
+{
+    struct timespec until = {(time_t)(deadline_us / 1000000),
+                             (long)(deadline_us % 1000000) * 1000};
+
+    syscall(SYS_futex, &bell->value, FUTEX_WAIT_BITSET, value,
+            deadline_us == UINT64_MAX ? NULL : &until, NULL, who);
+}
+
+void tbi_bell_wake(struct tbi_bell *bell)
+{
+    uint32_t who = atomic_exchange(&bell->armed, 0);
+
+    if (who == 0)
+        return; /* another producer has just done it */
+    atomic_fetch_add(&bell->value, 1);
+    syscall(SYS_futex, &bell->value, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, who);
+}

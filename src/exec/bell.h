@@ -1,0 +1,44 @@
+/* bell.h - a doorbell in shared memory: how a loop that sleeps is woken by other processes and threads.
+ *
+ * Sleeper                                Producer
+ *   value = arm(who)                       publish (ring tail, queue)
+ *   look once more for news                ring()
+ *   wait(value)
+ *   disarm()
+ *
+ * Arming and ringing each have a sequentially consistent fence, so either the sleeper sees the news
+ * or the producer sees that it sleeps. Ringing a bell that nobody sleeps on costs a fence and a
+ * load. Two kinds of sleepers may share a bell; only the kind that armed it is woken: so a thread
+ * that leads the loop for a while need not wake, and be woken by, the one that waits for its return. */
+#ifndef TBI_BELL_H
+#define TBI_BELL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { TBI_BELL_LEADER = 1, TBI_BELL_BACKGROUND = 2 };
+
+struct tbi_bell {
+    _Atomic uint32_t value;   /* counts wakes */
+    _Atomic uint32_t armed;   /* who sleeps or is about to: TBI_BELL_*, 0 nobody */
+};
+
+/* From now on, producers wake `who`. Returns the value to wait on. */
+uint32_t tbi_bell_arm(struct tbi_bell *bell, uint32_t who);
+/* Sleeps until rung as `who`, or until `deadline_us` of the monotonic clock (UINT64_MAX: for ever).
+ * May also wake for no reason. */
+void tbi_bell_wait(struct tbi_bell *bell, uint32_t value, uint32_t who, uint64_t deadline_us);
+void tbi_bell_disarm(struct tbi_bell *bell);
+
+void tbi_bell_wake(struct tbi_bell *bell);
+static inline void tbi_bell_ring(struct tbi_bell *bell)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&bell->armed, memory_order_relaxed) != 0)
+        tbi_bell_wake(bell);
+}
+
+uint64_t tbi_now_us(void); /* CLOCK_MONOTONIC */
+
+#endif

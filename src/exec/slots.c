@@ -1,0 +1,114 @@
+#include "exec/slots.h"
+#include "util/alloc.h"
+
+#include <sys/mman.h>
+
+enum { PAGE = 4096 };
+
+static size_t pages(size_t bytes)
+{
+    return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+struct front {
+    _Atomic uint64_t news[TBI_SLOTS_MAX / 64];
+    struct tbi_ring deaths; /* and its data behind it */
+};
+
+struct tbi_slots {
+    struct front *front;
+    size_t front_bytes, control_bytes, ring_bytes, slot_bytes, bytes;
+};
+
+struct tbi_slots *tbi_slots_create(void)
+{
+    struct tbi_slots *s = tbi_alloc_zeroed(1, sizeof *s);
+
+    s->front_bytes = pages(sizeof(struct front) + TBI_DEATHS_RING);
+    s->control_bytes = pages(sizeof(struct tbi_slot));
+    s->ring_bytes = pages(tbi_ring_footprint(TBI_SLOT_RING));
+    s->slot_bytes = s->control_bytes + 2 * s->ring_bytes;
+    s->bytes = s->front_bytes + TBI_SLOTS_MAX * s->slot_bytes;
+    s->front = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (s->front == MAP_FAILED) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void tbi_slots_destroy(struct tbi_slots *s)
+{
+    if (s == NULL)
+        return;
+    munmap(s->front, s->bytes);
+    free(s);
+}
+
+static uint8_t *slot_at(struct tbi_slots *s, uint32_t slot)
+{
+    return (uint8_t *)s->front + s->front_bytes + slot * s->slot_bytes;
+}
+
+struct tbi_slot *tbi_slots_slot(struct tbi_slots *s, uint32_t slot)
+{
+    return (struct tbi_slot *)slot_at(s, slot);
+}
+
+struct tbi_ring *tbi_slots_in(struct tbi_slots *s, uint32_t slot)
+{
+    return (struct tbi_ring *)(slot_at(s, slot) + s->control_bytes);
+}
+
+struct tbi_ring *tbi_slots_out(struct tbi_slots *s, uint32_t slot)
+{
+    return (struct tbi_ring *)(slot_at(s, slot) + s->control_bytes + s->ring_bytes);
+}
+
+struct tbi_ring *tbi_slots_deaths(struct tbi_slots *s)
+{
+    return &s->front->deaths;
+}
+
+void tbi_slots_reset(struct tbi_slots *s, uint32_t slot)
+{
+    memset(tbi_slots_slot(s, slot), 0, sizeof(struct tbi_slot));
+    memset(tbi_slots_in(s, slot), 0, sizeof(struct tbi_ring));
+    memset(tbi_slots_out(s, slot), 0, sizeof(struct tbi_ring));
+}
+
+void tbi_slots_keep_only(struct tbi_slots *s, uint32_t slot)
+{
+    uint8_t *first = slot_at(s, 0), *own = slot_at(s, slot);
+
+    if (own > first)
+        mprotect(first, (size_t)(own - first), PROT_NONE);
+    if (slot + 1 < TBI_SLOTS_MAX)
+        mprotect(own + s->slot_bytes, (TBI_SLOTS_MAX - slot - 1) * s->slot_bytes, PROT_NONE);
+}
+
+void tbi_slots_note_news(struct tbi_slots *s, uint32_t slot)
+{
+    uint64_t bit = UINT64_C(1) << slot % 64;
+
+    /* With the fence, a bit that is still set will be taken after our write can be seen. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!(atomic_load_explicit(&s->front->news[slot / 64], memory_order_relaxed) & bit))
+        atomic_fetch_or(&s->front->news[slot / 64], bit);
+}
+
+uint64_t tbi_slots_take_news(struct tbi_slots *s, uint32_t first)
+{
+    if (atomic_load_explicit(&s->front->news[first / 64], memory_order_relaxed) == 0)
+        return 0;
+    return atomic_exchange(&s->front->news[first / 64], 0);
+}
+
+bool tbi_slots_have_news(const struct tbi_slots *s, uint32_t nslots)
+{
+    for (uint32_t i = 0; i * 64 < nslots; i++)
+        if (atomic_load(&s->front->news[i]) != 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,59 @@
+/* slots.h - what a rank and its executors share besides the store: one slot an executor, and the ring
+ * in which the zygote reports deaths.
+ *
+ *      page 0           slot 0                               slot 1
+ *     +----------------+--------+-----------+-----------+   +--------
+ *     | news, deaths   | control| ring in   | ring out  |   |
+ *     +----------------+--------+-----------+-----------+   +--------
+ *
+ * The region is mapped before the zygote is forked, so every executor inherits it; each then closes
+ * all of it to itself but page 0 and its own slot: a wild write can end no one else's work. Slots
+ * start on page boundaries; untouched ones cost no memory. */
+#ifndef TBI_SLOTS_H
+#define TBI_SLOTS_H
+
+#include "exec/bell.h"
+#include "exec/ring.h"
+#include "util/error_blob.h"
+
+enum {
+    TBI_SLOTS_MAX = 1024,           /* executors of one rank at a time */
+    TBI_SLOT_RING = 64 * 1024,      /* bytes of each of a slot's rings */
+    TBI_DEATHS_RING = 2048
+};
+
+struct tbi_slot {
+    struct tbi_bell bell;           /* the executor sleeps on it */
+    /* Tasks are numbered in the order they were offered to this executor. Both sides advance `next`
+     * by compare-and-swap: the executor by one, to claim a task before it runs it; the agent to
+     * behind the last one offered, to take back what was not begun. */
+    _Alignas(64) _Atomic uint64_t next;
+    /* An error that the running task cannot get rid of, even by crashing (a wrong argument type, a
+     * failed tb_must); valid while `sticks` is the number of that task + 1. */
+    _Alignas(64) _Atomic uint64_t sticks;
+    struct tbi_error_link sticky;
+};
+
+struct tbi_slots;
+
+struct tbi_slots *tbi_slots_create(void); /* NULL with errno: no memory */
+void tbi_slots_destroy(struct tbi_slots *slots);
+
+struct tbi_slot *tbi_slots_slot(struct tbi_slots *slots, uint32_t slot);
+struct tbi_ring *tbi_slots_in(struct tbi_slots *slots, uint32_t slot);   /* agent to executor */
+struct tbi_ring *tbi_slots_out(struct tbi_slots *slots, uint32_t slot);
+struct tbi_ring *tbi_slots_deaths(struct tbi_slots *slots);
+
+/* Makes a slot like new, for the next executor in it. */
+void tbi_slots_reset(struct tbi_slots *slots, uint32_t slot);
+
+/* In an executor: from now on only page 0 and this slot can be touched. */
+void tbi_slots_keep_only(struct tbi_slots *slots, uint32_t slot);
+
+/* Which executors have written to their rings. Noting: after the write is published; the ring of the
+ * rank's bell comes next. Taking: 64 slots from `first`, a bit each, cleared. */
+void tbi_slots_note_news(struct tbi_slots *slots, uint32_t slot);
+uint64_t tbi_slots_take_news(struct tbi_slots *slots, uint32_t first);
+bool tbi_slots_have_news(const struct tbi_slots *slots, uint32_t nslots);
+
+#endif
