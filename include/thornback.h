@@ -1,7 +1,9 @@
-/* thornback.h - the public C API of Thornback: so far handles, errors, values and registration.
+/* thornback.h - the public C API of Thornback: tasks, object references and a shared object store.
  *
  * C11; from C++ only the plain functions and types. Every function here may be called from any
- * thread at any time and never blocks, unless its comment says otherwise. */
+ * thread of the driver or of a task, and does not block, unless its comment says otherwise.
+ * Functions return 0 or a negative TB_ERR_* and then say why in tb_last_error; outputs are zeroed
+ * then. Timeouts are in seconds; negative means for ever. */
 #ifndef THORNBACK_H
 #define THORNBACK_H
 
@@ -14,6 +16,7 @@ extern "C" {
 #endif
 
 #define TB_API __attribute__((visibility("default")))
+#define TB_USE_RESULT_ __attribute__((warn_unused_result))
 
 /* ---- errors ---- */
 
@@ -183,6 +186,151 @@ struct tb_task_record_ {
 };
 TB_API void tb_task_register_(struct tb_task_record_ *record);
 
+/* ---- the life of the runtime ---- */
+
+/* What the driver asks for; zero means default. A TB_* variable of the environment comes first. */
+typedef struct tb_config {
+    double num_cpus;             /* CPUs of each worker rank; default: its share of the host's cores */
+    int64_t store;               /* bytes of each rank's part of the object store */
+    char pad_;                   /* not for users: lets the macros end in a designator */
+} tb_config;
+
+/* Starts Thornback: once, from the main thread, before the program makes threads of its own. Under
+ * mpirun it returns on rank 0 only, whose program is the driver; the other ranks run tasks in here
+ * and leave the program from here. MPI is initialised here, if there is any to be.
+ * argc, argv may be NULL. config: NULL for defaults; only rank 0's counts.
+ * Blocks:  until all ranks are there.
+ * Errors:  TB_ERR_STATE the second time, or from another thread; TB_ERR_ARGUMENT for a bad setting,
+ *          or programs that differ between ranks; TB_ERR_STORE_FULL if /dev/shm is too small. */
+TB_API int tb_init(int *argc, char ***argv, const tb_config *config);
+
+/* Ends it: running tasks are ended, all refs become invalid. From the main thread of the driver.
+ * Blocks:  until all ranks have ended.
+ * Errors:  TB_ERR_STATE if it does not run. */
+TB_API int tb_finalize(void);
+
+/* ---- submitting ---- */
+
+/* What the macros call. `refs[nrefs]` gets the results' refs, each with one count for the caller; on
+ * an error they carry it. `values[nvalues]` are copied. */
+TB_API int tb_remote_v_(tb_task_fn *fn, const char *name, const tb_options *options, tb_ref *refs,
+                        size_t nrefs, const tb_value *values, size_t nvalues);
+TB_API TB_USE_RESULT_ tb_ref tb_remote_(tb_task_fn *fn, const char *name,
+                                        const tb_options *options, const tb_value *values,
+                                        size_t nvalues);
+
+/* ---- refs ---- */
+
+/* One more count, or one less, for the caller. With its last count in the whole job an object goes.
+ * Views of it in this process end with this process's last count.
+ * Errors: TB_ERR_REF if the ref is null, of another job, or (release) not held here. */
+TB_API int tb_retain(tb_ref ref);
+TB_API int tb_release(tb_ref ref);
+/* All are released; returns the first error. */
+TB_API int tb_release_all(const tb_ref *refs, size_t n);
+
+/* All refs that this thread makes between the two are released at the end, except those kept, which
+ * belong to the scope outside (if there is none, to the caller). TB_SCOPE { ... } is the same for a
+ * block, also when it is left by break or return. */
+TB_API void tb_scope_begin(void);
+TB_API void tb_scope_end(void);
+TB_API int tb_scope_keep(tb_ref ref);
+TB_API void tb_scope_cleanup_(const int *unused);
+
+/* ---- objects ---- */
+
+TB_API TB_USE_RESULT_ tb_ref tb_put_value_(tb_value value);
+TB_API TB_USE_RESULT_ tb_ref tb_create_array_(tb_type type, size_t elem, size_t n, int ndim,
+                                              const uint64_t *shape, void *pptr);
+/* The object made by tb_create_array is written, and from now on immutable.
+ * Errors: TB_ERR_REF if it is no such object, or sealed already. */
+TB_API int tb_seal(tb_ref ref);
+
+/* The view got from this ref is not used any more; the object may be moved. One call per view. */
+TB_API int tb_unpin(tb_ref ref);
+
+/* The shape of an array: `ndim` 0 if it has none.
+ * Blocks: until the object is there. */
+TB_API int tb_get_shape(tb_ref ref, int *ndim, uint64_t shape[TB_MAX_DIMS]);
+
+TB_API int tb_get_one_(tb_ref ref, tb_type type, size_t size, void *out, double timeout);
+TB_API int tb_get_all_(const tb_ref *refs, size_t n, tb_type type, size_t size, void *out,
+                       double timeout);
+TB_API int tb_get_array_(tb_ref ref, tb_type type, size_t elem, void *pview, size_t *n,
+                         double timeout);
+TB_API int tb_get_record_(tb_ref ref, void *out, size_t size, double timeout);
+
+/* Copies the string into buf[size], with its final 0.
+ * Errors: as tb_get; TB_ERR_ARGUMENT if it does not fit: the message has its size. */
+TB_API int tb_get_string(tb_ref ref, char *buf, size_t size);
+TB_API int tb_get_string_timeout(tb_ref ref, char *buf, size_t size, double timeout);
+
+/* Waits until num_returns of the objects are done, failed ones included, or the timeout (0: only
+ * looks). Then refs[0 .. *ready) are done, num_returns at most, and the others follow; both parts in
+ * the order given. What is done has been brought to this host.
+ * Returns: 0, also if fewer are done.
+ * Errors:  TB_ERR_ARGUMENT for num_returns of 0 or above n, or a ref given twice; TB_ERR_REF.
+ * Blocks:  up to `timeout`; a task gives its CPUs back meanwhile. */
+TB_API int tb_wait(tb_ref *refs, size_t n, size_t num_returns, double timeout, size_t *ready);
+enum { TB_WAIT_ONLY_EXISTS = 1 /* do not bring the objects to this host */ };
+TB_API int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int flags,
+                        size_t *ready);
+
+/* ---- errors of tasks ---- */
+
+typedef struct tb_error {
+    int code;           /* TB_ERR_* */
+    int number;         /* what the function returned, or the exit status of its process */
+    int signal;         /* that ended its process, or 0 */
+    int rank;           /* where it ran; -1: nowhere */
+    int pid;
+    unsigned attempt;
+    char host[64];
+    char function[96];
+    char message[512];
+} tb_error;
+
+/* Why the object failed; k = 0 the failure itself, 1 its cause, and so on.
+ * Blocks:  until the object is there.
+ * Errors:  TB_ERR_ARGUMENT if it has not failed, or has no such cause. */
+TB_API int tb_error_detail(tb_ref ref, tb_error *e);
+TB_API int tb_error_cause(tb_ref ref, int k, tb_error *e);
+
+TB_API void tb_must_(int rc, const char *expression, const char *file, int line);
+
+/* ---- in a task ---- */
+
+TB_API size_t tb_num_args(const tb_call *call);
+TB_API int tb_arg_(tb_call *call, size_t i, tb_type type, void *out, size_t size);
+TB_API int tb_arg_array_(tb_call *call, size_t i, tb_type type, size_t elem, void *pview,
+                         size_t *n);
+TB_API int tb_arg_shape(tb_call *call, size_t i, int *ndim, uint64_t shape[TB_MAX_DIMS]);
+
+/* The i-th argument. When it is not there or has another type they give 0, NULL or the null ref,
+ * and the call fails with that error whatever else it does. Strings live as long as the call. */
+TB_API int tb_arg_int(tb_call *call, size_t i);
+TB_API int64_t tb_arg_int64(tb_call *call, size_t i);
+TB_API double tb_arg_double(tb_call *call, size_t i);
+TB_API const char *tb_arg_string(tb_call *call, size_t i);
+TB_API tb_ref tb_arg_ref(tb_call *call, size_t i);
+
+/* The error that the call will fail with, whatever its function returns; 0: none so far. */
+TB_API int tb_call_error(const tb_call *call);
+
+TB_API tb_ref tb_call_task_id(const tb_call *call);  /* as a ref: for logs and comparison only */
+TB_API int tb_call_rank(const tb_call *call);
+TB_API const char *tb_call_host(const tb_call *call);
+TB_API int tb_call_attempt(const tb_call *call);     /* 0: the first */
+TB_API const char *tb_call_function(const tb_call *call);
+
+TB_API int tb_return_v_(tb_call *call, const tb_value *values, size_t n);
+TB_API int tb_return_at_(tb_call *call, size_t i, tb_value value);
+TB_API int tb_return_array_(tb_call *call, size_t i, tb_type type, size_t elem, size_t n,
+                            void *pptr);
+
+/* The task fails with this message. Returns: TB_ERR_TASK, to be returned. */
+TB_API int tb_fail(tb_call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 #ifdef __cplusplus
 }
 #endif
@@ -277,6 +425,209 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
 /* An array of `n` structs, and one struct: travel as they lie in memory. */
 #define tb_records(ptr, n) tb_record_array_((ptr), (n), sizeof *(ptr))
 #define tb_struct(s) tb_record_(&(s), sizeof(s))
+/* The type of what a reader writes to: as above, or a string; NULL reads nothing. */
+#define tb_type_to_read_(ptr)                                                                      \
+    _Generic((ptr),                                                                                \
+        void *: TB_NO_TYPE,                                                                        \
+        const char **: TB_STRING,                                                                  \
+        _Bool *: TB_BOOL,                                                                          \
+        signed char *: TB_INT8,                                                                    \
+        short *: TB_INT16,                                                                         \
+        int *: TB_INT32,                                                                           \
+        long *: sizeof(long) == 8 ? TB_INT64 : TB_INT32,                                           \
+        long long *: TB_INT64,                                                                     \
+        unsigned char *: TB_UINT8,                                                                 \
+        unsigned short *: TB_UINT16,                                                               \
+        unsigned *: TB_UINT32,                                                                     \
+        unsigned long *: sizeof(long) == 8 ? TB_UINT64 : TB_UINT32,                                \
+        unsigned long long *: TB_UINT64,                                                           \
+        float *: TB_FLOAT,                                                                         \
+        double *: TB_DOUBLE,                                                                       \
+        float _Complex *: TB_COMPLEX_FLOAT,                                                        \
+        double _Complex *: TB_COMPLEX_DOUBLE,                                                      \
+        tb_ref *: TB_REF)
+#define TB_SIZEOF_(ptr) sizeof(*_Generic((ptr), void *: (char *)0, default: (ptr)))
+
+/* The element type of a view, `const T **`, or of room to write in, `T **`. */
+#define tb_type_of_view_(pview)                                                                    \
+    _Generic((pview),                                                                              \
+        const _Bool **: TB_BOOL, const char **: TB_CHAR, const signed char **: TB_INT8,            \
+        const short **: TB_INT16, const int **: TB_INT32,                                          \
+        const long **: sizeof(long) == 8 ? TB_INT64 : TB_INT32, const long long **: TB_INT64,      \
+        const unsigned char **: TB_UINT8, const unsigned short **: TB_UINT16,                      \
+        const unsigned **: TB_UINT32,                                                              \
+        const unsigned long **: sizeof(long) == 8 ? TB_UINT64 : TB_UINT32,                         \
+        const unsigned long long **: TB_UINT64, const float **: TB_FLOAT,                          \
+        const double **: TB_DOUBLE, const float _Complex **: TB_COMPLEX_FLOAT,                     \
+        const double _Complex **: TB_COMPLEX_DOUBLE, const tb_ref **: TB_REF)
+#define tb_type_of_room_(pptr)                                                                     \
+    _Generic((pptr),                                                                               \
+        _Bool **: TB_BOOL, char **: TB_CHAR, signed char **: TB_INT8, short **: TB_INT16,          \
+        int **: TB_INT32, long **: sizeof(long) == 8 ? TB_INT64 : TB_INT32,                        \
+        long long **: TB_INT64, unsigned char **: TB_UINT8, unsigned short **: TB_UINT16,          \
+        unsigned **: TB_UINT32, unsigned long **: sizeof(long) == 8 ? TB_UINT64 : TB_UINT32,       \
+        unsigned long long **: TB_UINT64, float **: TB_FLOAT, double **: TB_DOUBLE,                \
+        float _Complex **: TB_COMPLEX_FLOAT, double _Complex **: TB_COMPLEX_DOUBLE)
+
+/* How many arguments (1..21), and tb_value_of each of up to 20. */
+#define TB_COUNT_(...)                                                                             \
+    TB_COUNT_PICK_(__VA_ARGS__, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4,  \
+                   3, 2, 1, 0)
+#define TB_COUNT_PICK_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, count, ...)  \
+    count
+#define TB_JOIN_(a, b) TB_JOIN2_(a, b)
+#define TB_JOIN2_(a, b) a##b
+#define TB_EACH_1_(a) tb_value_of(a)
+#define TB_EACH_2_(a, ...) tb_value_of(a), TB_EACH_1_(__VA_ARGS__)
+#define TB_EACH_3_(a, ...) tb_value_of(a), TB_EACH_2_(__VA_ARGS__)
+#define TB_EACH_4_(a, ...) tb_value_of(a), TB_EACH_3_(__VA_ARGS__)
+#define TB_EACH_5_(a, ...) tb_value_of(a), TB_EACH_4_(__VA_ARGS__)
+#define TB_EACH_6_(a, ...) tb_value_of(a), TB_EACH_5_(__VA_ARGS__)
+#define TB_EACH_7_(a, ...) tb_value_of(a), TB_EACH_6_(__VA_ARGS__)
+#define TB_EACH_8_(a, ...) tb_value_of(a), TB_EACH_7_(__VA_ARGS__)
+#define TB_EACH_9_(a, ...) tb_value_of(a), TB_EACH_8_(__VA_ARGS__)
+#define TB_EACH_10_(a, ...) tb_value_of(a), TB_EACH_9_(__VA_ARGS__)
+#define TB_EACH_11_(a, ...) tb_value_of(a), TB_EACH_10_(__VA_ARGS__)
+#define TB_EACH_12_(a, ...) tb_value_of(a), TB_EACH_11_(__VA_ARGS__)
+#define TB_EACH_13_(a, ...) tb_value_of(a), TB_EACH_12_(__VA_ARGS__)
+#define TB_EACH_14_(a, ...) tb_value_of(a), TB_EACH_13_(__VA_ARGS__)
+#define TB_EACH_15_(a, ...) tb_value_of(a), TB_EACH_14_(__VA_ARGS__)
+#define TB_EACH_16_(a, ...) tb_value_of(a), TB_EACH_15_(__VA_ARGS__)
+#define TB_EACH_17_(a, ...) tb_value_of(a), TB_EACH_16_(__VA_ARGS__)
+#define TB_EACH_18_(a, ...) tb_value_of(a), TB_EACH_17_(__VA_ARGS__)
+#define TB_EACH_19_(a, ...) tb_value_of(a), TB_EACH_18_(__VA_ARGS__)
+#define TB_EACH_20_(a, ...) tb_value_of(a), TB_EACH_19_(__VA_ARGS__)
+/* `(const tb_value[]){...}, n` for the last two arguments of the general forms. */
+#define TB_VALUES(...)                                                                             \
+    (const tb_value[]){TB_JOIN_(TB_JOIN_(TB_EACH_, TB_COUNT_(__VA_ARGS__)), _)(__VA_ARGS__)},      \
+        (size_t)TB_COUNT_(__VA_ARGS__)
+
+/* fn and what follows it, taken apart: the first, its name as written, the others as values. */
+#define TB_FIRST_(...) TB_FIRST2_(__VA_ARGS__, 0)
+#define TB_FIRST2_(first, ...) (first)
+#define TB_FIRST_NAME_(...) TB_FIRST_NAME2_(__VA_ARGS__, 0)
+#define TB_FIRST_NAME2_(first, ...) #first
+#define TB_REST_(...) TB_JOIN_(TB_JOIN_(TB_REST_, TB_COUNT_(__VA_ARGS__)), _)(__VA_ARGS__)
+#define TB_REST_1_(fn) NULL, 0
+#define TB_REST_2_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_3_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_4_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_5_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_6_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_7_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_8_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_9_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_10_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_11_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_12_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_13_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_14_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_15_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_16_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_17_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_18_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_19_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_20_(fn, ...) TB_VALUES(__VA_ARGS__)
+#define TB_REST_21_(fn, ...) TB_VALUES(__VA_ARGS__)
+
+/* Runs fn on some node: tb_remote(fn, args...). Returns: a ref to its one result, with one count for
+ * the caller. Never fails: what goes wrong, at once or later, is what tb_get reports. Up to 20
+ * arguments; each is evaluated once and copied. A ref stands for its value; the task starts when it
+ * is there. Blocks: for flow control, or until the store has room for large arguments. */
+#define tb_remote(...)                                                                             \
+    tb_remote_(TB_FIRST_(__VA_ARGS__), TB_FIRST_NAME_(__VA_ARGS__), NULL, TB_REST_(__VA_ARGS__))
+
+/* The same with options for this call: tb_remote_with(fn, TB_OPTIONS(.num_cpus = 2), args...). */
+#define tb_remote_with(task, ...)                                                                  \
+    tb_remote_((task), #task, TB_FIRST_(__VA_ARGS__), TB_REST_(__VA_ARGS__))
+
+/* The same for any number of results: tb_remote_n(fn, refs, n, args...).
+ * Returns: 0 or the error that the refs carry. */
+#define tb_remote_n(task, refs, ...)                                                               \
+    tb_remote_v_((task), #task, NULL, (refs), TB_FIRST_(__VA_ARGS__), TB_REST_(__VA_ARGS__))
+
+/* The general form: any number of values (TB_VALUES, or an array and its length; NULL, 0). */
+#define tb_remote_v(task, options, refs, nrefs, ...)                                               \
+    tb_remote_v_((task), #task, (options), (refs), (nrefs), __VA_ARGS__)
+
+/* Makes an object of any value. Returns: its ref; a failure is reported by tb_get.
+ * Blocks: until the store has room. */
+#define tb_put(x) tb_put_value_(tb_value_of(x))
+#define tb_put_array(ptr, n) tb_put_value_(tb_array(ptr, n))
+#define tb_put_array_as(type, ptr, n, ndim, shape)                                                 \
+    tb_put_value_(tb_array_as((type), (ptr), (n), (ndim), (shape)))
+#define tb_put_records(ptr, n) tb_put_value_(tb_records(ptr, n))
+
+/* Room for an array of n in the store, to be written through *pptr and sealed by tb_seal.
+ * Returns: its ref; on failure *pptr is NULL. Blocks: until the store has room. */
+#define tb_create_array(pptr, n)                                                                   \
+    tb_create_array_(tb_type_of_room_(pptr), 0, (n), 0, NULL, (void *)(pptr))
+#define tb_create_array_as(type, pptr, n, ndim, shape)                                             \
+    tb_create_array_((type), 0, (n), (ndim), (shape), (void *)(pptr))
+#define tb_create_records(pptr, n)                                                                 \
+    tb_create_array_(TB_RECORD, sizeof **(pptr), (n), 0, NULL, (void *)(pptr))
+
+/* Waits for the object and reads it into *ptr: a number, bool, const char * (lives as long as the
+ * ref) or tb_ref (becomes the caller's). NULL: only see that it succeeded.
+ * Errors:  what its task failed with; TB_ERR_TYPE; TB_ERR_REF; TB_ERR_TIMEOUT.
+ * Blocks:  until it is there, up to `timeout`; a task gives its CPUs back meanwhile. */
+#define tb_get(ref, ptr) tb_get_timeout(ref, ptr, -1)
+#define tb_get_timeout(ref, ptr, timeout)                                                          \
+    tb_get_one_((ref), tb_type_to_read_(ptr), TB_SIZEOF_(ptr), (ptr), (timeout))
+/* The same for n refs into ptr[n]; the same ref may stand there twice. */
+#define tb_get_all(refs, n, ptr) tb_get_all_timeout(refs, n, ptr, -1)
+#define tb_get_all_timeout(refs, n, ptr, timeout)                                                  \
+    tb_get_all_((refs), (n), tb_type_to_read_(ptr), TB_SIZEOF_(ptr), (ptr), (timeout))
+/* One struct, by size. */
+#define tb_get_struct(ref, ptr) tb_get_struct_timeout(ref, ptr, -1)
+#define tb_get_struct_timeout(ref, ptr, timeout)                                                   \
+    tb_get_record_((ref), (ptr), sizeof *(ptr), (timeout))
+
+/* A read-only view of an array in the store, without a copy: valid until tb_unpin(ref) or the
+ * release of the ref. `pview` is a const T **; n may be NULL. Refs in an array of refs live as long
+ * as the array; tb_retain makes one the caller's. */
+#define tb_get_array(ref, pview, n) tb_get_array_timeout(ref, pview, n, -1)
+#define tb_get_array_timeout(ref, pview, n, timeout)                                               \
+    tb_get_array_((ref), tb_type_of_view_(pview), 0, (void *)(pview), (n), (timeout))
+#define tb_get_array_as(ref, type, pview, n)                                                       \
+    tb_get_array_((ref), (type), 0, (void *)(pview), (n), -1)
+#define tb_get_records(ref, pview, n) tb_get_records_timeout(ref, pview, n, -1)
+#define tb_get_records_timeout(ref, pview, n, timeout)                                             \
+    tb_get_array_((ref), TB_RECORD, sizeof **(pview), (void *)(pview), (n), (timeout))
+#define tb_get_bytes(ref, pview, n)                                                                \
+    tb_get_array_((ref), TB_BYTES, 1, (void *)(pview), (n), -1)
+
+/* The same for the arguments of a task; views and strings live as long as the call.
+ * Errors: TB_ERR_TYPE, TB_ERR_ARGUMENT. */
+#define tb_arg(call, i, ptr) tb_arg_((call), (i), tb_type_to_read_(ptr), (ptr), sizeof *(ptr))
+#define tb_arg_struct(call, i, ptr) tb_arg_((call), (i), TB_RECORD, (ptr), sizeof *(ptr))
+#define tb_arg_array(call, i, pview, n)                                                            \
+    tb_arg_array_((call), (i), tb_type_of_view_(pview), 0, (void *)(pview), (n))
+#define tb_arg_array_as(call, i, type, pview, n)                                                   \
+    tb_arg_array_((call), (i), (type), 0, (void *)(pview), (n))
+#define tb_arg_records(call, i, pview, n)                                                          \
+    tb_arg_array_((call), (i), TB_RECORD, sizeof **(pview), (void *)(pview), (n))
+#define tb_arg_bytes(call, i, pview, n)                                                            \
+    tb_arg_array_((call), (i), TB_BYTES, 1, (void *)(pview), (n))
+
+/* Sets the results: all at once, one, or one that is built in place in the store and sealed when the
+ * task ends. Returns: 0 or the error that the call fails with. Blocks: until the store has room. */
+#define tb_return(...) tb_return_v_(TB_FIRST_(__VA_ARGS__), TB_REST_(__VA_ARGS__))
+#define tb_return_v(call, ...) tb_return_v_((call), __VA_ARGS__)
+#define tb_return_at(call, i, x) tb_return_at_((call), (i), tb_value_of(x))
+#define tb_return_array(call, i, pptr, n)                                                          \
+    tb_return_array_((call), (i), tb_type_of_room_(pptr), 0, (n), (void *)(pptr))
+#define tb_return_records(call, i, pptr, n)                                                        \
+    tb_return_array_((call), (i), TB_RECORD, sizeof **(pptr), (n), (void *)(pptr))
+
+/* An error here prints the expression and the reason and ends the program, or fails the task. */
+#define tb_must(expression) tb_must_((expression), #expression, __FILE__, __LINE__)
+
+#define TB_CONFIG(...) (&(const tb_config){__VA_ARGS__, .pad_ = 0})
+
+#define TB_SCOPE                                                                                   \
+    for (int tb_scope_once_ __attribute__((cleanup(tb_scope_cleanup_))) = (tb_scope_begin(), 1);   \
+         tb_scope_once_; tb_scope_once_ = 0)
 #endif
 
 #endif

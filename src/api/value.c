@@ -221,18 +221,26 @@ static void pack_single(const tb_value *v, void *to)
     }
 }
 
-void tbi_value_pack(const tb_value *v, void *to)
+void tbi_value_pack_head(const tb_value *v, void *to)
 {
-    bool array = v->flags & TB_VALUE_ARRAY;
     struct head head = {(uint8_t)v->type, (uint8_t)v->ndim, (uint16_t)v->flags, (uint32_t)v->elem,
                         v->count};
-    size_t at = data_at(array, v->ndim), shape = (size_t)v->ndim * sizeof(uint64_t);
+    size_t shape = (size_t)v->ndim * sizeof(uint64_t);
     uint8_t *bytes = to;
 
-    memset(bytes, 0, at);
+    memset(bytes, 0, data_at(v->flags & TB_VALUE_ARRAY, v->ndim));
     memcpy(bytes, &head, sizeof head);
     if (shape > 0)
         memcpy(bytes + TBI_VALUE_HEAD, v->shape, shape);
+}
+
+void tbi_value_pack(const tb_value *v, void *to)
+{
+    bool array = v->flags & TB_VALUE_ARRAY;
+    size_t at = data_at(array, v->ndim);
+    uint8_t *bytes = to;
+
+    tbi_value_pack_head(v, to);
     if (!array && v->type != TB_STRING && v->type != TB_RECORD)
         pack_single(v, bytes + at);
     else if (v->count > 0)

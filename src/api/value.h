@@ -23,6 +23,8 @@ int tbi_value_check(const tb_value *value);
 /* Of a checked value. */
 size_t tbi_value_packed_size(const tb_value *value);
 void tbi_value_pack(const tb_value *value, void *to);
+/* All but the data, which somebody writes in place. */
+void tbi_value_pack_head(const tb_value *value, void *to);
 
 struct tbi_view {
     tb_type type;

@@ -12,6 +12,7 @@
 
 struct command {
     uint32_t slot, proc;
+    bool kill; /* else fork */
 };
 
 struct child {
@@ -152,6 +153,13 @@ static void fork_executor(struct nursery *y, int commands, struct command comman
         y->child[y->n++] = (struct child){pid, command.proc};
 }
 
+static void kill_executor(const struct nursery *y, uint32_t proc)
+{
+    for (size_t i = 0; i < y->n; i++)
+        if (y->child[i].proc == proc)
+            kill(y->child[i].pid, SIGKILL);
+}
+
 static void on_child(int s)
 {
     (void)s; /* only there to interrupt ppoll */
@@ -183,7 +191,10 @@ static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
         if (y.report_bytes > 0)
             flush_reports(&y);
         while ((got = recv(commands, &command, sizeof command, MSG_DONTWAIT)) == sizeof command)
-            fork_executor(&y, commands, command);
+            if (command.kill)
+                kill_executor(&y, command.proc);
+            else
+                fork_executor(&y, commands, command);
         if (got == 0)
             _exit(0); /* the parent is gone */
     }
@@ -216,13 +227,21 @@ int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *
     return 0;
 }
 
-int tbi_zygote_fork(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc)
+static int order(struct tbi_zygote *zygote, struct command command)
 {
-    struct command command = {slot, proc};
-
     return send(zygote->commands, &command, sizeof command, MSG_DONTWAIT | MSG_NOSIGNAL) < 0
                ? -errno
                : 0;
+}
+
+int tbi_zygote_fork(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc)
+{
+    return order(zygote, (struct command){.slot = slot, .proc = proc});
+}
+
+int tbi_zygote_kill(struct tbi_zygote *zygote, uint32_t proc)
+{
+    return order(zygote, (struct command){.proc = proc, .kill = true});
 }
 
 void tbi_zygote_stop(struct tbi_zygote *zygote)

@@ -35,6 +35,9 @@ int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *
  * another when the zygote is gone. */
 int tbi_zygote_fork(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc);
 
+/* Kills an executor, if it still lives; its death is reported as any other. As tbi_zygote_fork. */
+int tbi_zygote_kill(struct tbi_zygote *zygote, uint32_t proc);
+
 /* Kills the zygote and, through it, all executors, and waits until the zygote is reaped. */
 void tbi_zygote_stop(struct tbi_zygote *zygote);
 

@@ -1,0 +1,584 @@
+/* call.c - a task from RUN to DONE: arguments out, results in, and the one place where it is decided
+ * how it ended. */
+#include "api/call.h"
+#include "api/errors.h"
+#include "api/get.h"
+#include "api/put.h"
+#include "api/registry.h"
+#include "util/alloc.h"
+#include "util/error_blob.h"
+
+#include <stdarg.h>
+#include <unistd.h>
+
+/* ---- what has gone wrong ---- */
+
+void tbi_call_note_cause(struct tb_call *call, const void *error, size_t bytes)
+{
+    free(call->cause);
+    call->cause = tbi_copy(error, bytes);
+    call->cause_bytes = bytes;
+}
+
+static void describe(const struct tb_call *call, struct tbi_error_link *link)
+{
+    link->rank = (int32_t)call->process->rank;
+    link->pid = getpid();
+    link->attempt = call->run->attempt;
+    snprintf(link->host, sizeof link->host, "%s", call->process->host);
+    snprintf(link->function, sizeof link->function, "%s", call->function);
+}
+
+/* Also where the agent finds it if the process does not come to its DONE. */
+int tbi_call_stick(struct tb_call *call, int code, const char *message)
+{
+    if (call->failed != 0)
+        return code;
+    call->failed = tbi_error_link(&call->error, code, "%s", message);
+    describe(call, &call->error);
+    call->slot->sticky = call->error;
+    atomic_store_explicit(&call->slot->sticks, call->run->number + 1, memory_order_release);
+    return code;
+}
+
+int tb_call_error(const tb_call *call)
+{
+    return call == NULL ? TB_ERR_ARGUMENT : call->failed;
+}
+
+int tb_fail(tb_call *call, const char *fmt, ...)
+{
+    char message[512];
+    va_list args;
+
+    if (call == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_fail: call is NULL");
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    tbi_error_set(TB_ERR_TASK, "%s", message);
+    return tbi_call_stick(call, TB_ERR_TASK, message);
+}
+
+void tb_must_(int rc, const char *expression, const char *file, int line)
+{
+    struct tbi_process *p;
+    char message[512];
+
+    if (rc >= 0)
+        return;
+    snprintf(message, sizeof message, "%s:%d: %s: %s%s%s", file, line, expression, tb_strerror(rc),
+             tb_last_error()[0] ? ": " : "", tb_last_error());
+    p = tbi_process_enter("tb_must");
+    if (p != NULL && p->call != NULL) {
+        tbi_call_stick(p->call, rc, message);
+        tbi_process_leave(p);
+        fflush(NULL);
+        _exit(1); /* the task ends here; its node replaces the process */
+    }
+    if (p != NULL)
+        tbi_process_leave(p);
+    fprintf(stderr, "%s\n", message);
+    exit(1);
+}
+
+/* ---- arguments ---- */
+
+static int argument_error(tb_call *call, size_t i, int rc)
+{
+    char why[400];
+
+    snprintf(why, sizeof why, "%s", tb_last_error());
+    return tbi_error_set(rc, "'%s', argument %zu: %s", call->function, i, why);
+}
+
+static int open_arg(tb_call *call, size_t i, struct tbi_view *view)
+{
+    const struct tbi_run_arg *arg;
+    const uint8_t *at;
+    int rc;
+
+    if (call == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
+    if (i >= call->run->nargs)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' has %u arguments, asked for number %zu",
+                             call->function, call->run->nargs, i);
+    arg = &call->arg[i];
+    at = arg->rank == TBI_ARG_INLINE ? call->data + arg->offset
+                                     : call->process->memory->base[arg->rank] + arg->offset;
+    rc = tbi_value_open(at, arg->bytes, view);
+    return rc == 0 ? 0 : argument_error(call, i, rc);
+}
+
+/* Inline values lie at multiples of 8 only: an array of structs may want more. */
+static const void *aligned(tb_call *call, const struct tbi_view *view)
+{
+    size_t bytes = (size_t)(view->count * view->elem);
+    void *copy;
+
+    if ((uintptr_t)view->data % TBI_VALUE_ALIGN == 0 || bytes == 0)
+        return view->data;
+    copy = aligned_alloc(TBI_VALUE_ALIGN, (bytes / TBI_VALUE_ALIGN + 1) * TBI_VALUE_ALIGN);
+    memcpy(tbi_need_memory(copy, bytes), view->data, bytes);
+    call->copy = tbi_realloc(call->copy, (call->ncopies + 1) * sizeof *call->copy);
+    return call->copy[call->ncopies++] = copy;
+}
+
+/* Refs inside an argument are usable as long as the task runs. */
+static void borrow(const struct tbi_view *view)
+{
+    struct tbi_process *p;
+    size_t n;
+    const tb_ref *ref = tbi_value_refs(view, &n);
+
+    if (n == 0 || (p = tbi_process_enter("tb_arg")) == NULL)
+        return;
+    for (size_t k = 0; k < n; k++)
+        tbi_handle_borrow(p, tbi_id_of(ref[k]));
+    if (!view->array) {
+        tbi_handle_own(p, tbi_id_of(ref[0]));
+        tbi_scope_note(p, tbi_id_of(ref[0]));
+    }
+    tbi_process_leave(p);
+}
+
+int tb_arg_(tb_call *call, size_t i, tb_type type, void *out, size_t size)
+{
+    struct tbi_view view;
+    const char *text = NULL;
+    int rc;
+
+    if (out == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg: the argument would go to NULL");
+    memset(out, 0, size);
+    rc = open_arg(call, i, &view);
+    if (rc != 0)
+        return rc;
+    if (type == TB_STRING) {
+        rc = tbi_value_read_string(&view, &text);
+        memcpy(out, &text, sizeof text);
+    } else {
+        rc = tbi_value_read(&view, type, out, size);
+        if (rc == 0 && type == TB_REF)
+            borrow(&view);
+    }
+    return rc == 0 ? 0 : argument_error(call, i, rc);
+}
+
+int tb_arg_array_(tb_call *call, size_t i, tb_type type, size_t elem, void *pview, size_t *n)
+{
+    struct tbi_view view;
+    const void *data = NULL;
+    size_t count = 0;
+    int rc;
+
+    if (pview == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg_array: the view would go to NULL");
+    memcpy(pview, &data, sizeof data);
+    if (n != NULL)
+        *n = 0;
+    rc = open_arg(call, i, &view);
+    if (rc != 0)
+        return rc;
+    if (type == TB_RECORD && view.type == TB_RECORD && !view.array && view.elem == elem)
+        count = 1;
+    else
+        rc = tbi_value_read_array(&view, type, elem ? elem : view.elem, &data, &count);
+    if (rc != 0)
+        return argument_error(call, i, rc);
+    borrow(&view);
+    data = aligned(call, &view);
+    memcpy(pview, &data, sizeof data);
+    if (n != NULL)
+        *n = count;
+    return 0;
+}
+
+int tb_arg_shape(tb_call *call, size_t i, int *ndim, uint64_t shape[TB_MAX_DIMS])
+{
+    struct tbi_view view;
+    int rc;
+
+    if (ndim == NULL || shape == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg_shape: the result would go to NULL");
+    *ndim = 0;
+    rc = open_arg(call, i, &view);
+    if (rc == 0) {
+        *ndim = view.ndim;
+        memcpy(shape, view.shape, (size_t)view.ndim * sizeof *shape);
+    }
+    return rc;
+}
+
+size_t tb_num_args(const tb_call *call)
+{
+    return call == NULL ? 0 : call->run->nargs;
+}
+
+static void stick_if(tb_call *call, int rc)
+{
+    if (rc != 0 && call != NULL)
+        tbi_call_stick(call, rc, tb_last_error());
+}
+
+int tb_arg_int(tb_call *call, size_t i)
+{
+    int x;
+
+    stick_if(call, tb_arg_(call, i, TB_INT32, &x, sizeof x));
+    return x;
+}
+
+int64_t tb_arg_int64(tb_call *call, size_t i)
+{
+    int64_t x;
+
+    stick_if(call, tb_arg_(call, i, TB_INT64, &x, sizeof x));
+    return x;
+}
+
+double tb_arg_double(tb_call *call, size_t i)
+{
+    double x;
+
+    stick_if(call, tb_arg_(call, i, TB_DOUBLE, &x, sizeof x));
+    return x;
+}
+
+const char *tb_arg_string(tb_call *call, size_t i)
+{
+    const char *x;
+
+    stick_if(call, tb_arg_(call, i, TB_STRING, &x, sizeof x));
+    return x;
+}
+
+tb_ref tb_arg_ref(tb_call *call, size_t i)
+{
+    tb_ref x;
+
+    stick_if(call, tb_arg_(call, i, TB_REF, &x, sizeof x));
+    return x;
+}
+
+/* ---- context ---- */
+
+tb_ref tb_call_task_id(const tb_call *call)
+{
+    return call == NULL ? (tb_ref){0, 0} : tbi_ref_of(call->run->task);
+}
+
+int tb_call_rank(const tb_call *call)
+{
+    return call == NULL ? -1 : (int)call->process->rank;
+}
+
+const char *tb_call_host(const tb_call *call)
+{
+    return call == NULL ? "" : call->process->host;
+}
+
+int tb_call_attempt(const tb_call *call)
+{
+    return call == NULL ? -1 : (int)call->run->attempt;
+}
+
+const char *tb_call_function(const tb_call *call)
+{
+    return call == NULL ? "" : call->function;
+}
+
+/* ---- results ---- */
+
+static int check_index(tb_call *call, size_t i)
+{
+    if (call == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
+    if (i >= call->run->nreturns)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' was asked for %u results, sets number %zu",
+                             call->function, call->run->nreturns, i);
+    return 0;
+}
+
+/* Room for a result: in memory if it is small, else in the store. NULL: the last error is set. */
+static void *room_for(tb_call *call, size_t i, size_t bytes, int *rc)
+{
+    const struct tbi_limits *limits = &call->process->limits;
+    struct tbi_call_result *r = &call->result[i];
+    struct tbi_id id = tbi_id_with_index(call->run->task, (unsigned)i);
+    struct tbi_process *p;
+    struct tbi_error_link error;
+    void *at;
+
+    if (r->set && !r->stored)
+        call->inline_bytes -= r->bytes;
+    free(r->blob);
+    r->blob = NULL;
+    if (bytes <= limits->inline_bytes && call->inline_bytes + bytes <= limits->inline_task_bytes &&
+        !r->stored) {
+        at = aligned_alloc(TBI_VALUE_ALIGN, (bytes / TBI_VALUE_ALIGN + 1) * TBI_VALUE_ALIGN);
+        *r = (struct tbi_call_result){.set = true, .bytes = bytes,
+                                      .blob = tbi_need_memory(at, bytes)};
+        call->inline_bytes += bytes;
+        return at;
+    }
+    p = tbi_process_enter("tb_return");
+    if (p == NULL) {
+        *rc = TB_ERR_STATE;
+        return NULL;
+    }
+    if (r->stored) {
+        tbi_memory_close(p->memory, r->offset, r->bytes);
+        tbi_process_send_id(p, TBI_MSG_ABANDON, id);
+    }
+    *r = (struct tbi_call_result){0};
+    at = tbi_create(p, id, bytes, &r->offset, &error);
+    if (at == NULL)
+        *rc = tbi_error_set(error.code, "%s", error.message);
+    else
+        r->set = r->stored = true;
+    r->bytes = bytes;
+    tbi_process_leave(p);
+    return at;
+}
+
+static int set_result(tb_call *call, size_t i, const tb_value *v)
+{
+    struct tbi_process *p;
+    void *at;
+    int rc = tbi_value_check(v);
+
+    if (rc == 0 && v->type == TB_REF) {
+        p = tbi_process_enter("tb_return");
+        if (p == NULL)
+            return TB_ERR_STATE;
+        rc = tbi_contained_check(p, v);
+        tbi_process_leave(p);
+    }
+    if (rc != 0)
+        return rc;
+    at = room_for(call, i, tbi_value_packed_size(v), &rc);
+    if (at != NULL)
+        tbi_value_pack(v, at);
+    return rc;
+}
+
+int tb_return_at_(tb_call *call, size_t i, tb_value v)
+{
+    int rc = check_index(call, i);
+
+    if (rc == 0)
+        rc = set_result(call, i, &v);
+    stick_if(call, rc);
+    return rc;
+}
+
+int tb_return_v_(tb_call *call, const tb_value *values, size_t n)
+{
+    int rc = 0;
+
+    if (call == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_return: call is NULL");
+    if (n != call->run->nreturns)
+        rc = tbi_error_set(TB_ERR_TASK, "'%s' returns %zu results, its caller asked for %u",
+                           call->function, n, call->run->nreturns);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = set_result(call, i, &values[i]);
+    stick_if(call, rc);
+    return rc;
+}
+
+int tb_return_array_(tb_call *call, size_t i, tb_type type, size_t elem, size_t n, void *pptr)
+{
+    tb_value v = type == TB_RECORD ? tb_record_array_("", n, elem)
+                                   : tb_array_as(type, "", n, 0, NULL);
+    uint8_t *at = NULL;
+    int rc = check_index(call, i);
+
+    memcpy(pptr, &at, sizeof at);
+    if (rc == 0)
+        rc = tbi_value_check(&v);
+    if (rc == 0 && type == TB_REF)
+        rc = tbi_error_set(TB_ERR_UNSUPPORTED, "an array of refs cannot be written in place: use "
+                           "tb_return_at with tb_array");
+    if (rc == 0)
+        at = room_for(call, i, tbi_value_packed_size(&v), &rc);
+    if (rc == 0) {
+        tbi_value_pack_head(&v, at);
+        at += tbi_value_packed_size(&v) - n * v.elem;
+        memcpy(pptr, &at, sizeof at);
+    }
+    stick_if(call, rc);
+    return rc;
+}
+
+/* ---- from RUN to DONE ---- */
+
+/* Decides how the task ended; fills the chain of errors and returns its length, 0 for success. */
+static int judge(tb_call *call, int rc, struct tbi_error_link *chain)
+{
+    int n = 1;
+
+    for (unsigned i = 0; rc == 0 && call->failed == 0 && i < call->run->nreturns; i++)
+        if (!call->result[i].set) {
+            tbi_error_set(TB_ERR_TASK, "'%s' returned 0 without setting result %u of %u: use "
+                          "tb_return", call->function, i, call->run->nreturns);
+            tbi_call_stick(call, TB_ERR_TASK, tb_last_error());
+        }
+    if (rc == 0 && call->failed == 0)
+        return 0;
+    if (call->failed != 0) {
+        chain[0] = call->error;
+    } else {
+        bool code = rc < 0 && rc >= TB_ERR_LAST_;
+
+        if (code && tb_last_error()[0] != 0)
+            tbi_error_link(&chain[0], rc, "%s", tb_last_error());
+        else if (code)
+            tbi_error_link(&chain[0], rc, "'%s' returned %d: %s", call->function, rc,
+                           tb_strerror(rc));
+        else
+            tbi_error_link(&chain[0], TB_ERR_TASK, "'%s' returned %d", call->function, rc);
+        chain[0].number = rc;
+        describe(call, &chain[0]);
+    }
+    if (call->cause != NULL && ((const struct tbi_error_link *)call->cause)->code == chain[0].code) {
+        int more = tbi_error_links(call->cause, call->cause_bytes);
+
+        if (more > TBI_ERROR_CHAIN_MAX - 1)
+            more = TBI_ERROR_CHAIN_MAX - 1;
+        memcpy(&chain[1], call->cause, (size_t)more * sizeof chain[0]);
+        n += more;
+    }
+    return n;
+}
+
+static const void *result_at(const struct tb_call *call, const struct tbi_call_result *r)
+{
+    return r->stored ? call->process->memory->base[call->process->rank] + r->offset : r->blob;
+}
+
+static size_t refs_in(const struct tb_call *call, const struct tbi_call_result *r,
+                      const tb_ref **refs)
+{
+    struct tbi_view view;
+    size_t n;
+
+    if (tbi_value_open(result_at(call, r), r->bytes, &view) != 0)
+        return 0;
+    *refs = tbi_value_refs(&view, &n);
+    return n;
+}
+
+static void send_failure(struct tbi_process *p, const struct msg_run *run,
+                         const struct tbi_error_link *chain, int links, const struct tbi_id *kept,
+                         uint32_t nkept)
+{
+    size_t bytes = (size_t)links * sizeof *chain;
+    struct msg_done *m = p->port.send(p->port.ctx, TBI_MSG_DONE,
+                                      sizeof *m + nkept * sizeof *kept + bytes);
+
+    *m = (struct msg_done){.task = run->task, .attempt = run->attempt, .error = chain[0].code,
+                           .nkept = nkept, .data_bytes = (uint32_t)bytes,
+                           .error_bytes = (uint32_t)bytes};
+    if (nkept > 0)
+        memcpy(m + 1, kept, nkept * sizeof *kept);
+    memcpy((struct tbi_id *)(m + 1) + nkept, chain, bytes);
+}
+
+static void send_results(struct tb_call *call, const struct tbi_id *kept, uint32_t nkept)
+{
+    const struct msg_run *run = call->run;
+    struct tbi_process *p = call->process;
+    size_t ids = 0, data = 0;
+    struct msg_done *m;
+    struct tbi_result *result;
+    struct tbi_id *id;
+    uint8_t *to;
+
+    for (unsigned i = 0; i < run->nreturns; i++) {
+        const tb_ref *refs;
+
+        ids += refs_in(call, &call->result[i], &refs);
+        data += call->result[i].stored ? 0 : tbi_padded(call->result[i].bytes);
+    }
+    m = p->port.send(p->port.ctx, TBI_MSG_DONE, sizeof *m + run->nreturns * sizeof *result +
+                                                    (ids + nkept) * sizeof *id + data);
+    *m = (struct msg_done){.task = run->task, .attempt = run->attempt, .nresults = run->nreturns,
+                           .nkept = nkept, .data_bytes = (uint32_t)data};
+    result = (struct tbi_result *)(m + 1);
+    id = (struct tbi_id *)(result + run->nreturns);
+    to = (uint8_t *)(id + ids + nkept);
+    for (unsigned i = 0; i < run->nreturns; i++) {
+        const struct tbi_call_result *r = &call->result[i];
+        const tb_ref *refs = NULL;
+        size_t n = refs_in(call, r, &refs);
+
+        result[i] = (struct tbi_result){r->stored ? TBI_AT_STORE : TBI_AT_INLINE, (uint32_t)n,
+                                        r->bytes};
+        if (n > 0)
+            memcpy(id, refs, n * sizeof *id);
+        id += n;
+        if (!r->stored) {
+            memset(to + tbi_padded(r->bytes) - 8, 0, 8);
+            memcpy(to, r->blob, r->bytes);
+            to += tbi_padded(r->bytes);
+        }
+    }
+    if (nkept > 0)
+        memcpy(id, kept, nkept * sizeof *kept);
+}
+
+/* What the task holds goes with its end: borrowed refs that it keeps are named in DONE itself, so
+ * that the head takes the one hold before it drops the other. */
+static void end(struct tb_call *call, const struct tbi_error_link *chain, int links)
+{
+    struct tbi_process *p = call->process;
+    struct tbi_id *kept;
+    uint32_t nkept;
+
+    pthread_mutex_lock(&p->lock);
+    tbi_scope_release_borrowed(p, p->task_scope);
+    kept = tbi_alloc((p->nborrowed + 1) * sizeof *kept);
+    nkept = tbi_handles_end_borrowing(p, kept);
+    for (unsigned i = 0; i < call->run->nreturns; i++)
+        if (call->result[i].stored)
+            tbi_memory_close(p->memory, call->result[i].offset, call->result[i].bytes);
+    if (links > 0)
+        send_failure(p, call->run, chain, links, kept, nkept);
+    else
+        send_results(call, kept, nkept);
+    free(kept);
+    p->call = NULL;
+    tbi_scope_destroy(p, p->task_scope);
+    p->task_scope = NULL;
+    tbi_process_leave(p);
+}
+
+void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg_run *run)
+{
+    const struct tb_task_record_ *task = tbi_registry_task((int)run->fn);
+    struct tb_call call = {.process = p, .run = run, .thread = pthread_self(), .slot = slot,
+                           .arg = (const struct tbi_run_arg *)(run + 1), .function = task->name};
+    struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];
+    int rc;
+
+    call.data = (const uint8_t *)(call.arg + run->nargs);
+    if (run->nreturns > 0)
+        call.result = tbi_alloc_zeroed(run->nreturns, sizeof *call.result);
+    pthread_mutex_lock(&p->lock);
+    p->call = &call;
+    p->task_scope = tbi_scope_create();
+    pthread_mutex_unlock(&p->lock);
+    tbi_error_set(0, "%s", "");
+    rc = task->fn(&call);
+    fflush(stdout);
+    end(&call, chain, judge(&call, rc, chain));
+    for (unsigned i = 0; i < run->nreturns; i++)
+        free(call.result[i].blob);
+    free(call.result);
+    while (call.ncopies > 0)
+        free(call.copy[--call.ncopies]);
+    free(call.copy);
+    free(call.cause);
+}

@@ -1,0 +1,43 @@
+/* call.h - a task that runs in this executor: its arguments, its results, and what has gone wrong. */
+#ifndef TBI_CALL_H
+#define TBI_CALL_H
+
+#include "api/process.h"
+#include "exec/slots.h"
+
+struct tbi_call_result {
+    bool set, stored;
+    uint64_t bytes, offset;
+    void *blob;             /* inline, or NULL */
+};
+
+struct tb_call {
+    struct tbi_process *process;
+    const struct msg_run *run;      /* with its tail; ours */
+    const struct tbi_run_arg *arg;  /* arg[run->nargs] */
+    const uint8_t *data;            /* inline values */
+    const char *function;
+    pthread_t thread;               /* that runs the task */
+    bool resumed;
+    struct tbi_slot *slot;
+    struct tbi_call_result *result; /* result[run->nreturns] */
+    uint64_t inline_bytes;          /* of results so far */
+    int failed;                     /* the first error that sticks, or 0 */
+    bool returned_wrong;            /* tb_return with another number of values */
+    struct tbi_error_link error;    /* of `failed` */
+    void *cause;                    /* the error that the last failed get gave; for chains */
+    size_t cause_bytes;
+    void **copy;                    /* aligned copies of inline arrays, freed at the end */
+    size_t ncopies;
+};
+
+/* Runs one task and sends its DONE. Without the process's lock. */
+void tbi_call_run(struct tbi_process *process, struct tbi_slot *slot, const struct msg_run *run);
+
+/* Remembers why a get failed, for the chain of causes if the task then fails with the same code. */
+void tbi_call_note_cause(struct tb_call *call, const void *error, size_t bytes);
+
+/* The call fails with this whatever its function does next. Returns the code. */
+int tbi_call_stick(struct tb_call *call, int code, const char *message);
+
+#endif

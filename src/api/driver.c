@@ -1,0 +1,199 @@
+#include "api/driver.h"
+#include "util/alloc.h"
+
+#include <errno.h>
+
+enum { URGENT_BYTES = 64 * 1024 };
+
+struct tbi_driver {
+    struct tbi_process *process;
+    struct tbi_loop *loop;
+    struct tbi_bell *bell;
+    struct tbi_outbox queue;        /* from the driver to its agent, under the process's lock */
+    _Atomic size_t queued;          /* its bytes, for a look without the lock */
+    bool urgent;                    /* something in it should not wait for the next turn */
+    bool delivered;                 /* records for the driver came in this turn */
+    pthread_mutex_t progress;       /* held by who makes turns */
+    pthread_t thread;
+    _Atomic bool leading, stop;
+};
+
+/* ---- the process's port ---- */
+
+/* Who only lets go, or makes an object that nobody can ask for yet, is in no hurry. */
+static bool is_urgent(enum tbi_msg type)
+{
+    return type != TBI_MSG_RELEASE && type != TBI_MSG_UNPIN && type != TBI_MSG_HOLD &&
+           type != TBI_MSG_PUT && type != TBI_MSG_SEAL;
+}
+
+static void *send_record(void *ctx, enum tbi_msg type, size_t size)
+{
+    struct tbi_driver *d = ctx;
+    void *body = tbi_outbox_append(&d->queue, type, TBI_PROC_DRIVER, size);
+
+    if (body == NULL) { /* callers keep within the limits of a record */
+        fprintf(stderr, "thornback: a record of %zu bytes\n", size);
+        abort();
+    }
+    d->urgent |= is_urgent(type);
+    return body;
+}
+
+static void flush(void *ctx)
+{
+    struct tbi_driver *d = ctx;
+    size_t bytes = tbi_outbox_bytes(&d->queue);
+
+    if (bytes == 0)
+        return;
+    atomic_store_explicit(&d->queued, bytes, memory_order_release);
+    if (d->urgent || bytes > URGENT_BYTES) {
+        d->urgent = false;
+        tbi_bell_ring(d->bell);
+    }
+}
+
+/* ---- the loop's port to the driver ---- */
+
+static void take(void *ctx, struct tbi_outbox *to)
+{
+    struct tbi_driver *d = ctx;
+    struct tbi_outbox empty = *to;
+
+    pthread_mutex_lock(&d->process->lock);
+    if (tbi_outbox_bytes(&d->queue) > 0) {
+        *to = d->queue;
+        d->queue = empty;
+        d->urgent = false;
+        atomic_store_explicit(&d->queued, 0, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&d->process->lock);
+}
+
+static bool has_news(void *ctx)
+{
+    struct tbi_driver *d = ctx;
+
+    return atomic_load_explicit(&d->queued, memory_order_acquire) > 0;
+}
+
+static void deliver(void *ctx, const struct tbi_record *record)
+{
+    struct tbi_driver *d = ctx;
+
+    tbi_process_take(d->process, record);
+    d->delivered = true;
+}
+
+/* ---- who makes the turns ---- */
+
+/* With the progress lock: until something moved or news made sleeping needless, or `until`. */
+static void sleep_on_bell(struct tbi_driver *d, uint32_t who, uint64_t deadline_us)
+{
+    uint32_t value = tbi_bell_arm(d->bell, who);
+    uint64_t until = tbi_loop_sleep_until(d->loop, tbi_now_us());
+
+    if (tbi_loop_has_news(d->loop)) {
+        tbi_bell_disarm(d->bell);
+        return;
+    }
+    pthread_mutex_unlock(&d->progress);
+    tbi_bell_wait(d->bell, value, who, until < deadline_us ? until : deadline_us);
+    pthread_mutex_lock(&d->progress);
+}
+
+static void lead(void *ctx, uint64_t deadline_us)
+{
+    struct tbi_driver *d = ctx;
+
+    atomic_store(&d->leading, true);
+    pthread_mutex_lock(&d->progress);
+    tbi_bell_disarm(d->bell);
+    d->delivered = false;
+    while (!d->delivered) {
+        bool moved = tbi_loop_turn(d->loop);
+
+        if (d->delivered || (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us))
+            break;
+        if (!moved) {
+            sleep_on_bell(d, TBI_BELL_LEADER, deadline_us);
+            tbi_bell_disarm(d->bell);
+        }
+    }
+    atomic_store(&d->leading, false);
+    tbi_bell_arm(d->bell, TBI_BELL_BACKGROUND);
+    if (tbi_loop_has_news(d->loop))
+        tbi_bell_ring(d->bell);
+    pthread_mutex_unlock(&d->progress);
+}
+
+static void *progress_thread(void *ctx)
+{
+    struct tbi_driver *d = ctx;
+
+    while (!atomic_load(&d->stop)) {
+        uint32_t value = atomic_load(&d->bell->value);
+
+        if (atomic_load(&d->leading)) {
+            tbi_bell_wait(d->bell, value, TBI_BELL_BACKGROUND, tbi_now_us() + 10000);
+            continue;
+        }
+        pthread_mutex_lock(&d->progress);
+        if (!atomic_load(&d->leading)) {
+            tbi_bell_disarm(d->bell);
+            if (!tbi_loop_turn(d->loop))
+                sleep_on_bell(d, TBI_BELL_BACKGROUND, UINT64_MAX);
+        }
+        pthread_mutex_unlock(&d->progress);
+    }
+    return NULL;
+}
+
+struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loop_config *config)
+{
+    struct tbi_driver *d = tbi_alloc_zeroed(1, sizeof *d);
+    int rc;
+
+    d->process = process;
+    d->bell = tbi_memory_bell(config->memory, 0);
+    pthread_mutex_init(&d->progress, NULL);
+    process->port = (struct tbi_process_port){d, send_record, flush, lead};
+    config->driver = (struct tbi_driver_port){d, take, has_news, deliver};
+    d->loop = tbi_loop_create(config);
+    rc = pthread_create(&d->thread, NULL, progress_thread, d);
+    if (rc != 0) {
+        tbi_driver_destroy(d);
+        errno = rc;
+        return NULL;
+    }
+    return d;
+}
+
+void tbi_driver_end(struct tbi_driver *d)
+{
+    atomic_store(&d->leading, true); /* the progress thread keeps away */
+    atomic_store(&d->stop, true);
+    tbi_bell_arm(d->bell, TBI_BELL_BACKGROUND);
+    tbi_bell_wake(d->bell);
+    pthread_join(d->thread, NULL);
+    pthread_mutex_lock(&d->progress);
+    tbi_loop_shutdown(d->loop);
+    for (;;) {
+        bool moved = tbi_loop_turn(d->loop);
+
+        if (tbi_loop_ended(d->loop))
+            break;
+        if (!moved)
+            sleep_on_bell(d, TBI_BELL_LEADER, UINT64_MAX);
+    }
+    pthread_mutex_unlock(&d->progress);
+}
+
+void tbi_driver_destroy(struct tbi_driver *d)
+{
+    tbi_loop_destroy(d->loop);
+    tbi_outbox_fini(&d->queue);
+    pthread_mutex_destroy(&d->progress);
+    free(d);
+}

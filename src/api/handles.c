@@ -1,0 +1,216 @@
+/* handles.c - the refs that this process holds. Only its first and last count of a ref make a
+ * message; a ref that came with an argument is covered by the task and makes none. */
+#include "api/errors.h"
+#include "api/process.h"
+#include "util/alloc.h"
+
+struct tbi_handle *tbi_handle_find(const struct tbi_process *p, struct tbi_id id)
+{
+    return tbi_id_is_null(id) ? NULL : tbi_map_get(&p->handles, id);
+}
+
+static struct tbi_handle *add(struct tbi_process *p, struct tbi_id id)
+{
+    struct tbi_handle *h = tbi_alloc_zeroed(1, sizeof *h);
+
+    h->id = id;
+    tbi_map_put(&p->handles, id, h);
+    return h;
+}
+
+struct tbi_handle *tbi_handle_new(struct tbi_process *p, struct tbi_id id)
+{
+    struct tbi_handle *h = add(p, id);
+
+    h->count = 1;
+    tbi_scope_note(p, id);
+    return h;
+}
+
+struct tbi_handle *tbi_handle_use(struct tbi_process *p, struct tbi_id id)
+{
+    struct tbi_handle *h = tbi_handle_find(p, id);
+
+    if (h == NULL)
+        h = add(p, id);
+    h->users++;
+    return h;
+}
+
+void tbi_handle_forget(struct tbi_process *p, struct tbi_handle *h)
+{
+    if (h->state == TBI_HANDLE_STORED)
+        tbi_process_send_id(p, TBI_MSG_UNPIN, h->id);
+    else if (h->state == TBI_HANDLE_OPEN)
+        tbi_process_send_id(p, TBI_MSG_ABANDON, h->id);
+    tbi_map_take(&p->handles, h->id);
+    free(h->blob);
+    free(h);
+}
+
+void tbi_handle_settle(struct tbi_process *p, struct tbi_handle *h)
+{
+    if (h->state != TBI_HANDLE_STORED || h->users > 0 || h->views > 0 || h->kept)
+        return;
+    tbi_process_send_id(p, TBI_MSG_UNPIN, h->id);
+    h->state = TBI_HANDLE_EXISTS;
+}
+
+void tbi_handle_drop_use(struct tbi_process *p, struct tbi_handle *h)
+{
+    h->users--;
+    if (h->count == 0 && !h->borrowed && h->views == 0 && !h->kept && h->users == 0)
+        tbi_handle_forget(p, h);
+    else
+        tbi_handle_settle(p, h);
+}
+
+struct tbi_handle *tbi_handle_own(struct tbi_process *p, struct tbi_id id)
+{
+    struct tbi_handle *h = tbi_handle_find(p, id);
+
+    if (h == NULL)
+        h = add(p, id);
+    if (h->count++ == 0 && !h->borrowed && !h->local)
+        tbi_process_send_id(p, TBI_MSG_HOLD, id);
+    return h;
+}
+
+void tbi_handle_borrow(struct tbi_process *p, struct tbi_id id)
+{
+    struct tbi_handle *h;
+
+    if (tbi_id_is_null(id) || tbi_handle_find(p, id) != NULL)
+        return; /* held already: that is worth more */
+    h = add(p, id);
+    h->borrowed = true;
+    p->nborrowed++;
+}
+
+uint32_t tbi_handles_end_borrowing(struct tbi_process *p, struct tbi_id *kept)
+{
+    struct tbi_map_slot e;
+    uint32_t n = 0;
+    size_t at = 0;
+
+    while (p->nborrowed > 0 && tbi_map_next(&p->handles, &at, &e)) {
+        struct tbi_handle *h = e.value;
+
+        if (!h->borrowed)
+            continue;
+        h->borrowed = false;
+        p->nborrowed--;
+        if (h->count > 0) {
+            kept[n++] = h->id;
+        } else if (h->users == 0) {
+            tbi_handle_forget(p, h);
+            at = 0; /* the map has changed */
+        }
+    }
+    return n;
+}
+
+int tbi_handle_release(struct tbi_process *p, struct tbi_id id)
+{
+    struct tbi_handle *h = tbi_handle_find(p, id);
+    char text[64];
+
+    if (h == NULL || h->count == 0)
+        return tbi_error_set(TB_ERR_REF, "ref %s is released, but this process does not hold it: "
+                             "it was released before, or only seen in a view",
+                             tb_ref_text(tbi_ref_of(id), text, sizeof text));
+    if (--h->count > 0)
+        return 0;
+    if (!h->borrowed && !h->local && h->state != TBI_HANDLE_OPEN)
+        tbi_process_send_id(p, TBI_MSG_RELEASE, id);
+    h->views = 0; /* views end with the ref */
+    h->kept = false;
+    if (h->users == 0 && !h->borrowed)
+        tbi_handle_forget(p, h);
+    return 0;
+}
+
+int tbi_ref_check(const struct tbi_process *p, tb_ref ref)
+{
+    struct tbi_id id = tbi_id_of(ref);
+    char text[64];
+
+    if (tbi_id_is_null(id))
+        return tbi_error_set(TB_ERR_REF, "the ref is null: it was never set");
+    if (tbi_id_error(id) != 0 && tbi_handle_find(p, id) == NULL)
+        return tbi_error_set(-(int)tbi_id_error(id), "the call that made this ref failed: %s",
+                             tb_strerror(-(int)tbi_id_error(id)));
+    if (tbi_id_job(id) != p->job)
+        return tbi_error_set(TB_ERR_REF, "ref %s belongs to another job (%u; this is %u)",
+                             tb_ref_text(ref, text, sizeof text), tbi_id_job(id), p->job);
+    if (tbi_id_rank(id) == p->rank && tbi_id_proc(id) == p->proc &&
+        tbi_id_counter(id) > p->counter)
+        return tbi_error_set(TB_ERR_REF, "ref %s was never made",
+                             tb_ref_text(ref, text, sizeof text));
+    return 0;
+}
+
+tb_ref tbi_ref_failed(struct tbi_process *p, const void *error, size_t bytes)
+{
+    int code = ((const struct tbi_error_link *)error)->code;
+    struct tbi_id id = tbi_process_new_id(p);
+    struct tbi_handle *h;
+
+    id.hi |= (uint64_t)(-code & 0xff);
+    h = tbi_handle_new(p, id);
+    h->local = true;
+    h->state = TBI_HANDLE_FAILED;
+    h->bytes = bytes;
+    h->blob = tbi_copy(error, bytes);
+    return tbi_ref_of(id);
+}
+
+tb_ref tbi_ref_code(int code)
+{
+    return (tb_ref){(uint64_t)(-code & 0xff), 0};
+}
+
+int tb_retain(tb_ref ref)
+{
+    struct tbi_process *p = tbi_process_enter("tb_retain");
+    int rc;
+
+    if (p == NULL)
+        return TB_ERR_STATE;
+    rc = tbi_ref_check(p, ref);
+    if (rc == 0)
+        tbi_handle_own(p, tbi_id_of(ref));
+    tbi_process_leave(p);
+    return rc;
+}
+
+int tb_release(tb_ref ref)
+{
+    return tb_release_all(&ref, 1);
+}
+
+int tb_release_all(const tb_ref *refs, size_t n)
+{
+    struct tbi_process *p;
+    int first = 0;
+
+    if (refs == NULL && n > 0)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_release_all: refs is NULL");
+    p = tbi_process_enter("tb_release");
+    if (p == NULL)
+        return TB_ERR_STATE;
+    for (size_t i = 0; i < n; i++) {
+        struct tbi_id id = tbi_id_of(refs[i]);
+        int rc = 0;
+
+        if (tbi_id_error(id) == 0 || tbi_handle_find(p, id) != NULL) { /* else it is only a code */
+            rc = tbi_ref_check(p, refs[i]);
+            if (rc == 0)
+                rc = tbi_handle_release(p, id);
+        }
+        if (first == 0)
+            first = rc;
+    }
+    tbi_process_leave(p);
+    return first;
+}

@@ -1,0 +1,259 @@
+#include "api/process.h"
+#include "api/call.h"
+#include "api/errors.h"
+#include "util/alloc.h"
+
+#include <errno.h>
+#include <math.h>
+
+static struct tbi_process *the_process;
+static pthread_mutex_t the_process_lock = PTHREAD_MUTEX_INITIALIZER; /* its coming and going */
+static bool was_finalised;
+
+void tbi_process_init(struct tbi_process *p)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_lock(&the_process_lock);
+    the_process = p;
+    pthread_mutex_unlock(&the_process_lock);
+}
+
+void tbi_process_fini(struct tbi_process *p)
+{
+    struct tbi_map_slot e;
+    size_t at = 0;
+
+    pthread_mutex_lock(&the_process_lock);
+    the_process = NULL;
+    was_finalised = true;
+    pthread_mutex_unlock(&the_process_lock);
+    while (tbi_map_next(&p->handles, &at, &e)) {
+        free(((struct tbi_handle *)e.value)->blob);
+        free(e.value);
+    }
+    tbi_map_fini(&p->handles);
+    pthread_cond_destroy(&p->changed);
+    pthread_mutex_destroy(&p->lock);
+}
+
+struct tbi_process *tbi_process_enter(const char *function)
+{
+    struct tbi_process *p;
+
+    pthread_mutex_lock(&the_process_lock);
+    p = the_process;
+    if (p != NULL)
+        pthread_mutex_lock(&p->lock);
+    else
+        tbi_error_set(TB_ERR_STATE, was_finalised ? "%s after tb_finalize"
+                                                  : "%s before tb_init: call tb_init first",
+                      function);
+    pthread_mutex_unlock(&the_process_lock);
+    if (p != NULL && p->closing) {
+        pthread_mutex_unlock(&p->lock);
+        tbi_error_set(TB_ERR_STATE, "%s during tb_finalize", function);
+        return NULL;
+    }
+    return p;
+}
+
+void tbi_process_leave(struct tbi_process *p)
+{
+    p->port.flush(p->port.ctx);
+    pthread_mutex_unlock(&p->lock);
+}
+
+struct tbi_id tbi_process_new_id(struct tbi_process *p)
+{
+    if (p->counter == TBI_ID_COUNTER_MAX) {
+        fprintf(stderr, "thornback: a process made more than 2^48 objects\n");
+        abort();
+    }
+    return tbi_id_make(p->job, p->rank, p->proc, ++p->counter, 0);
+}
+
+void tbi_process_send_id(struct tbi_process *p, enum tbi_msg type, struct tbi_id id)
+{
+    ((struct msg_object *)p->port.send(p->port.ctx, type, sizeof(struct msg_object)))->id = id;
+}
+
+uint64_t tbi_deadline(double timeout)
+{
+    if (!(timeout >= 0) || timeout > 1e9) /* NaN too */
+        return UINT64_MAX;
+    return tbi_now_us() + (uint64_t)(timeout * 1e6);
+}
+
+/* ---- waiting ---- */
+
+static void follow(struct tbi_process *p, uint64_t deadline_us)
+{
+    p->followers++;
+    if (deadline_us == UINT64_MAX) {
+        pthread_cond_wait(&p->changed, &p->lock);
+    } else {
+        struct timespec until = {(time_t)(deadline_us / 1000000),
+                                 (long)(deadline_us % 1000000) * 1000};
+
+        pthread_cond_timedwait(&p->changed, &p->lock, &until);
+    }
+    p->followers--;
+}
+
+bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us)
+{
+    bool ok;
+
+    while (!(ok = done(arg)) && !p->closing) {
+        if (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us)
+            break;
+        if (p->leading) {
+            p->port.flush(p->port.ctx); /* who leads sends what is queued by itself */
+            follow(p, deadline_us);
+            continue;
+        }
+        p->leading = true;
+        pthread_mutex_unlock(&p->lock);
+        p->port.progress(p->port.ctx, deadline_us);
+        pthread_mutex_lock(&p->lock);
+        p->leading = false;
+        if (p->followers > 0)
+            pthread_cond_broadcast(&p->changed);
+    }
+    return ok;
+}
+
+static bool is_resumed(void *arg)
+{
+    return ((struct tb_call *)arg)->resumed;
+}
+
+static void send_task(struct tbi_process *p, enum tbi_msg type)
+{
+    struct msg_task *m = p->port.send(p->port.ctx, type, sizeof *m);
+
+    *m = (struct msg_task){p->call->run->task, p->call->run->attempt, 0};
+}
+
+bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg,
+                              uint64_t deadline_us)
+{
+    struct tb_call *call = p->call;
+    bool ok;
+
+    if (done(arg))
+        return true;
+    /* Other threads of a task may wait too, but its CPUs are those of the thread that runs it. */
+    if (call == NULL || !pthread_equal(call->thread, pthread_self()))
+        return tbi_process_wait(p, done, arg, deadline_us);
+    send_task(p, TBI_MSG_BLOCK);
+    ok = tbi_process_wait(p, done, arg, deadline_us);
+    call->resumed = false;
+    send_task(p, TBI_MSG_UNBLOCK);
+    tbi_process_wait(p, is_resumed, call, UINT64_MAX);
+    return ok;
+}
+
+/* ---- records from the agent ---- */
+
+static void keep_blob(struct tbi_handle *h, uint8_t state, const void *bytes, uint64_t n)
+{
+    void *blob;
+
+    if (h->blob != NULL)
+        return; /* a second answer */
+    blob = tbi_need_memory(aligned_alloc(TBI_VALUE_ALIGN, (n / TBI_VALUE_ALIGN + 1) *
+                                                              TBI_VALUE_ALIGN), n);
+    h->blob = memcpy(blob, bytes, n);
+    h->bytes = n;
+    h->state = state;
+}
+
+static void on_object(struct tbi_process *p, const struct msg_located *m)
+{
+    struct tbi_handle *h = tbi_handle_find(p, m->id);
+
+    if (h == NULL) { /* it was released meanwhile */
+        if (m->where == TBI_AT_STORE)
+            tbi_process_send_id(p, TBI_MSG_UNPIN, m->id);
+        return;
+    }
+    h->polled = false;
+    switch (m->where) {
+    case TBI_AT_INLINE:
+        h->asked = h->asked_exists = false;
+        keep_blob(h, TBI_HANDLE_INLINE, m + 1, m->bytes);
+        break;
+    case TBI_AT_ERROR:
+        h->asked = h->asked_exists = false;
+        if (h->state != TBI_HANDLE_STORED)
+            keep_blob(h, TBI_HANDLE_FAILED, m + 1, m->bytes);
+        break;
+    case TBI_AT_STORE:
+        h->asked = false;
+        if (h->state == TBI_HANDLE_STORED) {
+            tbi_process_send_id(p, TBI_MSG_UNPIN, m->id);
+            break;
+        }
+        h->state = TBI_HANDLE_STORED;
+        h->near = true;
+        h->rank = m->rank;
+        h->offset = m->offset;
+        h->bytes = m->bytes;
+        tbi_handle_settle(p, h);
+        break;
+    case TBI_AT_EXISTS:
+        h->asked_exists = false;
+        if (h->state == TBI_HANDLE_UNKNOWN)
+            h->state = TBI_HANDLE_EXISTS;
+        break;
+    default: /* TBI_AT_PENDING */
+        break;
+    }
+}
+
+static void on_created(struct tbi_process *p, const struct msg_created *m)
+{
+    struct tbi_creating *c = p->creating;
+
+    while (c != NULL && !tbi_id_equal(c->id, m->id))
+        c = c->next;
+    if (c == NULL) /* nobody waits any more: give it back */
+        return;
+    c->answered = true;
+    c->offset = m->offset;
+    c->cold = m->cold;
+    c->failed = m->error_bytes > 0;
+    if (tbi_error_links(m + 1, m->error_bytes) > 0)
+        *c->error = *(const struct tbi_error_link *)(m + 1);
+}
+
+bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
+{
+    const void *body = record + 1;
+    bool ok = true;
+
+    pthread_mutex_lock(&p->lock);
+    switch ((enum tbi_msg)record->type) {
+    case TBI_MSG_OBJECT:
+        on_object(p, body);
+        break;
+    case TBI_MSG_CREATED:
+        on_created(p, body);
+        break;
+    case TBI_MSG_RESUME:
+        if (p->call != NULL)
+            p->call->resumed = true;
+        break;
+    default:
+        ok = p->take_other != NULL && p->take_other(p, record);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return ok;
+}

@@ -1,0 +1,166 @@
+/* process.h - a process that uses the API, be it the driver or an executor: which refs it holds, what
+ * it knows of the objects behind them, and how its threads wait.
+ *
+ * Every function here is called with the lock held unless it says otherwise; tbi_process_enter
+ * takes it. Records leave through a port and come back through tbi_process_take. Of the threads
+ * that wait, one leads: it makes the port progress, the others sleep until it has news or leaves.
+ *
+ * A handle:  UNKNOWN -> EXISTS -> STORED (pinned for us) -> EXISTS ...
+ *               |          +----> INLINE | FAILED (the bytes are kept with the handle)
+ *               +-> OPEN (we are writing it) -> EXISTS                                       */
+#ifndef TBI_PROCESS_H
+#define TBI_PROCESS_H
+
+#include "api/value.h"
+#include "net/messages.h"
+#include "store/memory.h"
+#include "util/error_blob.h"
+#include "util/map.h"
+
+#include <pthread.h>
+
+struct tbi_process_port {
+    void *ctx;
+    /* Room for the body of a record of this process; filled before the lock is dropped. */
+    void *(*send)(void *ctx, enum tbi_msg type, size_t size);
+    /* What was sent gets on its way. */
+    void (*flush)(void *ctx);
+    /* Without the lock, one thread at a time: waits for records and hands them to
+     * tbi_process_take; returns when some came, or it was interrupted, or at the deadline. */
+    void (*progress)(void *ctx, uint64_t deadline_us);
+};
+
+enum tbi_handle_state {
+    TBI_HANDLE_UNKNOWN, TBI_HANDLE_OPEN, TBI_HANDLE_EXISTS, TBI_HANDLE_STORED, TBI_HANDLE_INLINE,
+    TBI_HANDLE_FAILED
+};
+
+struct tbi_handle {
+    struct tbi_id id;
+    uint32_t count;         /* what the program owns */
+    uint32_t users;         /* API calls under way: they keep the handle from being forgotten */
+    uint32_t views;         /* handed out and not yet unpinned */
+    uint8_t state;          /* enum tbi_handle_state */
+    bool borrowed;          /* held by the running task for us */
+    bool local;             /* stands for a call that failed at once: the head knows nothing of it */
+    bool asked, asked_exists, polled; /* a GET, of either kind, is not answered yet */
+    bool near;              /* EXISTS, and was on this host when last seen */
+    bool kept;              /* a string of it was handed out: pinned as long as the handle lives */
+    uint32_t rank;          /* STORED: in whose segment */
+    uint64_t offset, bytes; /* OPEN, STORED: where; bytes of the blob otherwise */
+    void *blob;             /* INLINE, FAILED: aligned to 64, ours */
+};
+
+/* A create that waits for its answer; lives on the stack of the thread that waits. */
+struct tbi_creating {
+    struct tbi_creating *next;
+    struct tbi_id id;
+    bool answered, cold;
+    uint64_t offset;
+    struct tbi_error_link *error; /* filled in if there is one */
+    bool failed;
+};
+
+struct tbi_limits {
+    uint32_t inline_bytes;      /* of one value that travels in messages */
+    uint32_t inline_task_bytes; /* of all such values of one task */
+};
+
+struct tbi_process {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool leading, closing;
+    unsigned followers;
+    unsigned job, rank;
+    uint32_t proc;
+    uint64_t counter;           /* of ids made */
+    struct tbi_map handles;
+    size_t nborrowed;           /* of them */
+    struct tbi_creating *creating;
+    const struct tbi_memory *memory;
+    const char *host;
+    struct tbi_limits limits;
+    struct tbi_process_port port;
+    struct tb_call *call;       /* executors: the running task */
+    struct tbi_scope *task_scope; /* of the running task; NULL in the driver */
+    bool (*take_other)(struct tbi_process *, const struct tbi_record *); /* RUN, EXIT */
+};
+
+/* Without the lock. Starts the state of this process; there is one. */
+void tbi_process_init(struct tbi_process *process);
+/* Without the lock. Frees everything; from then on the API answers TB_ERR_STATE. */
+void tbi_process_fini(struct tbi_process *process);
+
+/* Without the lock: takes it and returns the process, or NULL with the last error set
+ * (TB_ERR_STATE): before tb_init, or after tb_finalize. */
+struct tbi_process *tbi_process_enter(const char *function);
+/* What was sent is flushed, and the lock dropped. */
+void tbi_process_leave(struct tbi_process *process);
+
+struct tbi_id tbi_process_new_id(struct tbi_process *process);
+/* A record with nothing but an id. */
+void tbi_process_send_id(struct tbi_process *process, enum tbi_msg type, struct tbi_id id);
+
+/* Waits until done(arg), called with the lock held, or the deadline. The lock is dropped meanwhile.
+ * False: the deadline came, or the process is being finalised. */
+bool tbi_process_wait(struct tbi_process *process, bool (*done)(void *), void *arg,
+                      uint64_t deadline_us);
+/* The same for what a task waits for from others: its CPUs are given back meanwhile. */
+bool tbi_process_wait_blocked(struct tbi_process *process, bool (*done)(void *), void *arg,
+                              uint64_t deadline_us);
+
+/* Without the lock. A record from the own agent. False: none that a process takes. */
+bool tbi_process_take(struct tbi_process *process, const struct tbi_record *record);
+
+/* A deadline from a timeout in seconds: negative or huge is for ever. */
+uint64_t tbi_deadline(double timeout);
+
+/* ---- handles.c ---- */
+
+struct tbi_handle *tbi_handle_find(const struct tbi_process *process, struct tbi_id id);
+/* A new one with one count that belongs to the caller's scope. */
+struct tbi_handle *tbi_handle_new(struct tbi_process *process, struct tbi_id id);
+/* The one there is or a new one without a count: for a ref that may be held by somebody else. */
+struct tbi_handle *tbi_handle_use(struct tbi_process *process, struct tbi_id id);
+/* Ends a use: a handle that nobody owns or uses is forgotten. */
+void tbi_handle_drop_use(struct tbi_process *process, struct tbi_handle *handle);
+/* One more count for the program, told to the head if it is the first and not covered by a task. */
+struct tbi_handle *tbi_handle_own(struct tbi_process *process, struct tbi_id id);
+/* A ref that came with the running task's arguments: the task holds it until its end. */
+void tbi_handle_borrow(struct tbi_process *process, struct tbi_id id);
+/* At a task's end: the borrowed refs that the program goes on owning are its own from now on. They
+ * are written to kept[nborrowed], their number is returned; the others are forgotten. */
+uint32_t tbi_handles_end_borrowing(struct tbi_process *process, struct tbi_id *kept);
+/* Gives one count back. 0 or TB_ERR_REF. */
+int tbi_handle_release(struct tbi_process *process, struct tbi_id id);
+/* What came for it is not needed any more: unpins if no view is left. */
+void tbi_handle_settle(struct tbi_process *process, struct tbi_handle *handle);
+void tbi_handle_forget(struct tbi_process *process, struct tbi_handle *handle);
+
+/* Is this a ref that can be used here? 0, or TB_ERR_REF with the last error set. */
+int tbi_ref_check(const struct tbi_process *process, tb_ref ref);
+/* A ref for a call that failed at once; carries the code, and here the whole error too. */
+tb_ref tbi_ref_failed(struct tbi_process *process, const void *error, size_t bytes);
+/* The same when there is no process: only the code. */
+tb_ref tbi_ref_code(int code);
+
+static inline struct tbi_id tbi_id_of(tb_ref ref)
+{
+    return (struct tbi_id){ref.hi, ref.lo};
+}
+static inline tb_ref tbi_ref_of(struct tbi_id id)
+{
+    return (tb_ref){id.hi, id.lo};
+}
+
+/* ---- scope.c ---- */
+
+/* The caller's innermost scope owns one count of this. */
+void tbi_scope_note(struct tbi_process *process, struct tbi_id id);
+struct tbi_scope *tbi_scope_create(void);
+/* The same for borrowed refs alone, ahead of the rest. */
+void tbi_scope_release_borrowed(struct tbi_process *process, struct tbi_scope *scope);
+/* Gives back what is left in it, and frees it. */
+void tbi_scope_destroy(struct tbi_process *process, struct tbi_scope *scope);
+
+#endif

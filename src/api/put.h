@@ -1,0 +1,22 @@
+/* put.h - values on their way into the store. With the process's lock held. */
+#ifndef TBI_PUT_H
+#define TBI_PUT_H
+
+#include "api/process.h"
+
+/* Makes an object of a checked value, in a message or in the store by its size, and sets *id; the
+ * process holds it with one count that no scope owns. 0 or the error, described in *error. */
+int tbi_put(struct tbi_process *process, const tb_value *value, struct tbi_id *id,
+            struct tbi_error_link *error);
+
+/* Room in the own rank's segment: waits for it. Returns where to write, and *offset, or NULL with
+ * the error described. */
+void *tbi_create(struct tbi_process *process, struct tbi_id id, uint64_t bytes, uint64_t *offset,
+                 struct tbi_error_link *error);
+
+/* The refs that travel inside a value as refs. */
+const tb_ref *tbi_contained(const tb_value *value, size_t *n);
+/* May they? 0 or the last error. */
+int tbi_contained_check(struct tbi_process *process, const tb_value *value);
+
+#endif

@@ -1,0 +1,120 @@
+/* scope.c - what is released together. Each thread has a stack of scopes of its own; below it lies, in
+ * an executor, the scope of the running task. A scope is a list of counts it owns, one entry for
+ * each ref that was made while it was the innermost. */
+#include "api/call.h"
+#include "api/errors.h"
+#include "api/process.h"
+#include "util/alloc.h"
+
+struct tbi_scope {
+    struct tbi_scope *outer;
+    struct tbi_id *id;
+    size_t n, room;
+};
+
+static _Thread_local struct tbi_scope *innermost;
+
+struct tbi_scope *tbi_scope_create(void)
+{
+    return tbi_alloc_zeroed(1, sizeof(struct tbi_scope));
+}
+
+static void note(struct tbi_scope *scope, struct tbi_id id)
+{
+    if (scope->n == scope->room) {
+        scope->room = scope->room * 2 + 16;
+        scope->id = tbi_realloc(scope->id, scope->room * sizeof *scope->id);
+    }
+    scope->id[scope->n++] = id;
+}
+
+void tbi_scope_note(struct tbi_process *p, struct tbi_id id)
+{
+    struct tbi_scope *scope = innermost != NULL ? innermost : p->task_scope;
+
+    if (scope != NULL)
+        note(scope, id);
+}
+
+void tbi_scope_release_borrowed(struct tbi_process *p, struct tbi_scope *scope)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < scope->n; i++) {
+        const struct tbi_handle *h = tbi_handle_find(p, scope->id[i]);
+
+        if (h == NULL || !h->borrowed)
+            scope->id[left++] = scope->id[i];
+        else if (h->count > 0)
+            tbi_handle_release(p, scope->id[i]);
+    }
+    scope->n = left;
+}
+
+void tbi_scope_destroy(struct tbi_process *p, struct tbi_scope *scope)
+{
+    for (size_t i = scope->n; i-- > 0;) {
+        const struct tbi_handle *h = tbi_handle_find(p, scope->id[i]);
+
+        if (h != NULL && h->count > 0) /* else the program released it itself */
+            tbi_handle_release(p, scope->id[i]);
+    }
+    free(scope->id);
+    free(scope);
+}
+
+void tb_scope_begin(void)
+{
+    struct tbi_scope *scope = tbi_scope_create();
+
+    scope->outer = innermost;
+    innermost = scope;
+}
+
+void tb_scope_end(void)
+{
+    struct tbi_scope *scope = innermost;
+    struct tbi_process *p;
+
+    if (scope == NULL) {
+        tbi_error_set(TB_ERR_STATE, "tb_scope_end without tb_scope_begin in this thread");
+        return;
+    }
+    innermost = scope->outer;
+    p = tbi_process_enter("tb_scope_end");
+    if (p == NULL) { /* finalised within the scope: everything was released */
+        free(scope->id);
+        free(scope);
+        return;
+    }
+    tbi_scope_destroy(p, scope);
+    tbi_process_leave(p);
+}
+
+int tb_scope_keep(tb_ref ref)
+{
+    struct tbi_process *p = tbi_process_enter("tb_scope_keep");
+    struct tbi_scope *scope = innermost, *outer;
+
+    if (p == NULL)
+        return TB_ERR_STATE;
+    if (scope == NULL)
+        scope = p->task_scope;
+    for (size_t i = scope == NULL ? 0 : scope->n; i-- > 0;)
+        if (tbi_id_equal(scope->id[i], tbi_id_of(ref))) {
+            scope->id[i] = scope->id[--scope->n];
+            outer = scope == p->task_scope ? NULL : scope->outer ? scope->outer : p->task_scope;
+            if (outer != NULL)
+                note(outer, tbi_id_of(ref));
+            tbi_process_leave(p);
+            return 0;
+        }
+    tbi_process_leave(p);
+    return tbi_error_set(TB_ERR_ARGUMENT, "tb_scope_keep: the ref was not made in this scope");
+}
+
+void tb_scope_cleanup_(const int *unused)
+{
+    (void)unused;
+    tb_scope_end();
+}

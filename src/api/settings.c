@@ -1,0 +1,155 @@
+#include "api/settings.h"
+#include "api/errors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern char **environ;
+
+enum kind { NUMBER, COUNT, BYTES, FETCH };
+
+struct row {
+    const char *variable;
+    enum kind kind;
+    double def;
+    const char *unit;
+    size_t at;
+};
+
+#define ROW(field, variable, kind, def, unit, help)                                                \
+    {#variable, kind, def, unit, offsetof(struct tbi_settings, field)},
+static const struct row rows[] = {TBI_SETTINGS(ROW)};
+#undef ROW
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static int bad(const struct row *row, const char *text, const char *possible)
+{
+    return tbi_error_set(TB_ERR_ARGUMENT, "%s=%s: %s is expected (%s)", row->variable, text,
+                         possible, row->unit);
+}
+
+static int parse_fetch(const struct row *row, const char *text, double *x)
+{
+    static const char *const name[] = {"auto", "rma", "p2p"};
+
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, name[i]) == 0) {
+            *x = i;
+            return 0;
+        }
+    return bad(row, text, "auto, rma or p2p");
+}
+
+static int parse(const struct row *row, const char *text, double *x)
+{
+    static const char suffix[] = "KMGT";
+    const char *s;
+    char *end;
+
+    if (row->kind == FETCH)
+        return parse_fetch(row, text, x);
+    *x = strtod(text, &end);
+    if (end == text || !isfinite(*x) || *x < 0)
+        return bad(row, text, "a number from 0 on");
+    if (row->kind == BYTES && *end != 0 && (s = strchr(suffix, *end)) != NULL) {
+        *x = ldexp(*x, 10 * (int)(s - suffix + 1));
+        end++;
+        if (strcmp(end, "iB") == 0 || strcmp(end, "B") == 0)
+            end += strlen(end);
+    }
+    if (*end != 0)
+        return bad(row, text, row->kind == BYTES ? "a number, perhaps with K, M, G or T"
+                                                 : "a number");
+    if (row->kind != NUMBER && (*x != floor(*x) || *x > 1e15))
+        return bad(row, text, "a whole number");
+    return 0;
+}
+
+/* Levenshtein's edit distance, for names of up to 39 characters. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned row[40], n = (unsigned)strlen(b);
+
+    if (n > 39)
+        return 100;
+    for (unsigned j = 0; j <= n; j++)
+        row[j] = j;
+    for (unsigned i = 1; a[i - 1] != 0; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = i;
+        for (unsigned j = 1; j <= n; j++) {
+            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+static void warn_unknown(const char *name)
+{
+    unsigned nearest = 0, least = 100;
+
+    for (unsigned i = 0; i < ROWS; i++) {
+        unsigned d = distance(name, rows[i].variable);
+
+        if (d < least) {
+            least = d;
+            nearest = i;
+        }
+    }
+    fprintf(stderr, "thornback: warning: %s is set, but there is no such setting; did you mean "
+            "%s?\n", name, rows[nearest].variable);
+}
+
+static const struct row *find(const char *name)
+{
+    for (unsigned i = 0; i < ROWS; i++)
+        if (strcmp(rows[i].variable, name) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+int tbi_settings_read(struct tbi_settings *settings, const tb_config *config)
+{
+    for (unsigned i = 0; i < ROWS; i++)
+        *(double *)((char *)settings + rows[i].at) = rows[i].def;
+    if (config != NULL) {
+        if (config->num_cpus != 0 && !(config->num_cpus > 0 && config->num_cpus <= 100000))
+            return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.num_cpus = %g): 0.0001 to 100000 are "
+                                 "possible, or 0 for the cores there are", config->num_cpus);
+        if (config->store < 0)
+            return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.store = %lld): a number of bytes "
+                                 "from 0 on is expected", (long long)config->store);
+        settings->num_cpus = config->num_cpus;
+        settings->store = (double)config->store;
+    }
+    for (char **e = environ; *e != NULL; e++) {
+        const char *eq = strchr(*e, '=');
+        char name[40];
+        const struct row *row;
+        int rc;
+
+        if (strncmp(*e, "TB_", 3) != 0 || eq == NULL || (size_t)(eq - *e) >= sizeof name)
+            continue;
+        memcpy(name, *e, (size_t)(eq - *e));
+        name[eq - *e] = 0;
+        row = find(name);
+        if (row == NULL) {
+            warn_unknown(name);
+            continue;
+        }
+        rc = parse(row, eq + 1, (double *)((char *)settings + row->at));
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}

@@ -1,0 +1,43 @@
+/* settings.h - what can be set from outside: one table of names, defaults, units and help. The
+ * environment comes before tb_config, which comes before what is found out about the machine. */
+#ifndef TBI_SETTINGS_H
+#define TBI_SETTINGS_H
+
+#include "thornback.h"
+
+#include <stdbool.h>
+
+/*    field              variable             kind     default  unit        help */
+#define TBI_SETTINGS(X)                                                                            \
+    X(num_cpus,          TB_NUM_CPUS,         NUMBER,  0,       "CPUs",                            \
+      "of each worker rank; 0: its share of the cores of its host")                                \
+    X(store,             TB_STORE,            BYTES,   0,       "bytes",                           \
+      "of each rank's part of the object store, as 512M or 2G; 0: 30 % of what the host has")      \
+    X(max_executors,     TB_MAX_EXECUTORS,    COUNT,   0,       "processes",                       \
+      "of a rank at a time, but for what a blocked task waits for; 0: 4 a CPU and 8")              \
+    X(inline_bytes,      TB_INLINE,           BYTES,   2048,    "bytes",                           \
+      "values up to this size travel in messages instead of the store")                            \
+    X(create_timeout,    TB_CREATE_TIMEOUT,   NUMBER,  10,      "seconds",                         \
+      "that a new object waits for room before it fails with STORE_FULL")                          \
+    X(ahead,             TB_AHEAD,            COUNT,   64,      "tasks",                           \
+      "sent to a node beyond what it can run at once")                                             \
+    X(overtakes,         TB_OVERTAKES,        COUNT,   64,      "tasks",                           \
+      "that may overtake one that does not fit before a node is kept for it")                      \
+    X(virtual_nodes,     TB_VIRTUAL_NODES,    COUNT,   1,       "nodes",                           \
+      "that the ranks of a host are split into, as if they were several hosts")                    \
+    X(fetch,             TB_FETCH,            FETCH,   0,       "rma, p2p, auto",                  \
+      "how objects travel between hosts: one-sided, by messages, or as the MPI allows")
+
+struct tbi_settings {
+#define FIELD(field, variable, kind, def, unit, help) double field;
+    TBI_SETTINGS(FIELD)
+#undef FIELD
+};
+
+enum { TBI_FETCH_AUTO = 0, TBI_FETCH_BY_RMA = 1, TBI_FETCH_BY_P2P = 2 };
+
+/* Fills from the environment and the config (may be NULL). 0, or TB_ERR_ARGUMENT with the last error
+ * naming the variable, its value and what is possible. Unknown TB_* variables are warned about. */
+int tbi_settings_read(struct tbi_settings *settings, const tb_config *config);
+
+#endif

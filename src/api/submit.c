@@ -1,0 +1,222 @@
+/* submit.c - tb_remote and kin: a call becomes one SUBMIT. A submission that fails at once makes refs
+ * that carry the error, so that the program hears of it where it looks for the result. */
+#include "api/call.h"
+#include "api/errors.h"
+#include "api/options.h"
+#include "api/put.h"
+#include "api/registry.h"
+#include "util/alloc.h"
+#include "util/error_blob.h"
+
+enum { VALUES_MAX = 65535 };
+
+struct draft {
+    struct tbi_process *p;
+    const char *name;
+    const tb_value *value;
+    size_t nvalues, nreturns;
+    int fn;
+    struct tbi_demand demand;
+    size_t nresolve, nheld; /* refs: to be resolved, travelling as refs */
+    size_t data_bytes;
+    struct tbi_id *stored;  /* stored[nvalues]: where large values were put; null ids else */
+    size_t nstored;
+    void *error;            /* owned by a handle, or `link` */
+    size_t error_bytes;
+    struct tbi_error_link link;
+};
+
+static int fail(struct draft *d, int code)
+{
+    tbi_error_link(&d->link, code, "%s", tb_last_error());
+    snprintf(d->link.function, sizeof d->link.function, "%s", d->name);
+    d->error = &d->link;
+    d->error_bytes = sizeof d->link;
+    return code;
+}
+
+static bool is_resolved_arg(const tb_value *v)
+{
+    return v->type == TB_REF && !(v->flags & (TB_VALUE_ARRAY | TB_VALUE_NESTED));
+}
+
+/* An argument that is known to have failed here is the failure of the call. */
+static int check_ref(struct draft *d, const tb_value *v)
+{
+    size_t n;
+    const tb_ref *ref = tbi_contained(v, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct tbi_handle *h = tbi_handle_find(d->p, tbi_id_of(ref[i]));
+
+        if (h != NULL && h->local) {
+            d->error = h->blob;
+            d->error_bytes = h->bytes;
+            return tbi_error_set(((const struct tbi_error_link *)h->blob)->code, "%s",
+                                 ((const struct tbi_error_link *)h->blob)->message);
+        }
+    }
+    return tbi_contained_check(d->p, v);
+}
+
+static int check(struct draft *d, tb_task_fn *fn, const tb_options *options)
+{
+    int rc;
+
+    d->fn = tbi_registry_find(fn, d->name);
+    if (d->fn < 0)
+        return TB_ERR_UNREGISTERED;
+    if (d->nvalues > VALUES_MAX || d->nreturns > VALUES_MAX)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu arguments for %zu results: "
+                             "%d of each are possible; put them into an array", d->name,
+                             d->nvalues, d->nreturns, VALUES_MAX);
+    rc = tbi_options_demand(d->name, tbi_registry_task(d->fn)->options, options, &d->demand);
+    for (size_t i = 0; i < d->nvalues && rc == 0; i++) {
+        rc = tbi_value_check(&d->value[i]);
+        if (rc != 0) {
+            char why[512];
+
+            snprintf(why, sizeof why, "%s", tb_last_error());
+            return tbi_error_set(rc, "'%s', argument %zu: %s", d->name, i, why);
+        }
+        rc = check_ref(d, &d->value[i]);
+    }
+    return rc;
+}
+
+/* Which values travel in the message, and which become objects first. */
+static int plan(struct draft *d)
+{
+    const struct tbi_limits *limits = &d->p->limits;
+
+    for (size_t i = 0; i < d->nvalues; i++) {
+        const tb_value *v = &d->value[i];
+        size_t bytes, refs;
+
+        if (is_resolved_arg(v)) {
+            d->nresolve++;
+            continue;
+        }
+        bytes = tbi_value_packed_size(v);
+        if (bytes > limits->inline_bytes || d->data_bytes + bytes > limits->inline_task_bytes) {
+            int rc;
+
+            if (d->stored == NULL)
+                d->stored = tbi_alloc_zeroed(d->nvalues, sizeof *d->stored);
+            rc = tbi_put(d->p, v, &d->stored[i], &d->link);
+            if (rc != 0) {
+                d->stored[i] = (struct tbi_id){0};
+                return tbi_error_set(rc, "%s", d->link.message);
+            }
+            d->nresolve++;
+        } else {
+            tbi_contained(v, &refs);
+            d->nheld += refs;
+            d->data_bytes += tbi_padded(bytes);
+        }
+    }
+    if (d->nresolve + d->nheld > VALUES_MAX)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu refs in its arguments: %d "
+                             "are possible; put them into an array first", d->name,
+                             d->nresolve + d->nheld, VALUES_MAX);
+    return 0;
+}
+
+static struct tbi_id send_submit(const struct draft *d)
+{
+    size_t nrefs = d->nresolve + d->nheld, resolved = 0, held = d->nresolve;
+    struct tbi_process *p = d->p;
+    const struct tb_call *call = p->call;
+    struct msg_submit *m = p->port.send(p->port.ctx, TBI_MSG_SUBMIT,
+                                        sizeof *m + nrefs * sizeof(struct tbi_id) +
+                                            d->nvalues * sizeof(uint64_t) + d->data_bytes);
+    struct tbi_id *refs = (struct tbi_id *)(m + 1);
+    uint64_t *args = (uint64_t *)(refs + nrefs);
+    uint8_t *data = (uint8_t *)(args + d->nvalues);
+
+    *m = (struct msg_submit){
+        .task = tbi_process_new_id(p), .parent = call != NULL ? call->run->task : (struct tbi_id){0},
+        .fn = (uint32_t)d->fn, .cpus = d->demand.cpus, .data_bytes = (uint32_t)d->data_bytes,
+        .nreturns = (uint16_t)d->nreturns, .nargs = (uint16_t)d->nvalues,
+        .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)d->nresolve,
+        .depth = (uint16_t)(call != NULL ? call->run->depth + 1 : 0)};
+    for (size_t i = 0; i < d->nvalues; i++) {
+        const tb_value *v = &d->value[i];
+        bool stored = d->stored != NULL && !tbi_id_is_null(d->stored[i]);
+        size_t bytes, n;
+        const tb_ref *ref;
+
+        if (stored || is_resolved_arg(v)) {
+            args[i] = TBI_ARG_REF | resolved;
+            refs[resolved++] = stored ? d->stored[i] : tbi_id_of(v->as.ref);
+            continue;
+        }
+        bytes = tbi_value_packed_size(v);
+        args[i] = bytes;
+        if (bytes % 8 != 0)
+            memset(data + tbi_padded(bytes) - 8, 0, 8);
+        tbi_value_pack(v, data);
+        data += tbi_padded(bytes);
+        ref = tbi_contained(v, &n);
+        if (n > 0)
+            memcpy(&refs[held], ref, n * sizeof *ref);
+        held += n;
+    }
+    return m->task;
+}
+
+static int submit(struct draft *d, tb_task_fn *fn, const tb_options *options, tb_ref *refs)
+{
+    int rc = check(d, fn, options);
+    struct tbi_id task;
+
+    if (rc == 0)
+        rc = plan(d);
+    if (rc == 0) {
+        task = send_submit(d);
+        for (size_t i = 0; i < d->nreturns; i++)
+            refs[i] = tbi_ref_of(tbi_handle_new(d->p, tbi_id_with_index(task, (unsigned)i))->id);
+    } else {
+        if (d->error == NULL)
+            fail(d, rc);
+        for (size_t i = 0; i < d->nreturns; i++)
+            refs[i] = tbi_ref_failed(d->p, d->error, d->error_bytes);
+    }
+    for (size_t i = 0; d->stored != NULL && i < d->nvalues; i++)
+        if (!tbi_id_is_null(d->stored[i]))
+            tbi_handle_release(d->p, d->stored[i]); /* the task holds it now */
+    free(d->stored);
+    return rc;
+}
+
+int tb_remote_v_(tb_task_fn *fn, const char *name, const tb_options *options, tb_ref *refs,
+                 size_t nrefs, const tb_value *values, size_t nvalues)
+{
+    struct draft d = {.name = name, .value = values, .nvalues = nvalues, .nreturns = nrefs};
+    int rc;
+
+    if ((refs == NULL && nrefs > 0) || (values == NULL && nvalues > 0))
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu %s at NULL", name,
+                             refs == NULL && nrefs > 0 ? nrefs : nvalues,
+                             refs == NULL && nrefs > 0 ? "refs" : "values");
+    d.p = tbi_process_enter("tb_remote");
+    if (d.p == NULL) {
+        for (size_t i = 0; i < nrefs; i++)
+            refs[i] = tbi_ref_code(TB_ERR_STATE);
+        return TB_ERR_STATE;
+    }
+    rc = submit(&d, fn, options, refs);
+    tbi_process_leave(d.p);
+    return rc;
+}
+
+tb_ref tb_remote_(tb_task_fn *fn, const char *name, const tb_options *options,
+                  const tb_value *values, size_t nvalues)
+{
+    tb_ref ref = {0, 0};
+
+    if (tb_remote_v_(fn, name, options, &ref, 1, values, nvalues) == TB_ERR_ARGUMENT &&
+        tb_ref_is_null(ref))
+        ref = tbi_ref_code(TB_ERR_ARGUMENT);
+    return ref;
+}

@@ -1,0 +1,161 @@
+/* wait.c - tb_wait: which of these are done? */
+#include "api/errors.h"
+#include "api/get.h"
+#include "util/alloc.h"
+
+struct waiting {
+    struct tbi_handle **handle;
+    size_t n, wanted;
+    bool only_exists;
+};
+
+static bool is_settled(const struct tbi_handle *h)
+{
+    return tbi_handle_is_here(h) || h->state == TBI_HANDLE_EXISTS;
+}
+
+static bool is_ready(const struct tbi_handle *h, bool only_exists)
+{
+    return tbi_handle_is_here(h) || (h->state == TBI_HANDLE_EXISTS && (only_exists || h->near));
+}
+
+static bool are_enough_ready(void *arg)
+{
+    const struct waiting *w = arg;
+    size_t ready = 0;
+
+    for (size_t i = 0; i < w->n && ready < w->wanted; i++)
+        ready += is_ready(w->handle[i], w->only_exists);
+    return ready >= w->wanted;
+}
+
+static bool are_all_polled(void *arg)
+{
+    const struct waiting *w = arg;
+
+    for (size_t i = 0; i < w->n; i++)
+        if (w->handle[i]->polled)
+            return false;
+    return true;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct tbi_handle *x = *(struct tbi_handle *const *)a;
+    const struct tbi_handle *y = *(struct tbi_handle *const *)b;
+
+    return (x > y) - (x < y);
+}
+
+static bool has_duplicates(struct tbi_handle *const *handle, size_t n)
+{
+    struct tbi_handle **sorted = tbi_copy(handle, n * sizeof *handle);
+    bool found = false;
+
+    qsort(sorted, n, sizeof *sorted, by_address);
+    for (size_t i = 1; i < n && !found; i++)
+        found = sorted[i] == sorted[i - 1];
+    free(sorted);
+    return found;
+}
+
+static int begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **handle, size_t n)
+{
+    char text[64];
+    int rc = 0;
+    size_t i;
+
+    for (i = 0; i < n && rc == 0; i++) {
+        rc = tbi_ref_check(p, refs[i]);
+        if (rc == 0) {
+            handle[i] = tbi_handle_use(p, tbi_id_of(refs[i]));
+            if (handle[i]->state == TBI_HANDLE_OPEN)
+                rc = tbi_error_set(TB_ERR_STATE, "ref %s is not sealed yet: call tb_seal first",
+                                   tb_ref_text(refs[i], text, sizeof text));
+        } else {
+            break;
+        }
+    }
+    if (rc == 0 && has_duplicates(handle, n))
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: a ref stands twice among the %zu", n);
+    if (rc != 0)
+        tbi_get_end(p, handle, i);
+    return rc;
+}
+
+/* Ready ones first, as many as were asked for, each part in the order given. */
+static size_t partition(tb_ref *refs, const struct waiting *w, bool poll)
+{
+    tb_ref *rest = tbi_alloc(w->n * sizeof *rest);
+    size_t ready = 0, others = 0;
+
+    for (size_t i = 0; i < w->n; i++)
+        if (ready < w->wanted &&
+            (poll ? is_settled(w->handle[i]) : is_ready(w->handle[i], w->only_exists)))
+            refs[ready++] = refs[i];
+        else
+            rest[others++] = refs[i];
+    memcpy(refs + ready, rest, others * sizeof *rest);
+    free(rest);
+    return ready;
+}
+
+static void ask(struct tbi_process *p, const struct waiting *w, bool poll)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        struct tbi_handle *h = w->handle[i];
+
+        if (is_ready(h, w->only_exists))
+            continue;
+        if (poll && !is_settled(h))
+            tbi_handle_ask(p, h, TBI_GET_EXISTS | TBI_GET_POLL);
+        if (w->only_exists && !poll && !h->asked && !h->asked_exists)
+            tbi_handle_ask(p, h, TBI_GET_EXISTS | tbi_wanted_flag(p));
+        else if (!w->only_exists && !h->asked && (!poll || h->state == TBI_HANDLE_EXISTS))
+            tbi_handle_ask(p, h, poll ? 0 : tbi_wanted_flag(p));
+    }
+}
+
+int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int flags,
+                 size_t *ready)
+{
+    struct waiting w = {.n = n, .wanted = num_returns, .only_exists = flags & TB_WAIT_ONLY_EXISTS};
+    bool poll = timeout >= 0 && timeout < 1e-6;
+    struct tbi_process *p;
+    int rc;
+
+    if (ready == NULL || (refs == NULL && n > 0))
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: refs or ready is NULL");
+    *ready = 0;
+    if (num_returns == 0 || num_returns > n)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: num_returns = %zu of %zu refs: 1 to the "
+                             "number of refs are possible", num_returns, n);
+    if (flags & ~TB_WAIT_ONLY_EXISTS)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: unknown flags %#x", flags);
+    p = tbi_process_enter("tb_wait");
+    if (p == NULL)
+        return TB_ERR_STATE;
+    w.handle = tbi_alloc(n * sizeof *w.handle);
+    rc = begin(p, refs, w.handle, n);
+    if (rc == 0) {
+        if (!are_enough_ready(&w)) {
+            ask(p, &w, poll);
+            if (poll) {
+                tbi_process_wait(p, are_all_polled, &w, UINT64_MAX);
+                ask(p, &w, poll);
+            } else {
+                tbi_process_wait_blocked(p, are_enough_ready, &w, tbi_deadline(timeout));
+            }
+        }
+        *ready = partition(refs, &w, poll);
+        tbi_get_end(p, w.handle, n);
+    }
+    tbi_process_leave(p);
+    free(w.handle);
+    return rc;
+}
+
+int tb_wait(tb_ref *refs, size_t n, size_t num_returns, double timeout, size_t *ready)
+{
+    return tb_wait_with(refs, n, num_returns, timeout, 0, ready);
+}

@@ -1,0 +1,181 @@
+#include "exec/executor.h"
+#include "api/call.h"
+#include "net/codec.h"
+#include "util/alloc.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { BACKLOG_MAX = 1 << 20 }; /* bytes waiting for room in the ring before a thread waits */
+
+struct executor {
+    const struct tbi_executor_config *config;
+    uint32_t slot_number, proc;
+    struct tbi_slot *slot;
+    struct tbi_process process;
+    struct tbi_ring_writer out;
+    struct tbi_ring_reader in;
+    struct tbi_outbox backlog;      /* records on their way into the ring */
+    struct tbi_outbox runs;         /* RUN records that came */
+    bool exiting;
+};
+
+/* ---- the port ---- */
+
+static void *send_record(void *ctx, enum tbi_msg type, size_t size)
+{
+    struct executor *x = ctx;
+    void *body = tbi_outbox_append(&x->backlog, type, x->proc, size);
+
+    if (body == NULL) { /* callers keep within the limits of a record */
+        fprintf(stderr, "thornback: a record of %zu bytes\n", size);
+        abort();
+    }
+    return body;
+}
+
+/* What has no room yet stays in the backlog: the agent always reads on. */
+static void flush(void *ctx)
+{
+    struct executor *x = ctx;
+    struct tbi_outbox *b = &x->backlog;
+
+    while (b->end > b->begin) {
+        size_t n = tbi_ring_write(&x->out, b->data + b->begin, b->end - b->begin);
+
+        b->begin += n;
+        if (n > 0) {
+            tbi_slots_note_news(x->config->slots, x->slot_number);
+            tbi_bell_ring(tbi_memory_bell(x->config->memory, x->config->rank));
+        }
+        if (n == 0 && b->end - b->begin <= BACKLOG_MAX)
+            return;
+        if (n == 0)
+            usleep(50);
+    }
+    b->begin = b->end = 0;
+}
+
+static void take_all(struct executor *x)
+{
+    const struct tbi_record *record;
+
+    while ((record = tbi_ring_next(&x->in)) != NULL)
+        if (!tbi_process_take(&x->process, record))
+            x->in.broken = "a record that no executor takes";
+    if (x->in.broken != NULL) {
+        fprintf(stderr, "thornback: executor %u of rank %u ends: %s\n", x->proc, x->config->rank,
+                x->in.broken);
+        _exit(1);
+    }
+}
+
+static void progress(void *ctx, uint64_t deadline_us)
+{
+    struct executor *x = ctx;
+    uint32_t value;
+    bool backlog;
+
+    if (!tbi_ring_has_news(&x->in)) {
+        pthread_mutex_lock(&x->process.lock);
+        flush(x);
+        backlog = x->backlog.end > x->backlog.begin;
+        pthread_mutex_unlock(&x->process.lock);
+        if (backlog && tbi_now_us() + 100 < deadline_us)
+            deadline_us = tbi_now_us() + 100;
+        value = tbi_bell_arm(&x->slot->bell, TBI_BELL_LEADER);
+        if (!tbi_ring_has_news(&x->in))
+            tbi_bell_wait(&x->slot->bell, value, TBI_BELL_LEADER, deadline_us);
+        tbi_bell_disarm(&x->slot->bell);
+    }
+    take_all(x);
+}
+
+/* ---- the loop ---- */
+
+static bool take_other(struct tbi_process *process, const struct tbi_record *record)
+{
+    struct executor *x = process->port.ctx;
+    size_t size = record->len - sizeof *record;
+
+    if (record->type == TBI_MSG_EXIT)
+        x->exiting = true;
+    else if (record->type == TBI_MSG_RUN)
+        memcpy(tbi_outbox_append(&x->runs, TBI_MSG_RUN, x->proc, size), record + 1, size);
+    else
+        return false;
+    return true;
+}
+
+static bool has_work(void *arg)
+{
+    const struct executor *x = arg;
+
+    return x->exiting || tbi_outbox_bytes(&x->runs) > 0;
+}
+
+/* The next task, ours to free, or NULL. */
+static struct msg_run *next_run(struct executor *x)
+{
+    struct msg_run *run = NULL;
+
+    pthread_mutex_lock(&x->process.lock);
+    tbi_process_wait(&x->process, has_work, x, UINT64_MAX);
+    if (tbi_outbox_bytes(&x->runs) > 0) {
+        const struct tbi_record *record = (const void *)(x->runs.data + x->runs.begin);
+
+        run = tbi_copy(record + 1, record->len - sizeof *record);
+        x->runs.begin += record->len;
+        if (x->runs.begin == x->runs.end)
+            x->runs.begin = x->runs.end = 0;
+    }
+    pthread_mutex_unlock(&x->process.lock);
+    return run;
+}
+
+/* The kernel's out-of-memory killer should take a task before the runtime. */
+static void volunteer_for_oom(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+
+    if (fd >= 0) {
+        ssize_t n = write(fd, "500", 3);
+
+        (void)n; /* an advice only */
+        close(fd);
+    }
+}
+
+int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
+{
+    static struct executor x; /* the process is new, and this is all of it */
+    struct tbi_executor_config *config = ctx;
+    struct msg_run *run;
+    int rc = tbi_memory_guard(config->memory);
+
+    if (rc != 0) {
+        fprintf(stderr, "thornback: cannot map the store: %s\n", strerror(-rc));
+        return 1;
+    }
+    tbi_slots_keep_only(config->slots, slot);
+    volunteer_for_oom();
+    x.config = config;
+    x.slot_number = slot;
+    x.proc = proc;
+    x.slot = tbi_slots_slot(config->slots, slot);
+    tbi_ring_writer_init(&x.out, tbi_slots_out(config->slots, slot), TBI_SLOT_RING);
+    tbi_ring_reader_init(&x.in, tbi_slots_in(config->slots, slot), TBI_SLOT_RING);
+    x.process = (struct tbi_process){
+        .job = config->job, .rank = config->rank, .proc = proc, .memory = config->memory,
+        .host = config->host, .limits = config->limits, .take_other = take_other,
+        .port = {&x, send_record, flush, progress}};
+    tbi_process_init(&x.process);
+    while ((run = next_run(&x)) != NULL) {
+        uint64_t number = run->number;
+
+        if (atomic_compare_exchange_strong(&x.slot->next, &number, run->number + 1))
+            tbi_call_run(&x.process, x.slot, run);
+        free(run);
+    }
+    return 0;
+}

@@ -1,0 +1,326 @@
+#include "node/loop.h"
+#include "util/alloc.h"
+
+#include <unistd.h>
+
+enum { SLEEP_MIN_US = 50, SLEEP_HOST_US = 10000, SLEEP_HOSTS_US = 1000, SLEEP_ALONE_US = 1000000 };
+enum { STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000 }; /* for executors to leave by themselves */
+
+struct tbi_loop {
+    struct tbi_loop_config config;
+    struct tbi_agent *agent;
+    struct tbi_sched *sched;
+    struct tbi_pool *pool;
+    struct tbi_outbox to_head, to_agent, to_driver; /* between parties of this rank */
+    struct tbi_outbox taken;                        /* a queue while its records are handled */
+    uint64_t now_us;
+    bool sched_dirty;       /* the head has handled something since its last pass */
+    bool delivered;         /* to the driver, in this turn */
+    bool unsent;            /* something is still on its way out */
+    uint64_t sleep_us;
+    bool stopping, ended;
+    uint64_t stop_deadline_us;
+    unsigned byes;
+};
+
+static void refused(const struct tbi_loop *loop, const char *who, unsigned rank,
+                    const struct tbi_record *record, const char *why)
+{
+    fprintf(stderr, "thornback: %s of rank %u refused %s from rank %u: %s\n", who,
+            loop->config.agent.rank, tbi_msg_info[record->type].name, rank, why);
+}
+
+/* ---- ports ---- */
+
+static void *from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+{
+    struct tbi_loop *loop = ctx;
+    const struct tbi_transport *t = loop->config.transport;
+
+    switch (tbi_msg_info[type].to) {
+    case TBI_ROLE_PROC:
+        return proc == TBI_PROC_DRIVER && loop->sched != NULL
+                   ? tbi_outbox_append(&loop->to_driver, type, proc, size)
+                   : tbi_pool_send(loop->pool, proc, type, size);
+    case TBI_ROLE_HEAD:
+        return loop->sched != NULL ? tbi_outbox_append(&loop->to_head, type, proc, size)
+                                   : t->send(t->ctx, 0, type, proc, size);
+    default:
+        return t->send(t->ctx, rank, type, proc, size);
+    }
+}
+
+static void *from_head(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+{
+    struct tbi_loop *loop = ctx;
+
+    return rank == 0 ? tbi_outbox_append(&loop->to_agent, type, proc, size)
+                     : loop->config.transport->send(loop->config.transport->ctx, rank, type, proc,
+                                                    size);
+}
+
+static void fork_executor(void *ctx, uint32_t proc)
+{
+    tbi_pool_fork(((struct tbi_loop *)ctx)->pool, proc);
+}
+
+static void copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
+                 uint64_t bytes)
+{
+    const struct tbi_transport *t = ((struct tbi_loop *)ctx)->config.transport;
+
+    t->copy(t->ctx, ticket, rank, from, to, bytes);
+}
+
+static void on_copied(void *ctx, uint32_t ticket)
+{
+    tbi_agent_copied(((struct tbi_loop *)ctx)->agent, ticket);
+}
+
+/* ---- records in ---- */
+
+static const char *to_agent(struct tbi_loop *loop, unsigned rank, const struct tbi_record *record)
+{
+    return tbi_agent_handle(loop->agent, rank, record, loop->now_us);
+}
+
+static const char *of_executor(void *ctx, const struct tbi_record *record)
+{
+    struct tbi_loop *loop = ctx;
+
+    if (tbi_msg_info[record->type].from != TBI_ROLE_PROC || record->type == TBI_MSG_EXITED)
+        return "a record that is not a process's to send";
+    return loop->stopping ? NULL : to_agent(loop, loop->config.agent.rank, record);
+}
+
+static void executor_died(void *ctx, uint32_t proc, const struct tbi_error_link *cause)
+{
+    struct tbi_loop *loop = ctx;
+
+    if (!loop->stopping)
+        tbi_agent_died(loop->agent, proc, cause);
+}
+
+static void begin_to_stop(struct tbi_loop *loop)
+{
+    if (loop->stopping)
+        return;
+    loop->stopping = true;
+    loop->stop_deadline_us =
+        tbi_now_us() + (tbi_agent_counts(loop->agent).running > 0 ? STOP_BUSY_US : STOP_IDLE_US);
+    tbi_pool_exit_all(loop->pool);
+}
+
+static void of_rank(void *ctx, unsigned rank, const struct tbi_record *record)
+{
+    struct tbi_loop *loop = ctx;
+    const char *why;
+
+    if (record->type == TBI_MSG_SHUTDOWN)
+        begin_to_stop(loop);
+    else if (record->type == TBI_MSG_BYE)
+        loop->byes++;
+    else if (loop->stopping)
+        return;
+    else if (tbi_msg_info[record->type].to != TBI_ROLE_HEAD) {
+        why = to_agent(loop, rank, record);
+        if (why != NULL)
+            refused(loop, "the agent", rank, record, why);
+    } else if (loop->sched == NULL) {
+        refused(loop, "a worker", rank, record, "it is for the head");
+    } else {
+        loop->sched_dirty = true;
+        why = tbi_sched_handle(loop->sched, rank, record);
+        if (why != NULL)
+            refused(loop, "the head", rank, record, why);
+    }
+}
+
+/* Takes the queue away before its records are handled: handlers append to it. */
+static bool take(struct tbi_loop *loop, struct tbi_outbox *queue)
+{
+    struct tbi_outbox t = loop->taken;
+
+    if (tbi_outbox_bytes(queue) == 0)
+        return false;
+    loop->taken = *queue;
+    t.begin = t.end = 0;
+    *queue = t;
+    return true;
+}
+
+static bool serve(struct tbi_loop *loop, struct tbi_outbox *queue)
+{
+    if (!take(loop, queue))
+        return false;
+    while (tbi_outbox_bytes(&loop->taken) > 0) {
+        const struct tbi_record *r = (const void *)(loop->taken.data + loop->taken.begin);
+
+        loop->taken.begin += r->len;
+        of_rank(loop, 0, r);
+    }
+    return true;
+}
+
+static bool serve_driver(struct tbi_loop *loop)
+{
+    const struct tbi_driver_port *d = &loop->config.driver;
+    const char *why;
+
+    loop->taken.begin = loop->taken.end = 0;
+    d->take(d->ctx, &loop->taken);
+    if (tbi_outbox_bytes(&loop->taken) == 0)
+        return false;
+    while (tbi_outbox_bytes(&loop->taken) > 0) {
+        const struct tbi_record *r = (const void *)(loop->taken.data + loop->taken.begin);
+
+        loop->taken.begin += r->len;
+        why = loop->stopping ? NULL : to_agent(loop, 0, r);
+        if (why != NULL)
+            refused(loop, "the agent", 0, r, why);
+    }
+    return true;
+}
+
+static bool deliver_to_driver(struct tbi_loop *loop)
+{
+    if (!take(loop, &loop->to_driver))
+        return false;
+    while (tbi_outbox_bytes(&loop->taken) > 0) {
+        const struct tbi_record *r = (const void *)(loop->taken.data + loop->taken.begin);
+
+        loop->taken.begin += r->len;
+        loop->config.driver.deliver(loop->config.driver.ctx, r);
+    }
+    return true;
+}
+
+static void check_stop(struct tbi_loop *loop)
+{
+    unsigned rank = loop->config.agent.rank;
+
+    if (!loop->stopping || loop->ended ||
+        (tbi_pool_living(loop->pool) > 0 && loop->now_us < loop->stop_deadline_us))
+        return;
+    if (rank == 0) {
+        loop->ended = loop->byes == loop->config.agent.nranks - 1;
+    } else {
+        from_agent(loop, 0, TBI_MSG_BYE, TBI_PROC_NONE, sizeof(struct msg_none));
+        loop->ended = true;
+    }
+}
+
+bool tbi_loop_turn(struct tbi_loop *loop)
+{
+    const struct tbi_transport *t = loop->config.transport;
+    bool moved = false;
+
+    loop->now_us = tbi_now_us();
+    if (t != NULL)
+        moved |= t->receive(t->ctx, of_rank, loop);
+    moved |= tbi_pool_receive(loop->pool);
+    if (loop->sched != NULL)
+        moved |= serve_driver(loop);
+    for (bool more = true; more;) {
+        more = serve(loop, &loop->to_head);
+        if (loop->sched_dirty) {
+            loop->sched_dirty = false;
+            tbi_sched_run(loop->sched);
+        }
+        more |= serve(loop, &loop->to_agent);
+    }
+    if (tbi_agent_deadline(loop->agent) <= loop->now_us)
+        tbi_agent_tick(loop->agent, loop->now_us);
+    moved |= deliver_to_driver(loop);
+    check_stop(loop);
+    loop->unsent = tbi_pool_flush(loop->pool);
+    if (t != NULL)
+        loop->unsent |= t->flush(t->ctx);
+    if (moved)
+        loop->sleep_us = 0;
+    return moved;
+}
+
+bool tbi_loop_has_news(struct tbi_loop *loop)
+{
+    const struct tbi_driver_port *d = &loop->config.driver;
+    const struct tbi_transport *t = loop->config.transport;
+
+    if (tbi_pool_has_news(loop->pool) || tbi_outbox_bytes(&loop->to_head) > 0 ||
+        (loop->sched != NULL && d->has_news(d->ctx)))
+        return true;
+    /* One probe can bring a message in and still say that there is none. */
+    return t != NULL && (t->receive(t->ctx, of_rank, loop) || t->receive(t->ctx, of_rank, loop));
+}
+
+uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us)
+{
+    const struct tbi_transport *t = loop->config.transport;
+    uint64_t longest = t == NULL ? SLEEP_ALONE_US : t->all_on_host ? SLEEP_HOST_US : SLEEP_HOSTS_US;
+    uint64_t until = tbi_agent_deadline(loop->agent);
+
+    loop->sleep_us = loop->sleep_us == 0 ? SLEEP_MIN_US : loop->sleep_us * 2;
+    if (t == NULL)
+        loop->sleep_us = longest;
+    if (loop->sleep_us > longest)
+        loop->sleep_us = longest;
+    if (loop->unsent)
+        loop->sleep_us = SLEEP_MIN_US;
+    if (loop->stopping && loop->stop_deadline_us < until)
+        until = loop->stop_deadline_us;
+    return until < now_us + loop->sleep_us ? until : now_us + loop->sleep_us;
+}
+
+void tbi_loop_shutdown(struct tbi_loop *loop)
+{
+    for (unsigned r = 1; r < loop->config.agent.nranks; r++)
+        from_head(loop, r, TBI_MSG_SHUTDOWN, TBI_PROC_NONE, sizeof(struct msg_none));
+    begin_to_stop(loop);
+}
+
+bool tbi_loop_ended(const struct tbi_loop *loop)
+{
+    return loop->ended && !loop->unsent;
+}
+
+struct tbi_agent *tbi_loop_agent(struct tbi_loop *loop)
+{
+    return loop->agent;
+}
+
+struct tbi_sched *tbi_loop_sched(struct tbi_loop *loop)
+{
+    return loop->sched;
+}
+
+struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
+{
+    struct tbi_loop *loop = tbi_alloc_zeroed(1, sizeof *loop);
+    struct tbi_pool_config pool = {config->slots, config->zygote, config->agent.rank, config->host,
+                                   loop, of_executor, executor_died};
+
+    loop->config = *config;
+    loop->config.sched = NULL;
+    loop->pool = tbi_pool_create(&pool);
+    if (config->sched != NULL)
+        loop->sched = tbi_sched_create(config->sched, (struct tbi_port){loop, from_head});
+    loop->agent = tbi_agent_create(&config->agent, (struct tbi_port){loop, from_agent},
+                                   (struct tbi_agent_ops){loop, fork_executor, copy});
+    if (config->transport != NULL)
+        config->transport->on_copied(config->transport->ctx, on_copied, loop);
+    return loop;
+}
+
+void tbi_loop_destroy(struct tbi_loop *loop)
+{
+    if (loop == NULL)
+        return;
+    tbi_agent_destroy(loop->agent);
+    tbi_sched_destroy(loop->sched);
+    tbi_pool_destroy(loop->pool);
+    tbi_outbox_fini(&loop->to_head);
+    tbi_outbox_fini(&loop->to_agent);
+    tbi_outbox_fini(&loop->to_driver);
+    tbi_outbox_fini(&loop->taken);
+    free(loop);
+}

@@ -1,0 +1,74 @@
+/* loop.h - the event loop of a rank: it carries records between the agent, on rank 0 the head and the
+ * driver, the executors and the other ranks. One turn:
+ *
+ *      other ranks --+                        +--> head    --+
+ *      driver -------+--> receive (handlers) -+              +--> until nothing is left --> flush:
+ *      executors ----+                        +--> agent   --+     rings, frames, driver
+ *
+ * A turn neither blocks nor sleeps. Not thread-safe: one thread at a time runs it. */
+#ifndef TBI_LOOP_H
+#define TBI_LOOP_H
+
+#include "net/codec.h"
+#include "node/agent.h"
+#include "node/pool.h"
+#include "sched/sched.h"
+#include "store/memory.h"
+
+/* The way to other ranks. */
+struct tbi_transport {
+    void *ctx;
+    void *(*send)(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size);
+    /* Hands over what has come. True: there was something. */
+    bool (*receive)(void *ctx, void (*record)(void *loop, unsigned rank,
+                                              const struct tbi_record *record), void *loop);
+    /* Sends what is queued. True: something is still on its way, come back soon. */
+    bool (*flush)(void *ctx);
+    /* As in tbi_agent_ops.copy; the end is told by `copied` from within receive. */
+    void (*copy)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
+                 uint64_t bytes);
+    void (*on_copied)(void *ctx, void (*copied)(void *loop, uint32_t ticket), void *loop);
+    bool all_on_host;   /* every peer rings our bell */
+};
+
+/* The driver's side, on rank 0. */
+struct tbi_driver_port {
+    void *ctx;
+    /* Moves what the driver has queued into `to`, which is empty. */
+    void (*take)(void *ctx, struct tbi_outbox *to);
+    bool (*has_news)(void *ctx);
+    void (*deliver)(void *ctx, const struct tbi_record *record);
+};
+
+struct tbi_loop_config {
+    struct tbi_agent_config agent;
+    const struct tbi_sched_config *sched; /* rank 0: the head; else NULL */
+    struct tbi_slots *slots;
+    struct tbi_zygote *zygote;
+    struct tbi_memory *memory;
+    const char *host;
+    struct tbi_transport *transport;      /* NULL: there is no other rank */
+    struct tbi_driver_port driver;        /* rank 0 */
+};
+
+struct tbi_loop;
+
+struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config);
+void tbi_loop_destroy(struct tbi_loop *loop);
+
+/* One turn. True: something moved. */
+bool tbi_loop_turn(struct tbi_loop *loop);
+
+/* Is there something to do, or on its way out? To be asked after arming the bell. */
+bool tbi_loop_has_news(struct tbi_loop *loop);
+/* Until when to sleep at most; counts idle turns and becomes longer. */
+uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us);
+
+/* On rank 0: ends the job; then make turns until tbi_loop_ended. */
+void tbi_loop_shutdown(struct tbi_loop *loop);
+bool tbi_loop_ended(const struct tbi_loop *loop);
+
+struct tbi_agent *tbi_loop_agent(struct tbi_loop *loop);
+struct tbi_sched *tbi_loop_sched(struct tbi_loop *loop);
+
+#endif

@@ -1,0 +1,311 @@
+#include "node/pool.h"
+#include "net/codec.h"
+#include "thornback.h"
+#include "util/alloc.h"
+#include "util/error_blob.h"
+#include "util/map.h"
+
+#include <errno.h>
+#include <signal.h>
+
+struct executor {
+    uint32_t proc, slot;
+    bool asked;             /* the zygote was told */
+    bool queued;            /* it is in `dirty` */
+    struct tbi_outbox out;
+    struct tbi_ring_writer writer;
+    struct tbi_ring_reader reader;
+    char refused[200];      /* why it is being killed */
+};
+
+struct tbi_pool {
+    struct tbi_pool_config config;
+    struct tbi_ring_reader deaths;
+    struct tbi_map executors;               /* proc + 1 as an id -> executor */
+    struct executor *at[TBI_SLOTS_MAX];     /* by slot */
+    uint32_t free[TBI_SLOTS_MAX];
+    uint32_t nfree, nslots;                 /* nslots: one above the highest ever used */
+    struct executor **dirty;                /* have something to be written */
+    size_t ndirty, dirty_room;
+    struct executor **unborn;               /* no slot, or the zygote was not told yet */
+    size_t nunborn, unborn_room;
+    uint8_t *nowhere;                       /* for records to the dead */
+};
+
+static struct tbi_id key(uint32_t proc)
+{
+    return (struct tbi_id){0, (uint64_t)proc + 1};
+}
+
+struct tbi_pool *tbi_pool_create(const struct tbi_pool_config *config)
+{
+    struct tbi_pool *pool = tbi_alloc_zeroed(1, sizeof *pool);
+
+    pool->config = *config;
+    tbi_ring_reader_init(&pool->deaths, tbi_slots_deaths(config->slots), TBI_DEATHS_RING);
+    for (uint32_t i = TBI_SLOTS_MAX; i-- > 0;)
+        pool->free[pool->nfree++] = i; /* the lowest on top */
+    return pool;
+}
+
+static void free_executor(struct tbi_pool *pool, struct executor *x)
+{
+    tbi_map_take(&pool->executors, key(x->proc));
+    tbi_outbox_fini(&x->out);
+    tbi_ring_reader_fini(&x->reader);
+    free(x);
+}
+
+void tbi_pool_destroy(struct tbi_pool *pool)
+{
+    struct tbi_map_slot e;
+    size_t at;
+
+    if (pool == NULL)
+        return;
+    for (at = 0; tbi_map_next(&pool->executors, &at, &e); at = 0)
+        free_executor(pool, e.value);
+    tbi_map_fini(&pool->executors);
+    tbi_ring_reader_fini(&pool->deaths);
+    free(pool->dirty);
+    free(pool->unborn);
+    free(pool->nowhere);
+    free(pool);
+}
+
+static void push(struct executor ***list, size_t *n, size_t *room, struct executor *x)
+{
+    if (*n == *room) {
+        *room = *room * 2 + 16;
+        *list = tbi_realloc(*list, *room * sizeof **list);
+    }
+    (*list)[(*n)++] = x;
+}
+
+/* ---- birth and death ---- */
+
+void tbi_pool_fork(struct tbi_pool *pool, uint32_t proc)
+{
+    struct executor *x = tbi_alloc_zeroed(1, sizeof *x);
+
+    x->proc = proc;
+    x->slot = TBI_SLOTS_MAX;
+    tbi_map_put(&pool->executors, key(proc), x);
+    if (pool->nfree > 0) {
+        x->slot = pool->free[--pool->nfree];
+        pool->at[x->slot] = x;
+        if (x->slot >= pool->nslots)
+            pool->nslots = x->slot + 1;
+        tbi_ring_writer_init(&x->writer, tbi_slots_in(pool->config.slots, x->slot), TBI_SLOT_RING);
+        tbi_ring_reader_init(&x->reader, tbi_slots_out(pool->config.slots, x->slot),
+                             TBI_SLOT_RING);
+        x->asked = tbi_zygote_fork(pool->config.zygote, x->slot, proc) == 0;
+    }
+    if (!x->asked)
+        push(&pool->unborn, &pool->nunborn, &pool->unborn_room, x);
+}
+
+/* Everything it wrote while it lived. */
+static void drain(struct tbi_pool *pool, struct executor *x)
+{
+    const struct tbi_record *record;
+
+    while (x->refused[0] == 0 && (record = tbi_ring_next(&x->reader)) != NULL) {
+        const char *why = record->proc != x->proc ? "a record in another process's name"
+                                                  : pool->config.record(pool->config.ctx, record);
+
+        if (why == NULL)
+            continue;
+        snprintf(x->refused, sizeof x->refused, "%s", why);
+    }
+    if (x->refused[0] == 0 && x->reader.broken != NULL)
+        snprintf(x->refused, sizeof x->refused, "%s", x->reader.broken);
+}
+
+static void describe(const struct tbi_pool *pool, const struct executor *x,
+                     const struct msg_exited *m, struct tbi_error_link *link)
+{
+    struct tbi_slot *slot = x->slot < TBI_SLOTS_MAX
+                                ? tbi_slots_slot(pool->config.slots, x->slot) : NULL;
+    uint64_t next = slot != NULL ? atomic_load(&slot->next) : 0;
+
+    if (slot != NULL && next > 0 && atomic_load(&slot->sticks) == next && slot->sticky.code < 0) {
+        *link = slot->sticky; /* what it had said before it ended */
+        link->host[sizeof link->host - 1] = link->function[sizeof link->function - 1] = 0;
+        link->message[sizeof link->message - 1] = 0;
+        link->signal = m->signal;
+        return;
+    }
+    if (x->refused[0] != 0)
+        tbi_error_link(link, TB_ERR_CRASHED, "its process was killed: it had sent %s (was its memory "
+                       "overwritten?)", x->refused);
+    else if (m->pid == 0)
+        tbi_error_link(link, TB_ERR_CRASHED, "no process could be started for the task: %s "
+                       "(limits: ulimit -u, the job's memory; at most %d at once)",
+                       strerror(m->status), TBI_SLOTS_MAX);
+    else if (m->signal != 0)
+        tbi_error_link(link, TB_ERR_CRASHED, "its process was ended by signal %d (%s)", m->signal,
+                       strsignal(m->signal));
+    else
+        tbi_error_link(link, TB_ERR_CRASHED, "its process ended with exit status %d before the "
+                       "task returned", m->status);
+    link->signal = m->signal;
+    link->number = m->status;
+    link->pid = m->pid;
+    link->rank = (int32_t)pool->config.rank;
+    snprintf(link->host, sizeof link->host, "%s", pool->config.host);
+}
+
+static void bury(struct tbi_pool *pool, struct executor *x, const struct msg_exited *m)
+{
+    struct tbi_error_link cause;
+
+    if (x->slot < TBI_SLOTS_MAX)
+        drain(pool, x);
+    describe(pool, x, m, &cause);
+    pool->config.died(pool->config.ctx, x->proc, &cause);
+    for (size_t i = 0; x->queued && i < pool->ndirty; i++)
+        if (pool->dirty[i] == x) {
+            pool->dirty[i] = pool->dirty[--pool->ndirty];
+            break;
+        }
+    if (x->slot < TBI_SLOTS_MAX) {
+        tbi_slots_reset(pool->config.slots, x->slot);
+        pool->at[x->slot] = NULL;
+        pool->free[pool->nfree++] = x->slot;
+    }
+    free_executor(pool, x);
+}
+
+static bool ask_again(struct tbi_pool *pool)
+{
+    bool moved = false;
+
+    for (size_t i = 0; i < pool->nunborn;) {
+        struct executor *x = pool->unborn[i];
+        int rc = x->slot < TBI_SLOTS_MAX ? tbi_zygote_fork(pool->config.zygote, x->slot, x->proc)
+                                         : -EUSERS;
+
+        if (rc == -EAGAIN || rc == -ENOBUFS) {
+            i++;
+            continue;
+        }
+        pool->unborn[i] = pool->unborn[--pool->nunborn];
+        x->asked = rc == 0;
+        moved = true;
+        if (rc != 0)
+            bury(pool, x, &(struct msg_exited){.status = -rc});
+    }
+    return moved;
+}
+
+/* ---- records ---- */
+
+void *tbi_pool_send(struct tbi_pool *pool, uint32_t proc, enum tbi_msg type, size_t size)
+{
+    struct executor *x = tbi_map_get(&pool->executors, key(proc));
+
+    if (x == NULL)
+        return pool->nowhere = tbi_realloc(pool->nowhere, tbi_padded(size) + 8);
+    if (!x->queued) {
+        x->queued = true;
+        push(&pool->dirty, &pool->ndirty, &pool->dirty_room, x);
+    }
+    return tbi_outbox_append(&x->out, type, proc, size);
+}
+
+uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t offered)
+{
+    struct executor *x = tbi_map_get(&pool->executors, key(proc));
+    uint64_t next;
+
+    if (x == NULL || x->slot == TBI_SLOTS_MAX)
+        return 0;
+    next = atomic_load(&tbi_slots_slot(pool->config.slots, x->slot)->next);
+    while (next < offered &&
+           !atomic_compare_exchange_weak(&tbi_slots_slot(pool->config.slots, x->slot)->next, &next,
+                                         offered)) {
+    }
+    return next < offered ? next : offered;
+}
+
+bool tbi_pool_flush(struct tbi_pool *pool)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < pool->ndirty; i++) {
+        struct executor *x = pool->dirty[i];
+        struct tbi_outbox *out = &x->out;
+        size_t n = x->slot == TBI_SLOTS_MAX
+                       ? 0 : tbi_ring_write(&x->writer, out->data + out->begin,
+                                            tbi_outbox_bytes(out));
+
+        out->begin += n;
+        if (n > 0)
+            tbi_bell_ring(&tbi_slots_slot(pool->config.slots, x->slot)->bell);
+        if (tbi_outbox_bytes(out) == 0) {
+            out->begin = out->end = 0;
+            x->queued = false;
+        } else {
+            pool->dirty[left++] = x;
+        }
+    }
+    pool->ndirty = left;
+    return left > 0;
+}
+
+static bool read_ring(struct tbi_pool *pool, uint32_t slot)
+{
+    struct executor *x = pool->at[slot];
+    bool was_fine;
+
+    if (x == NULL || !tbi_ring_has_news(&x->reader))
+        return false;
+    was_fine = x->refused[0] == 0;
+    drain(pool, x);
+    if (was_fine && x->refused[0] != 0)
+        tbi_zygote_kill(pool->config.zygote, x->proc);
+    return was_fine;
+}
+
+bool tbi_pool_receive(struct tbi_pool *pool)
+{
+    const struct tbi_record *record;
+    bool moved = pool->nunborn > 0 && ask_again(pool);
+
+    for (uint32_t first = 0; first < pool->nslots; first += 64)
+        for (uint64_t news = tbi_slots_take_news(pool->config.slots, first); news != 0;
+             news &= news - 1)
+            moved |= read_ring(pool, first + (uint32_t)__builtin_ctzll(news));
+    while (tbi_ring_has_news(&pool->deaths) &&
+           (record = tbi_ring_next(&pool->deaths)) != NULL) {
+        struct executor *x = tbi_map_get(&pool->executors, key(record->proc));
+        struct msg_exited m = *(const struct msg_exited *)(record + 1);
+
+        moved = true;
+        if (x != NULL)
+            bury(pool, x, &m);
+    }
+    return moved;
+}
+
+bool tbi_pool_has_news(const struct tbi_pool *pool)
+{
+    return pool->nunborn > 0 || tbi_slots_have_news(pool->config.slots, pool->nslots) ||
+           tbi_ring_has_news(&pool->deaths);
+}
+
+void tbi_pool_exit_all(struct tbi_pool *pool)
+{
+    struct tbi_map_slot e;
+    size_t at = 0;
+
+    while (tbi_map_next(&pool->executors, &at, &e))
+        tbi_pool_send(pool, ((struct executor *)e.value)->proc, TBI_MSG_EXIT,
+                      sizeof(struct msg_none));
+}
+
+unsigned tbi_pool_living(const struct tbi_pool *pool)
+{
+    return (unsigned)pool->executors.count;
+}

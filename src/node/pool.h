@@ -1,0 +1,46 @@
+/* pool.h - the executors of a rank: their slots and rings, their birth and their death. It carries
+ * records and knows nothing of what they mean. Used by the thread that runs the loop. */
+#ifndef TBI_POOL_H
+#define TBI_POOL_H
+
+#include "exec/slots.h"
+#include "exec/zygote.h"
+
+struct tbi_pool;
+
+struct tbi_pool_config {
+    struct tbi_slots *slots;
+    struct tbi_zygote *zygote;
+    unsigned rank;
+    const char *host;
+    void *ctx;
+    /* A record of the executor record->proc. NULL, or why it was refused: the executor is killed. */
+    const char *(*record)(void *ctx, const struct tbi_record *record);
+    /* It is gone, and all that it sent was handed over. */
+    void (*died)(void *ctx, uint32_t proc, const struct tbi_error_link *cause);
+};
+
+struct tbi_pool *tbi_pool_create(const struct tbi_pool_config *config);
+void tbi_pool_destroy(struct tbi_pool *pool);
+
+/* Starts an executor; never fails at once, but by the death of what was to be born. */
+void tbi_pool_fork(struct tbi_pool *pool, uint32_t proc);
+
+/* Room for a record's body; it leaves with the next flush. Also for one that is dead: into the void. */
+void *tbi_pool_send(struct tbi_pool *pool, uint32_t proc, enum tbi_msg type, size_t size);
+
+/* Takes back the tasks from the first that was not begun up to `offered`; returns its number. */
+uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t offered);
+
+/* Hands over what has come. True: there was something. */
+bool tbi_pool_receive(struct tbi_pool *pool);
+/* Writes to the rings, wakes who has news. True: some found no room and must be tried again. */
+bool tbi_pool_flush(struct tbi_pool *pool);
+bool tbi_pool_has_news(const struct tbi_pool *pool);
+
+/* Tells all executors to exit when they are idle. Then receive until tbi_pool_living is 0, or kill
+ * the zygote. */
+void tbi_pool_exit_all(struct tbi_pool *pool);
+unsigned tbi_pool_living(const struct tbi_pool *pool);
+
+#endif
