@@ -1,0 +1,42 @@
+/* run.h - for tests that are a whole program: the job is started before the first test and ended after
+ * the last. Under mpirun the same program runs on all ranks, and only rank 0 comes back from
+ * tb_init. */
+#ifndef TB_RUN_H
+#define TB_RUN_H
+
+#include "../unit/unit.h"
+
+#include <thornback.h>
+
+static inline int run_begin(void **state)
+{
+    (void)state;
+    tb_must(tb_init(NULL, NULL, NULL));
+    return 0;
+}
+
+static inline int run_end(void **state)
+{
+    (void)state;
+    return tb_finalize();
+}
+
+/* The program's main. */
+#define RUN(...)                                                                                   \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        const struct CMUnitTest tests[] = {__VA_ARGS__};                                           \
+        return cmocka_run_group_tests(tests, run_begin, run_end);                                  \
+    }
+
+#define assert_ok(call) assert_int_equal((call), 0)
+
+/* The call failed with this code, and the text says so. */
+#define assert_fails(code, text, call)                                                             \
+    do {                                                                                           \
+        assert_int_equal((call), (code));                                                          \
+        if (strstr(tb_last_error(), (text)) == NULL)                                               \
+            fail_msg("\"%s\" does not say \"%s\"", tb_last_error(), (text));                       \
+    } while (0)
+
+#endif

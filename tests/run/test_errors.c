@@ -1,0 +1,295 @@
+/* test_errors.c - holds that what goes wrong is reported where the result is looked for, by its code
+ * and in words that name the thing, and that nothing else is harmed. */
+#include "run.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+static int returns(tb_call *call) { return tb_arg_int(call, 0); }
+TB_TASK(returns);
+
+static int fails_in_words(tb_call *call) { return tb_fail(call, "no %s today", "cheese"); }
+TB_TASK(fails_in_words);
+
+static int forgets(tb_call *call) { return call == NULL; }
+TB_TASK(forgets);
+
+static int returns_two(tb_call *call) { return tb_return(call, 1, 2); }
+TB_TASK(returns_two);
+
+static int crashes(tb_call *call)
+{
+    (void)call;
+    raise(SIGSEGV);
+    return 0;
+}
+TB_TASK(crashes);
+
+static int leaves(tb_call *call)
+{
+    _exit(tb_arg_int(call, 0));
+}
+TB_TASK(leaves);
+
+static int misreads_then_crashes(tb_call *call)
+{
+    int x = tb_arg_int(call, 0); /* a string */
+
+    raise(SIGKILL);
+    return tb_return(call, x);
+}
+TB_TASK(misreads_then_crashes);
+
+static int asks_for_too_much(tb_call *call)
+{
+    return tb_return(call, tb_arg_int(call, 5));
+}
+TB_TASK(asks_for_too_much);
+
+static int must_fail(tb_call *call)
+{
+    int x;
+
+    tb_must(tb_arg(call, 9, &x));
+    return tb_return(call, x);
+}
+TB_TASK(must_fail);
+
+static int identity(tb_call *call) { return tb_return(call, tb_arg_int(call, 0)); }
+TB_TASK(identity);
+
+static int nested_failure(tb_call *call)
+{
+    tb_ref inner = tb_remote(fails_in_words);
+    int v, rc = tb_get(inner, &v);
+
+    return rc != 0 ? rc : tb_return(call, v);
+}
+TB_TASK(nested_failure);
+
+static int wild_write(tb_call *call)
+{
+    const int *view;
+    size_t n;
+
+    tb_must(tb_arg_array(call, 0, &view, &n));
+    *(volatile int *)(uintptr_t)view = 1;
+    return tb_return(call, 1);
+}
+TB_TASK(wild_write);
+
+static int not_registered(tb_call *call) { return tb_return(call, 1); }
+
+#define assert_task_fails(code, text, call)                                                        \
+    do {                                                                                           \
+        tb_ref ref_ = (call);                                                                      \
+        assert_fails(code, text, tb_get(ref_, NULL));                                              \
+        assert_ok(tb_release(ref_));                                                               \
+    } while (0)
+
+static void a_number_other_than_0_fails_the_task_with_it(void **state)
+{
+    tb_ref r = tb_remote(returns, 7);
+    tb_error e;
+
+    (void)state;
+    assert_fails(TB_ERR_TASK, "'returns' returned 7", tb_get(r, NULL));
+    assert_ok(tb_error_detail(r, &e));
+    assert_int_equal(e.code, TB_ERR_TASK);
+    assert_int_equal(e.number, 7);
+    assert_string_equal(e.function, "returns");
+    assert_true(e.pid > 0 && e.pid != getpid() && e.rank >= 0 && e.host[0] != 0);
+    assert_ok(tb_release(r));
+    assert_task_fails(TB_ERR_TIMEOUT, "returns", tb_remote(returns, TB_ERR_TIMEOUT));
+}
+
+static void a_message_reaches_the_caller(void **state)
+{
+    (void)state;
+    assert_task_fails(TB_ERR_TASK, "no cheese today", tb_remote(fails_in_words));
+}
+
+static void a_missing_or_a_wrong_number_of_results_fails_the_task(void **state)
+{
+    tb_ref r[3];
+
+    (void)state;
+    assert_task_fails(TB_ERR_TASK, "without setting result 0", tb_remote(forgets));
+    assert_ok(tb_remote_n(returns_two, r, 3));
+    for (int i = 0; i < 3; i++)
+        assert_fails(TB_ERR_TASK, "returns 2 results, its caller asked for 3", tb_get(r[i], NULL));
+    assert_ok(tb_release_all(r, 3));
+}
+
+static void a_crash_fails_the_task_alone(void **state)
+{
+    tb_ref r = tb_remote(crashes), good;
+    tb_error e;
+    int v;
+
+    (void)state;
+    assert_fails(TB_ERR_CRASHED, "signal 11", tb_get(r, NULL));
+    assert_ok(tb_error_detail(r, &e));
+    assert_int_equal(e.signal, SIGSEGV);
+    assert_string_equal(e.function, "crashes");
+    assert_ok(tb_release(r));
+    assert_task_fails(TB_ERR_CRASHED, "exit status 3", tb_remote(leaves, 3));
+    good = tb_remote(identity, 5);
+    assert_ok(tb_get(good, &v));
+    assert_int_equal(v, 5);
+    assert_ok(tb_release(good));
+}
+
+static void a_wrong_read_sticks_whatever_the_task_does_next(void **state)
+{
+    (void)state;
+    assert_task_fails(TB_ERR_TYPE, "'identity', argument 0: expected int32, given string",
+                      tb_remote(identity, "five"));
+    assert_task_fails(TB_ERR_TYPE, "argument 0: expected int32, given string",
+                      tb_remote(misreads_then_crashes, "five"));
+    assert_task_fails(TB_ERR_ARGUMENT, "has 0 arguments, asked for number 5",
+                      tb_remote(asks_for_too_much));
+    assert_task_fails(TB_ERR_ARGUMENT, "tb_arg(call, 9, &x)", tb_remote(must_fail));
+}
+
+static void a_failed_argument_fails_its_dependants_with_the_first_cause(void **state)
+{
+    tb_ref a = tb_remote(fails_in_words), b = tb_remote(identity, a), c = tb_remote(identity, b);
+    tb_error e;
+
+    (void)state;
+    assert_fails(TB_ERR_TASK, "no cheese", tb_get(c, NULL));
+    assert_ok(tb_error_detail(c, &e));
+    assert_string_equal(e.function, "fails_in_words");
+    assert_ok(tb_release(a));
+    assert_ok(tb_release(b));
+    assert_ok(tb_release(c));
+}
+
+static void a_task_that_fails_because_of_another_names_the_cause(void **state)
+{
+    tb_ref r = tb_remote(nested_failure);
+    tb_error e;
+
+    (void)state;
+    assert_fails(TB_ERR_TASK, "nested_failure", tb_get(r, NULL));
+    assert_ok(tb_error_cause(r, 0, &e));
+    assert_string_equal(e.function, "nested_failure");
+    assert_ok(tb_error_cause(r, 1, &e));
+    assert_string_equal(e.function, "fails_in_words");
+    assert_string_equal(e.message, "no cheese today");
+    assert_fails(TB_ERR_ARGUMENT, "no cause", tb_error_cause(r, 2, &e));
+    assert_ok(tb_release(r));
+}
+
+static void a_write_into_the_store_ends_the_writer_alone(void **state)
+{
+    int x[2000] = {42};
+    const int *view;
+    size_t n;
+    tb_ref a = tb_put_array(x, 2000);
+
+    (void)state;
+    assert_task_fails(TB_ERR_CRASHED, "signal 11", tb_remote(wild_write, a));
+    assert_ok(tb_get_array(a, &view, &n));
+    assert_int_equal(view[0], 42);
+    assert_ok(tb_release(a));
+}
+
+static void an_unregistered_function_is_named(void **state)
+{
+    (void)state;
+    assert_task_fails(TB_ERR_UNREGISTERED, "TB_TASK(not_registered)", tb_remote(not_registered));
+    assert_task_fails(TB_ERR_UNREGISTERED, "not_registered",
+                      tb_remote(identity, tb_remote(not_registered)));
+}
+
+static void refs_that_cannot_be_used_are_refused(void **state)
+{
+    tb_ref null = {0, 0}, a = tb_put(1), foreign = a, never = a, v;
+    char text[64];
+
+    (void)state;
+    foreign.hi ^= UINT64_C(1) << 50;
+    never.lo += UINT64_C(1) << 40;
+    assert_fails(TB_ERR_REF, "null", tb_get(null, NULL));
+    assert_fails(TB_ERR_REF, "another job", tb_get(foreign, NULL));
+    assert_fails(TB_ERR_REF, "never made", tb_get(never, NULL));
+    assert_task_fails(TB_ERR_REF, "null", tb_remote(identity, null));
+    assert_task_fails(TB_ERR_REF, "another job", tb_remote(identity, foreign));
+    assert_ok(tb_release(a));
+    assert_fails(TB_ERR_REF, tb_ref_text(a, text, sizeof text), tb_release(a));
+    assert_fails(TB_ERR_REF, "freed", tb_get(a, NULL));
+    v = tb_remote(identity, a);
+    assert_fails(TB_ERR_REF, "freed", tb_get(v, NULL));
+    assert_ok(tb_release(v));
+    assert_int_equal(tb_get(tb_put(tb_nested(null)), NULL), TB_ERR_REF);
+}
+
+static void values_that_cannot_travel_are_refused(void **state)
+{
+    tb_options o = {.num_gpus = 1};
+
+    (void)state;
+    assert_task_fails(TB_ERR_ARGUMENT, "argument 0: a string is NULL",
+                      tb_remote(identity, (const char *)NULL));
+    assert_task_fails(TB_ERR_ARGUMENT, "at NULL", tb_put_array((int *)NULL, 3));
+    assert_task_fails(TB_ERR_UNSUPPORTED, "num_gpus", tb_remote_with(identity, &o, 1));
+    assert_task_fails(TB_ERR_ARGUMENT, "num_cpus = -2",
+                      tb_remote_with(identity, TB_OPTIONS(.num_cpus = -2), 1));
+    assert_fails(TB_ERR_ARGUMENT, "NULL", tb_remote_n(identity, NULL, 2, 1));
+}
+
+static void a_value_is_read_as_a_type_that_holds_it_or_not_at_all(void **state)
+{
+    tb_ref big = tb_put(1L << 40), d = tb_put(0.5), s = tb_put("text");
+    const int *view = (const int *)&big;
+    double x;
+    size_t n;
+    int i = 9;
+
+    (void)state;
+    assert_fails(TB_ERR_TYPE, "cannot hold", tb_get(big, &i));
+    assert_int_equal(i, 0);
+    assert_ok(tb_get(big, &x));
+    assert_true(x == 1099511627776.0);
+    assert_fails(TB_ERR_TYPE, "expected int32, given double", tb_get(d, &i));
+    assert_fails(TB_ERR_TYPE, "array of int32", tb_get_array(s, &view, &n));
+    assert_null(view);
+    assert_ok(tb_release(big));
+    assert_ok(tb_release(d));
+    assert_ok(tb_release(s));
+}
+
+static void an_object_larger_than_the_store_is_refused(void **state)
+{
+    double *room = (double *)&room;
+    tb_ref r = tb_create_array(&room, (size_t)1 << 40);
+
+    (void)state;
+    assert_null(room);
+    assert_fails(TB_ERR_STORE_FULL, "no room for an object", tb_get(r, NULL));
+    assert_ok(tb_release(r));
+}
+
+static void starting_twice_is_an_error(void **state)
+{
+    (void)state;
+    assert_fails(TB_ERR_STATE, "twice", tb_init(NULL, NULL, NULL));
+}
+
+RUN(cmocka_unit_test(a_number_other_than_0_fails_the_task_with_it),
+    cmocka_unit_test(a_message_reaches_the_caller),
+    cmocka_unit_test(a_missing_or_a_wrong_number_of_results_fails_the_task),
+    cmocka_unit_test(a_crash_fails_the_task_alone),
+    cmocka_unit_test(a_wrong_read_sticks_whatever_the_task_does_next),
+    cmocka_unit_test(a_failed_argument_fails_its_dependants_with_the_first_cause),
+    cmocka_unit_test(a_task_that_fails_because_of_another_names_the_cause),
+    cmocka_unit_test(a_write_into_the_store_ends_the_writer_alone),
+    cmocka_unit_test(an_unregistered_function_is_named),
+    cmocka_unit_test(refs_that_cannot_be_used_are_refused),
+    cmocka_unit_test(values_that_cannot_travel_are_refused),
+    cmocka_unit_test(a_value_is_read_as_a_type_that_holds_it_or_not_at_all),
+    cmocka_unit_test(an_object_larger_than_the_store_is_refused),
+    cmocka_unit_test(starting_twice_is_an_error))
