@@ -12,7 +12,6 @@ struct tbi_driver {
     struct tbi_outbox queue;        /* from the driver to its agent, under the process's lock */
     _Atomic size_t queued;          /* its bytes, for a look without the lock */
     bool urgent;                    /* something in it should not wait for the next turn */
-    bool delivered;                 /* records for the driver came in this turn */
     pthread_mutex_t progress;       /* held by who makes turns */
     pthread_t thread;
     _Atomic bool leading, stop;
@@ -80,10 +79,7 @@ static bool has_news(void *ctx)
 
 static void deliver(void *ctx, const struct tbi_record *record)
 {
-    struct tbi_driver *d = ctx;
-
-    tbi_process_take(d->process, record);
-    d->delivered = true;
+    tbi_process_take(((struct tbi_driver *)ctx)->process, record);
 }
 
 /* ---- who makes the turns ---- */
@@ -103,20 +99,19 @@ static void sleep_on_bell(struct tbi_driver *d, uint32_t who, uint64_t deadline_
     pthread_mutex_lock(&d->progress);
 }
 
-static void lead(void *ctx, uint64_t deadline_us)
+static void lead(void *ctx, uint64_t seen, uint64_t deadline_us)
 {
     struct tbi_driver *d = ctx;
 
     atomic_store(&d->leading, true);
     pthread_mutex_lock(&d->progress);
     tbi_bell_disarm(d->bell);
-    d->delivered = false;
-    while (!d->delivered) {
+    while (atomic_load(&d->process->news) == seen) {
         bool moved = tbi_loop_turn(d->loop);
 
-        if (d->delivered || (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us))
+        if (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us)
             break;
-        if (!moved) {
+        if (!moved && atomic_load(&d->process->news) == seen) {
             sleep_on_bell(d, TBI_BELL_LEADER, deadline_us);
             tbi_bell_disarm(d->bell);
         }

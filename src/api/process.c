@@ -108,6 +108,7 @@ static void follow(struct tbi_process *p, uint64_t deadline_us)
 
 bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us)
 {
+    uint64_t seen;
     bool ok;
 
     while (!(ok = done(arg)) && !p->closing) {
@@ -119,8 +120,9 @@ bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, ui
             continue;
         }
         p->leading = true;
+        seen = atomic_load(&p->news); /* what comes before we lead must not be waited for */
         pthread_mutex_unlock(&p->lock);
-        p->port.progress(p->port.ctx, deadline_us);
+        p->port.progress(p->port.ctx, seen, deadline_us);
         pthread_mutex_lock(&p->lock);
         p->leading = false;
         if (p->followers > 0)
@@ -240,6 +242,7 @@ bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
     bool ok = true;
 
     pthread_mutex_lock(&p->lock);
+    atomic_fetch_add(&p->news, 1);
     switch ((enum tbi_msg)record->type) {
     case TBI_MSG_OBJECT:
         on_object(p, body);

@@ -26,8 +26,9 @@ struct tbi_process_port {
     /* What was sent gets on its way. */
     void (*flush)(void *ctx);
     /* Without the lock, one thread at a time: waits for records and hands them to
-     * tbi_process_take; returns when some came, or it was interrupted, or at the deadline. */
-    void (*progress)(void *ctx, uint64_t deadline_us);
+     * tbi_process_take; returns when process->news is not `seen` any more, or for no reason, and
+     * at the deadline at the latest. */
+    void (*progress)(void *ctx, uint64_t seen, uint64_t deadline_us);
 };
 
 enum tbi_handle_state {
@@ -70,6 +71,7 @@ struct tbi_process {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool leading, closing;
+    _Atomic uint64_t news;      /* counts the records taken */
     unsigned followers;
     unsigned job, rank;
     uint32_t proc;

@@ -100,19 +100,33 @@ static size_t partition(tb_ref *refs, const struct waiting *w, bool poll)
     return ready;
 }
 
-static void ask(struct tbi_process *p, const struct waiting *w, bool poll)
+/* To be told when they are ready, and to have them here then unless that is not wanted. */
+static void ask(struct tbi_process *p, const struct waiting *w)
 {
     for (size_t i = 0; i < w->n; i++) {
         struct tbi_handle *h = w->handle[i];
 
-        if (is_ready(h, w->only_exists))
+        if (is_ready(h, w->only_exists) || h->asked)
             continue;
-        if (poll && !is_settled(h))
-            tbi_handle_ask(p, h, TBI_GET_EXISTS | TBI_GET_POLL);
-        if (w->only_exists && !poll && !h->asked && !h->asked_exists)
+        if (!w->only_exists)
+            tbi_handle_ask(p, h, tbi_wanted_flag(p));
+        else if (!h->asked_exists)
             tbi_handle_ask(p, h, TBI_GET_EXISTS | tbi_wanted_flag(p));
-        else if (!w->only_exists && !h->asked && (!poll || h->state == TBI_HANDLE_EXISTS))
-            tbi_handle_ask(p, h, poll ? 0 : tbi_wanted_flag(p));
+    }
+}
+
+/* Asks how things are, waits for the answers, and starts to fetch what is ready elsewhere. */
+static void poll_all(struct tbi_process *p, struct waiting *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!is_settled(w->handle[i]))
+            tbi_handle_ask(p, w->handle[i], TBI_GET_EXISTS | TBI_GET_POLL);
+    tbi_process_wait(p, are_all_polled, w, UINT64_MAX);
+    for (size_t i = 0; i < w->n && !w->only_exists; i++) {
+        struct tbi_handle *h = w->handle[i];
+
+        if (h->state == TBI_HANDLE_EXISTS && !h->near && !h->asked)
+            tbi_handle_ask(p, h, 0);
     }
 }
 
@@ -138,14 +152,13 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
     w.handle = tbi_alloc(n * sizeof *w.handle);
     rc = begin(p, refs, w.handle, n);
     if (rc == 0) {
-        if (!are_enough_ready(&w)) {
-            ask(p, &w, poll);
-            if (poll) {
-                tbi_process_wait(p, are_all_polled, &w, UINT64_MAX);
-                ask(p, &w, poll);
-            } else {
-                tbi_process_wait_blocked(p, are_enough_ready, &w, tbi_deadline(timeout));
-            }
+        if (are_enough_ready(&w)) {
+            /* nothing to wait for */
+        } else if (poll) {
+            poll_all(p, &w);
+        } else {
+            ask(p, &w);
+            tbi_process_wait_blocked(p, are_enough_ready, &w, tbi_deadline(timeout));
         }
         *ready = partition(refs, &w, poll);
         tbi_get_end(p, w.handle, n);

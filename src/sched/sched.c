@@ -89,6 +89,16 @@ static struct tbi_payload *too_much_inline(const struct tbi_sched *sched,
     return payload_of(&link);
 }
 
+/* NULL also for one that is still being made, but that nobody holds any more: a ref to it is as good
+ * as freed. */
+static struct tbi_object *held_object(const struct tbi_sched *sched, struct tbi_id id,
+                                      struct tbi_maker **maker)
+{
+    struct tbi_object *object = tbi_directory_object(&sched->dir, id, maker);
+
+    return object == NULL || object->holders == 0 ? NULL : object;
+}
+
 /* ---- from processes ---- */
 
 static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
@@ -110,7 +120,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     task->state = TBI_WAITING;
     sched->tasks++;
     for (unsigned i = 0; i < m->nrefs && failure == NULL; i++)
-        if (tbi_directory_object(&sched->dir, refs[i], NULL) == NULL ||
+        if (held_object(sched, refs[i], NULL) == NULL ||
             tbi_id_equal(tbi_id_task(refs[i]), m->task))
             failure = no_such_ref(refs[i]);
     if (failure != NULL) {
@@ -190,7 +200,7 @@ static const char *on_announce(struct tbi_sched *sched, unsigned rank,
 static const char *on_hold(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
 {
     const struct msg_object *m = (const struct msg_object *)(record + 1);
-    struct tbi_object *object = tbi_directory_object(&sched->dir, m->id, NULL);
+    struct tbi_object *object = held_object(sched, m->id, NULL);
 
     (void)rank;
     if (object != NULL) /* else it was freed before: its user will be told on the next get */
@@ -248,7 +258,7 @@ static const char *on_resolve(struct tbi_sched *sched, unsigned rank,
 {
     const struct msg_get *m = (const struct msg_get *)(record + 1);
     struct tbi_maker *maker;
-    struct tbi_object *object = tbi_directory_object(&sched->dir, m->id, &maker);
+    struct tbi_object *object = held_object(sched, m->id, &maker);
 
     if (object == NULL) {
         struct tbi_payload *error = no_such_ref(m->id);

@@ -134,6 +134,19 @@ static void a_poll_is_answered_at_once(void **state)
     assert_actions(sim, "RESOLVED 1 to 0 inline=42\n");
 }
 
+static void a_ref_released_before_its_task_ended_is_freed(void **state)
+{
+    struct sim *sim = *state;
+    int a = sim_submit(sim, (struct sim_task){.cpus = 1});
+
+    sim_object(sim, TBI_MSG_RELEASE, 0, a);
+    sim_resolve(sim, 0, a, 0);
+    sim_object(sim, TBI_MSG_HOLD, 0, a);
+    assert_actions(sim, "RESOLVED 1 to 0 error=-14\nDISPATCH 1 to 1\n");
+    assert_null(sim_done(sim, 1, a, 1, 42, 0));
+    assert_int_equal(tbi_sched_counts(sim->sched).makers, 0);
+}
+
 static void an_infeasible_demand_fails_at_once_and_blocks_nobody(void **state)
 {
     struct sim *sim = *state;
@@ -497,6 +510,7 @@ int main(void)
         ON(one_worker, a_failure_reaches_every_dependant_with_the_first_cause),
         ON(one_worker, a_long_chain_of_dependants_fails_without_recursion),
         ON(one_worker, a_poll_is_answered_at_once),
+        ON(one_worker, a_ref_released_before_its_task_ended_is_freed),
         ON(one_worker, an_infeasible_demand_fails_at_once_and_blocks_nobody),
         ON(one_worker, a_freed_argument_fails_the_task_with_ref),
         ON(one_worker, a_node_takes_what_it_runs_at_once_and_a_few_ahead),
