@@ -10,6 +10,7 @@
 #include "api/registry.h"
 #include "api/settings.h"
 #include "exec/executor.h"
+#include "net/transport.h"
 #include "node/machine.h"
 #include "util/alloc.h"
 
@@ -34,6 +35,11 @@ static struct job {
     struct tbi_process process;
     struct tbi_driver *driver;
     const char **functions;
+    bool uses_mpi, fetches_by_messages;
+    struct tbi_mpi mpi;
+    struct tbi_mpi_transport *transport;
+    struct tbi_transport port;
+    struct tbi_core_share cores;
 } job;
 static enum { NEVER, RUNNING, ENDED } state;
 
@@ -83,21 +89,136 @@ static int executor(void *ctx, uint32_t slot, uint32_t proc)
     return tbi_executor_main(&((struct job *)ctx)->executor, slot, proc);
 }
 
-static int start_alone(struct job *j)
+static int map_alone(struct job *j)
 {
     uint64_t bytes = (uint64_t)j->settings.store;
     int rc;
 
-    j->rank = 0;
-    j->nranks = 1;
-    j->host = tbi_alloc_zeroed(1, sizeof *j->host);
-    j->cpus = tbi_alloc_zeroed(1, sizeof *j->cpus);
     if (bytes == 0)
         bytes = tbi_machine_store();
     rc = tbi_memory_map_alone(&j->memory, 1, 0, bytes);
     return rc == 0 ? 0 : tbi_error_set(TB_ERR_STORE_FULL, "the object store of %llu bytes cannot be "
                                        "mapped: %s; set TB_STORE lower",
                                        (unsigned long long)bytes, strerror(-rc));
+}
+
+/* One rank, which is also the worker. */
+static int start_alone(struct job *j)
+{
+    struct tbi_cpu_set allowed;
+    unsigned quota = tbi_machine_quota();
+
+    j->nranks = 1;
+    j->host = tbi_alloc_zeroed(1, sizeof *j->host);
+    j->cpus = tbi_alloc_zeroed(1, sizeof *j->cpus);
+    allowed = tbi_cores_allowed();
+    j->cores = tbi_cores_share(&allowed, 1, 0);
+    if (quota < j->cores.cores)
+        j->cores.cores = quota;
+    j->cpus[0] = (int32_t)((j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cores) *
+                           UNIT);
+    return map_alone(j);
+}
+
+/* What all ranks must have in common; the version stands first, and keeps its place for ever. */
+struct hello {
+    char version[32];
+    uint64_t digest;
+};
+
+static int agree_on_settings(struct job *j, int rc)
+{
+    struct hello hello = {.version = PACKAGE_VERSION, .digest = tbi_registry_digest()};
+    uint32_t number = (uint32_t)getpid();
+
+    rc = tbi_mpi_agree(&j->mpi, rc);
+    if (rc != 0)
+        return rc;
+    rc = tbi_mpi_same(&j->mpi, hello.version, sizeof hello.version, "another version of Thornback");
+    if (tbi_mpi_same(&j->mpi, &hello.digest, sizeof hello.digest, "another program, with other "
+                     "remote functions,") != 0 && rc == 0)
+        rc = TB_ERR_ARGUMENT;
+    rc = tbi_mpi_agree(&j->mpi, rc);
+    if (rc != 0)
+        return rc;
+    tbi_mpi_share(&j->mpi, &j->settings, sizeof j->settings);
+    tbi_mpi_share(&j->mpi, &number, sizeof number);
+    j->process.job = number & 0xffff;
+    return 0;
+}
+
+static void find_cores(struct job *j)
+{
+    bool works = j->rank != 0 || j->nranks == 1;
+    double cpus;
+
+    tbi_cores_widen();
+    j->cores = tbi_mpi_share_cores(&j->mpi);
+    cpus = j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cores;
+    if (works && cpus <= j->cores.cores && !j->cores.shared)
+        tbi_cores_bind(&j->cores.set);
+    j->cpus = tbi_alloc(j->nranks * sizeof *j->cpus);
+    tbi_mpi_gather(&j->mpi, works ? (int32_t)(cpus * UNIT) : 0, j->cpus);
+}
+
+static void warn_of_shared_cores(const struct job *j)
+{
+    int32_t *shared = tbi_alloc(j->nranks * sizeof *shared);
+    int32_t any = 0;
+
+    tbi_mpi_gather(&j->mpi, j->cores.shared, shared);
+    for (unsigned r = 0; r < j->nranks; r++)
+        any |= shared[r];
+    if (any && j->rank == 0)
+        fprintf(stderr, "thornback: warning: there are more worker ranks than cores on a host: they "
+                "share them, each with 1 CPU\n");
+    free(shared);
+}
+
+static int start_mpi(struct job *j, int rc)
+{
+    uint64_t bytes;
+    int started = tbi_mpi_start(&j->mpi);
+
+    j->uses_mpi = j->mpi.world != MPI_COMM_NULL;
+    if (!j->uses_mpi)
+        return started;
+    j->rank = j->mpi.rank;
+    j->nranks = j->mpi.nranks;
+    rc = agree_on_settings(j, rc != 0 ? rc : started);
+    if (rc != 0)
+        return rc;
+    rc = tbi_mpi_agree(&j->mpi,
+                       tbi_mpi_find_hosts(&j->mpi, (unsigned)j->settings.virtual_nodes));
+    if (rc != 0)
+        return rc;
+    j->host = tbi_copy(j->mpi.host, j->nranks * sizeof *j->host);
+    find_cores(j);
+    warn_of_shared_cores(j);
+    bytes = tbi_mpi_segment_bytes(&j->mpi, (uint64_t)j->settings.store);
+    rc = tbi_mpi_agree(&j->mpi, bytes == 0 ? TB_ERR_STORE_FULL : 0);
+    if (rc == 0)
+        rc = tbi_mpi_agree(&j->mpi, tbi_mpi_map(&j->mpi, bytes, &j->memory));
+    return rc;
+}
+
+/* After the zygote: the window, whose memory MPI may register, and the way to the others. */
+static int connect_ranks(struct job *j)
+{
+    bool wanted = j->mpi.nhosts > 1 && (int)j->settings.fetch != TBI_FETCH_BY_P2P;
+
+    j->fetches_by_messages = !wanted || !tbi_mpi_make_window(&j->mpi, &j->memory);
+    if (wanted && j->fetches_by_messages) {
+        if ((int)j->settings.fetch == TBI_FETCH_BY_RMA)
+            return tbi_error_set(TB_ERR_UNSUPPORTED, "TB_FETCH=rma: this MPI cannot make a window "
+                                 "over all ranks; with Open MPI over TCP try OMPI_MCA_osc=^ucx");
+        if (j->rank == 0)
+            fprintf(stderr, "thornback: note: this MPI cannot make a window over all ranks; objects "
+                    "travel between hosts as messages (with Open MPI over TCP try "
+                    "OMPI_MCA_osc=^ucx)\n");
+    }
+    j->transport = tbi_transport_start(&j->mpi, &j->memory, &j->port);
+    return 0;
 }
 
 static int start_zygote(struct job *j)
@@ -136,24 +257,54 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
                   .max_executors = most, .overtakes = (unsigned)s->overtakes,
                   .store_bytes = j->memory.bytes,
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),
-                  .fetch = TBI_FETCH_RMA},
+                  .fetch = j->fetches_by_messages ? TBI_FETCH_P2P : TBI_FETCH_RMA},
         .sched = j->rank == 0 ? sched : NULL, .slots = j->slots, .zygote = &j->zygote,
-        .memory = &j->memory, .host = j->hostname};
+        .memory = &j->memory, .host = j->hostname,
+        .transport = j->transport != NULL ? &j->port : NULL};
 }
 
 static void stop(struct job *j)
 {
+    if (j->transport != NULL)
+        tbi_transport_stop(j->transport);
     if (j->driver != NULL)
         tbi_driver_destroy(j->driver);
     if (j->has_zygote)
-        tbi_zygote_stop(&j->zygote);
+        tbi_zygote_stop(&j->zygote); /* before MPI_Finalize: mpirun waits for who holds its pipes */
     tbi_slots_destroy(j->slots);
-    if (j->memory.base != NULL)
+    if (j->memory.base != NULL && j->mpi.shared == MPI_WIN_NULL && j->mpi.window == MPI_WIN_NULL)
         tbi_memory_unmap_alone(&j->memory);
+    else
+        free(j->memory.base);
+    if (j->uses_mpi)
+        tbi_mpi_stop(&j->mpi);
     free(j->host);
     free(j->cpus);
     free(j->functions);
     memset(j, 0, sizeof *j);
+}
+
+/* A worker's whole life: it serves until the head says that the job is over. */
+static _Noreturn void serve(struct job *j, const struct tbi_loop_config *config)
+{
+    struct tbi_bell *bell = tbi_memory_bell(&j->memory, j->rank);
+    struct tbi_loop *loop = tbi_loop_create(config);
+
+    while (!tbi_loop_ended(loop)) {
+        uint64_t until;
+        uint32_t value;
+
+        if (tbi_loop_turn(loop))
+            continue;
+        until = tbi_loop_sleep_until(loop, tbi_now_us());
+        value = tbi_bell_arm(bell, TBI_BELL_LEADER);
+        if (!tbi_loop_has_news(loop) && !tbi_loop_ended(loop))
+            tbi_bell_wait(bell, value, TBI_BELL_LEADER, until);
+        tbi_bell_disarm(bell);
+    }
+    tbi_loop_destroy(loop);
+    stop(j);
+    exit(0);
 }
 
 static int start(struct job *j, const tb_config *config)
@@ -162,6 +313,7 @@ static int start(struct job *j, const tb_config *config)
     struct tbi_loop_config loop;
     int rc = check_threads();
 
+    j->mpi.shared = j->mpi.window = MPI_WIN_NULL;
     if (rc == 0)
         rc = check_tasks();
     if (rc == 0)
@@ -169,25 +321,35 @@ static int start(struct job *j, const tb_config *config)
     if (rc == 0 && j->settings.inline_bytes > INLINE_MAX)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_INLINE=%g: at most %d bytes travel in messages",
                            j->settings.inline_bytes, INLINE_MAX);
-    if (rc == 0)
+    j->process.job = (unsigned)getpid() & 0xffff;
+    if (tbi_mpi_launched())
+        rc = start_mpi(j, rc);
+    else if (rc == 0 && j->settings.virtual_nodes > 1)
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_VIRTUAL_NODES=%g: there is one rank; start the "
+                           "program with mpirun", j->settings.virtual_nodes);
+    else if (rc == 0)
         rc = start_alone(j);
     if (rc != 0)
         return rc;
     gethostname(j->hostname, sizeof j->hostname - 1);
-    j->cpus[0] = (int32_t)(j->settings.num_cpus > 0 ? j->settings.num_cpus * UNIT
-                                                    : tbi_machine_cores() * UNIT);
-    j->process = (struct tbi_process){
-        .job = (unsigned)getpid() & 0xffff, .rank = j->rank, .proc = TBI_PROC_DRIVER,
-        .memory = &j->memory, .host = j->hostname,
-        .limits = {.inline_bytes = (uint32_t)j->settings.inline_bytes,
-                   .inline_task_bytes = INLINE_TASK}};
+    j->process.rank = j->rank;
+    j->process.proc = TBI_PROC_DRIVER;
+    j->process.memory = &j->memory;
+    j->process.host = j->hostname;
+    j->process.limits = (struct tbi_limits){(uint32_t)j->settings.inline_bytes, INLINE_TASK};
     rc = start_zygote(j);
+    if (j->uses_mpi)
+        rc = tbi_mpi_agree(&j->mpi, rc);
+    if (rc == 0 && j->nranks > 1)
+        rc = connect_ranks(j);
     if (rc != 0)
         return rc;
     j->functions = tbi_alloc_zeroed((size_t)tbi_registry_count() + 1, sizeof *j->functions);
     for (int i = 0; i < tbi_registry_count(); i++)
         j->functions[i] = tbi_registry_task(i)->name;
     loop = loop_config(j, &sched);
+    if (j->rank != 0)
+        serve(j, &loop);
     j->driver = tbi_driver_create(&j->process, &loop);
     if (j->driver == NULL)
         return tbi_error_set(TB_ERR_OUT_OF_MEMORY, "no thread can be started: %s",
@@ -208,8 +370,12 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
                              "process");
     rc = start(&job, config);
     if (rc != 0) {
+        bool worker = job.uses_mpi && job.rank != 0;
+
         stop(&job);
         tbi_registry_thaw();
+        if (worker)
+            exit(0); /* the driver says what went wrong, and with which status the job ends */
         return rc;
     }
     state = RUNNING;

@@ -271,6 +271,8 @@ const char *tbi_inbox_frame(struct tbi_inbox *in, const void *frame, size_t size
     if (head->bytes != size - sizeof *head || head->bytes % 8 != 0)
         return "frame's length does not agree with its header";
     *acked = head->acked;
+    if (head->bytes == 0 && head->flags == 0)
+        return NULL; /* an acknowledgement alone; may come between fragments */
     if (head->flags & TBI_FRAME_FRAGMENT)
         return take_fragment(in, head, handle, ctx);
     if (head->flags != 0)

@@ -30,7 +30,7 @@ struct tbi_agent_config {
     enum tbi_fetch_mode fetch;  /* TBI_FETCH_RMA or TBI_FETCH_P2P, between hosts */
 };
 
-/* What the agent asks for besides sending. Both answer later, by an event. */
+/* What the agent asks for besides sending. Answers come later, by an event. */
 struct tbi_agent_ops {
     void *ctx;
     /* Start the executor `proc`; it may be sent RUN at once. Failing is its death. */
@@ -39,6 +39,9 @@ struct tbi_agent_ops {
      * tbi_agent_copied with the ticket. */
     void (*copy)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
                  uint64_t bytes);
+    /* Send our bytes at `from` to `rank`, which calls its copy for that ticket. Only for
+     * TBI_FETCH_P2P; no answer: the reader ends the lease. */
+    void (*push)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t bytes);
 };
 
 /* `port.send` with a type that goes to PROC sends to the own process `proc`; else to `rank`. */
@@ -55,7 +58,8 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
  * attempt are filled in here. */
 void tbi_agent_died(struct tbi_agent *agent, uint32_t proc, const struct tbi_error_link *cause);
 
-void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket);
+/* ok false: there was no memory for the copy. */
+void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok);
 
 /* Ends creates that waited for room too long. Call when tbi_agent_deadline is past. */
 void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us);

@@ -72,9 +72,19 @@ static void copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint6
     t->copy(t->ctx, ticket, rank, from, to, bytes);
 }
 
-static void on_copied(void *ctx, uint32_t ticket)
+static void push(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t bytes)
 {
-    tbi_agent_copied(((struct tbi_loop *)ctx)->agent, ticket);
+    const struct tbi_transport *t = ((struct tbi_loop *)ctx)->config.transport;
+
+    t->push(t->ctx, ticket, rank, from, bytes);
+}
+
+static void on_copied(void *ctx, uint32_t ticket, bool ok)
+{
+    struct tbi_loop *loop = ctx;
+
+    if (!loop->stopping)
+        tbi_agent_copied(loop->agent, ticket, ok);
 }
 
 /* ---- records in ---- */
@@ -305,7 +315,7 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
     if (config->sched != NULL)
         loop->sched = tbi_sched_create(config->sched, (struct tbi_port){loop, from_head});
     loop->agent = tbi_agent_create(&config->agent, (struct tbi_port){loop, from_agent},
-                                   (struct tbi_agent_ops){loop, fork_executor, copy});
+                                   (struct tbi_agent_ops){loop, fork_executor, copy, push});
     if (config->transport != NULL)
         config->transport->on_copied(config->transport->ctx, on_copied, loop);
     return loop;

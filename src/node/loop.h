@@ -24,10 +24,11 @@ struct tbi_transport {
                                               const struct tbi_record *record), void *loop);
     /* Sends what is queued. True: something is still on its way, come back soon. */
     bool (*flush)(void *ctx);
-    /* As in tbi_agent_ops.copy; the end is told by `copied` from within receive. */
+    /* As in tbi_agent_ops; the end of a copy is told by `copied` from within receive. */
     void (*copy)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
                  uint64_t bytes);
-    void (*on_copied)(void *ctx, void (*copied)(void *loop, uint32_t ticket), void *loop);
+    void (*push)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t bytes);
+    void (*on_copied)(void *ctx, void (*copied)(void *loop, uint32_t ticket, bool ok), void *loop);
     bool all_on_host;   /* every peer rings our bell */
 };
 

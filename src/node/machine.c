@@ -1,7 +1,7 @@
 #include "node/machine.h"
 
 #include <dirent.h>
-#include <hwloc.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -22,39 +22,19 @@ static uint64_t read_number(const char *path)
 }
 
 /* cgroup v2 as seen from inside: "max 100000" or "200000 100000" (microseconds a period). */
-static unsigned quota(unsigned cores)
+unsigned tbi_machine_quota(void)
 {
     FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
     unsigned long long use, period;
     int n = 0;
 
     if (f == NULL)
-        return cores;
+        return UINT_MAX;
     n = fscanf(f, "%llu %llu", &use, &period);
     fclose(f);
-    if (n != 2 || period == 0 || use / period >= cores)
-        return cores;
+    if (n != 2 || period == 0)
+        return UINT_MAX;
     return use < period ? 1 : (unsigned)(use / period);
-}
-
-unsigned tbi_machine_cores(void)
-{
-    hwloc_topology_t topology;
-    hwloc_bitmap_t own = hwloc_bitmap_alloc();
-    int cores = 0;
-
-    if (hwloc_topology_init(&topology) == 0) {
-        hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_NONE);
-        hwloc_topology_set_type_filter(topology, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
-        if (hwloc_topology_load(topology) == 0 &&
-            hwloc_get_cpubind(topology, own, HWLOC_CPUBIND_PROCESS) == 0)
-            for (hwloc_obj_t core = NULL;
-                 (core = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_CORE, core)) != NULL;)
-                cores += hwloc_bitmap_intersects(core->cpuset, own);
-        hwloc_topology_destroy(topology);
-    }
-    hwloc_bitmap_free(own);
-    return quota(cores > 0 ? (unsigned)cores : 1);
 }
 
 uint64_t tbi_machine_shm_free(void)

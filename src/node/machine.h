@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Cores that this process may use, by its affinity and its cgroup's CPU quota; at least 1. */
-unsigned tbi_machine_cores(void);
+/* CPUs that the cgroup lets the host's processes use at a time, at least 1; UINT_MAX: no limit. */
+unsigned tbi_machine_quota(void);
 
 /* Bytes that a store on this host may take by default: 30 % of the least of memory, the cgroup's
  * limit and the free part of /dev/shm. */

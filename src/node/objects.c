@@ -365,6 +365,8 @@ void tbi_objects_on_fetch(struct tbi_agent *agent, unsigned rank, const struct m
     answer->refused = 0;
     answer->offset = object->offset;
     answer->bytes = object->bytes;
+    if (m->mode == TBI_FETCH_P2P)
+        agent->ops.push(agent->ops.ctx, m->ticket, rank, object->offset, object->bytes);
 }
 
 const char *tbi_objects_on_fetch_done(struct tbi_agent *agent, const struct msg_fetch_end *m)
@@ -428,12 +430,21 @@ void tbi_objects_on_located(struct tbi_agent *agent, const struct msg_located *m
     }
 }
 
-void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket)
+void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok)
 {
     struct tbi_local *object = tbi_map_take(&agent->tickets, tbi_small_id(ticket));
+    struct tbi_error_link link;
     struct msg_object *m;
 
     send_fetch_done(agent, object);
+    if (!ok) {
+        store_full(agent, object->bytes, &link);
+        tbi_segment_free(agent->segment, object->offset);
+        give_up(agent, object, &link, sizeof link);
+        tbi_objects_serve_rooms(agent);
+        tbi_jobs_start(agent);
+        return;
+    }
     object->state = TBI_LOCAL_SEALED;
     object->rank = agent->config.rank;
     m = agent->port.send(agent->port.ctx, 0, TBI_MSG_REPLICA, TBI_PROC_NONE, sizeof *m);

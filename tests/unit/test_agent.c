@@ -95,7 +95,7 @@ static int setup(void **state)
                                       .fetch = TBI_FETCH_RMA};
 
     f->agent = tbi_agent_create(&config, (struct tbi_port){f, fake_send},
-                                (struct tbi_agent_ops){f, fake_fork, fake_copy});
+                                (struct tbi_agent_ops){f, fake_fork, fake_copy, NULL});
     *state = f;
     return 0;
 }
@@ -320,7 +320,7 @@ static void an_argument_on_another_host_is_copied_and_stays_as_a_replica(void **
     assert_said(f, "FETCH 100 to 2\n");
     answer_fetch(f, 2, false);
     assert_said(f, "copy from 2\n");
-    tbi_agent_copied(f->agent, f->ticket);
+    tbi_agent_copied(f->agent, f->ticket, true);
     assert_said(f, "FETCH_DONE 100 to 2\nREPLICA 100 to 0\nfork p1\nRUN 1 to p1\n");
     assert_int_equal(tbi_agent_counts(f->agent).store_used, 8192);
     /* FREE while the task uses it only dooms it */

@@ -491,7 +491,7 @@ static bool one_event(struct world *w, const char **why)
         break;
     case COPY:
         w->copy[e->a].active = false;
-        tbi_agent_copied(w->agent[w->copy[e->a].rank], w->copy[e->a].ticket);
+        tbi_agent_copied(w->agent[w->copy[e->a].rank], w->copy[e->a].ticket, true);
         break;
     case PROC_IN:
         *why = proc_takes(w, &w->proc[e->a]);
@@ -598,7 +598,7 @@ static void create(struct world *w, uint64_t seed)
         w->self[r].rank = r;
         w->agent[r] = tbi_agent_create(&ac, (struct tbi_port){&w->self[r], from_agent},
                                        (struct tbi_agent_ops){&w->self[r], world_fork,
-                                                              world_copy});
+                                                              world_copy, NULL});
     }
 }
 

@@ -1,0 +1,272 @@
+#include "net/mpi_job.h"
+#include "api/errors.h"
+#include "node/machine.h"
+#include "store/segment.h"
+#include "util/alloc.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+bool tbi_mpi_launched(void)
+{
+    static const char *const sign[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMIX_NAMESPACE",
+                                       "PMI_RANK", "PMI_SIZE", "PMI_FD", "MPI_LOCALRANKID",
+                                       "PALS_RANKID"};
+
+    for (unsigned i = 0; i < sizeof sign / sizeof sign[0]; i++)
+        if (getenv(sign[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* Over TCP, Open MPI 4.1 picks a one-sided component that cannot make our window; without UCX's it
+ * picks one that can. Only where nobody has chosen, and there is no fast network. */
+static void choose_one_sided(void)
+{
+    static const char *const chosen[] = {"OMPI_MCA_osc", "OMPI_MCA_pml", "OMPI_MCA_mtl"};
+
+    for (unsigned i = 0; i < 3; i++)
+        if (getenv(chosen[i]) != NULL)
+            return;
+    if (access("/sys/class/infiniband", F_OK) != 0 && access("/dev/cxi0", F_OK) != 0)
+        setenv("OMPI_MCA_osc", "^ucx", 0);
+}
+
+int tbi_mpi_start(struct tbi_mpi *mpi)
+{
+    int rank, n, provided, done;
+
+    memset(mpi, 0, sizeof *mpi);
+    mpi->world = mpi->physical = mpi->node = MPI_COMM_NULL;
+    mpi->shared = mpi->window = MPI_WIN_NULL;
+    MPI_Initialized(&done);
+    if (done)
+        return tbi_error_set(TB_ERR_STATE, "MPI is initialised before tb_init: let tb_init do it");
+    choose_one_sided();
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided);
+    MPI_Comm_dup(MPI_COMM_WORLD, &mpi->world);
+    MPI_Comm_rank(mpi->world, &rank);
+    MPI_Comm_size(mpi->world, &n);
+    mpi->rank = (unsigned)rank;
+    mpi->nranks = (unsigned)n;
+    if (provided < MPI_THREAD_SERIALIZED)
+        return tbi_error_set(TB_ERR_UNSUPPORTED, "this MPI has thread level %d, needed is "
+                             "MPI_THREAD_SERIALIZED (%d)", provided, MPI_THREAD_SERIALIZED);
+    return 0;
+}
+
+void tbi_mpi_stop(struct tbi_mpi *mpi)
+{
+    if (mpi->window != MPI_WIN_NULL) {
+        MPI_Win_unlock_all(mpi->window);
+        MPI_Win_free(&mpi->window);
+    }
+    if (mpi->shared != MPI_WIN_NULL)
+        MPI_Win_free(&mpi->shared);
+    if (mpi->node != MPI_COMM_NULL)
+        MPI_Comm_free(&mpi->node);
+    if (mpi->physical != MPI_COMM_NULL)
+        MPI_Comm_free(&mpi->physical);
+    if (mpi->world != MPI_COMM_NULL)
+        MPI_Comm_free(&mpi->world);
+    free(mpi->host);
+    mpi->host = NULL;
+    MPI_Finalize();
+}
+
+int tbi_mpi_agree(const struct tbi_mpi *mpi, int rc)
+{
+    int first = rc == 0 ? INT_MAX : (int)mpi->rank, lowest;
+    struct { int rc; char text[1000]; } failure = {.rc = rc};
+
+    MPI_Allreduce(&first, &lowest, 1, MPI_INT, MPI_MIN, mpi->world);
+    if (lowest == INT_MAX)
+        return 0;
+    if (rc != 0)
+        snprintf(failure.text, sizeof failure.text, "%s", tb_last_error());
+    MPI_Bcast(&failure, sizeof failure, MPI_BYTE, lowest, mpi->world);
+    return tbi_error_set(failure.rc, "%s", failure.text);
+}
+
+void tbi_mpi_share(const struct tbi_mpi *mpi, void *bytes, size_t n)
+{
+    MPI_Bcast(bytes, (int)n, MPI_BYTE, 0, mpi->world);
+}
+
+int tbi_mpi_same(const struct tbi_mpi *mpi, const void *mine, size_t n, const char *what)
+{
+    void *first = tbi_copy(mine, n);
+    bool same;
+
+    MPI_Bcast(first, (int)n, MPI_BYTE, 0, mpi->world);
+    same = memcmp(first, mine, n) == 0;
+    free(first);
+    return same ? 0 : tbi_error_set(TB_ERR_ARGUMENT, "rank %u runs %s than rank 0: start the same "
+                                    "program, built once, on all ranks", mpi->rank, what);
+}
+
+/* The node number of a physical host's rank i of n: contiguous groups, sizes as even as can be. */
+static int virtual_node(int i, int n, int nodes)
+{
+    return (int)((long)i * nodes / n);
+}
+
+int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes)
+{
+    int i, n, mine = (int)mpi->rank, least;
+    int *all = tbi_alloc(mpi->nranks * sizeof *all);
+    int rc = 0;
+
+    MPI_Comm_split_type(mpi->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &mpi->physical);
+    MPI_Comm_rank(mpi->physical, &i);
+    MPI_Comm_size(mpi->physical, &n);
+    if (virtual_nodes < 1 || virtual_nodes > (unsigned)n)
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_VIRTUAL_NODES=%u: the host of rank %u has %d ranks: "
+                           "1 to %d are possible", virtual_nodes, mpi->rank, n, n);
+    MPI_Comm_split(mpi->physical, rc == 0 ? virtual_node(i, n, (int)virtual_nodes) : 0, i,
+                   &mpi->node);
+    MPI_Allreduce(&mine, &least, 1, MPI_INT, MPI_MIN, mpi->node);
+    MPI_Allgather(&least, 1, MPI_INT, all, 1, MPI_INT, mpi->world);
+    mpi->host = tbi_alloc(mpi->nranks * sizeof *mpi->host);
+    mpi->nhosts = 0;
+    for (unsigned r = 0; r < mpi->nranks; r++) {
+        mpi->host[r] = (unsigned)all[r];
+        mpi->nhosts += mpi->host[r] == r;
+    }
+    free(all);
+    return rc;
+}
+
+struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi)
+{
+    struct said {
+        struct tbi_cpu_set allowed;
+        int worker;
+    } mine = {.allowed = tbi_cores_allowed(), .worker = mpi->rank != 0 || mpi->nranks == 1}, *all;
+    struct tbi_cpu_set *workers;
+    struct tbi_core_share share = {.set = mine.allowed};
+    unsigned quota = tbi_machine_quota(), nworkers = 0, me = 0;
+    int i, n;
+
+    MPI_Comm_rank(mpi->physical, &i);
+    MPI_Comm_size(mpi->physical, &n);
+    all = tbi_alloc((size_t)n * sizeof *all);
+    workers = tbi_alloc((size_t)n * sizeof *workers);
+    MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, mpi->physical);
+    for (int k = 0; k < n; k++) {
+        if (k == i)
+            me = nworkers;
+        if (all[k].worker)
+            workers[nworkers++] = all[k].allowed;
+    }
+    if (mine.worker) {
+        share = tbi_cores_share(workers, nworkers, me);
+        if (quota / nworkers < share.cores)
+            share.cores = quota / nworkers > 0 ? quota / nworkers : 1;
+    }
+    free(all);
+    free(workers);
+    return share;
+}
+
+void tbi_mpi_gather(const struct tbi_mpi *mpi, int32_t mine, int32_t *all)
+{
+    MPI_Allgather(&mine, 1, MPI_INT32_T, all, 1, MPI_INT32_T, mpi->world);
+}
+
+uint64_t tbi_mpi_segment_bytes(const struct tbi_mpi *mpi, uint64_t wanted)
+{
+    char host[MPI_MAX_PROCESSOR_NAME];
+    uint64_t bytes = wanted, free_bytes = tbi_machine_shm_free(), need, least;
+    int n, length, alone;
+
+    MPI_Comm_size(mpi->physical, &n);
+    MPI_Comm_size(mpi->node, &alone);
+    if (bytes == 0)
+        bytes = tbi_machine_store() / (uint64_t)n;
+    MPI_Allreduce(&bytes, &least, 1, MPI_UINT64_T, MPI_MIN, mpi->physical);
+    MPI_Allreduce(MPI_IN_PLACE, &free_bytes, 1, MPI_UINT64_T, MPI_MIN, mpi->physical);
+    /* Open MPI wants 5 % to spare, and 4 MB a rank for itself; too little makes it hang. */
+    need = (uint64_t)n * (least + least / 16 + (8 << 20));
+    if (need <= free_bytes)
+        return least;
+    MPI_Get_processor_name(host, &length);
+    tbi_error_set(TB_ERR_STORE_FULL, "the object store does not fit on host %s: %d ranks of %llu MB "
+                  "need %llu MB, /dev/shm has %llu MB free; set TB_STORE lower, or make it larger",
+                  host, n, (unsigned long long)least >> 20, (unsigned long long)need >> 20,
+                  (unsigned long long)free_bytes >> 20);
+    return 0;
+}
+
+int tbi_mpi_map(struct tbi_mpi *mpi, uint64_t bytes, struct tbi_memory *memory)
+{
+    int n, rc, unit, i;
+    MPI_Info info;
+    MPI_Aint size;
+    uint64_t need;
+    MPI_Group node, world;
+
+    bytes = bytes / TBI_PAGE * TBI_PAGE;
+    need = bytes + 2 * TBI_PAGE; /* the window need not begin on a page */
+    MPI_Comm_size(mpi->node, &n);
+    if (n == 1) {
+        rc = tbi_memory_map_alone(memory, mpi->nranks, mpi->rank, bytes);
+        return rc == 0 ? 0 : tbi_error_set(TB_ERR_STORE_FULL, "the object store of %llu bytes "
+                                           "cannot be mapped: %s", (unsigned long long)bytes,
+                                           strerror(-rc));
+    }
+    MPI_Info_create(&info);
+    MPI_Info_set(info, "alloc_shared_noncontig", "true");
+    MPI_Comm_set_errhandler(mpi->node, MPI_ERRORS_RETURN);
+    rc = MPI_Win_allocate_shared((MPI_Aint)need, 1, info, mpi->node, &mpi->mapped, &mpi->shared);
+    MPI_Info_free(&info);
+    if (rc != MPI_SUCCESS) {
+        mpi->shared = MPI_WIN_NULL;
+        return tbi_error_set(TB_ERR_STORE_FULL, "MPI cannot share %llu bytes between the ranks of "
+                             "a host (MPI error %d)", (unsigned long long)need, rc);
+    }
+    *memory = (struct tbi_memory){.nranks = mpi->nranks, .rank = mpi->rank, .bytes = bytes,
+                                  .base = tbi_alloc_zeroed(mpi->nranks, sizeof *memory->base)};
+    MPI_Comm_group(mpi->node, &node);
+    MPI_Comm_group(mpi->world, &world);
+    for (i = 0; i < n; i++) {
+        int rank;
+        void *at;
+
+        MPI_Win_shared_query(mpi->shared, i, &size, &unit, &at);
+        MPI_Group_translate_ranks(node, 1, &i, world, &rank);
+        memory->base[rank] = (uint8_t *)(((uintptr_t)at + TBI_PAGE - 1) / TBI_PAGE * TBI_PAGE) +
+                             TBI_PAGE;
+    }
+    MPI_Group_free(&node);
+    MPI_Group_free(&world);
+    memory->writable = memory->base[mpi->rank];
+    memset(memory->writable - TBI_PAGE, 0, TBI_PAGE);
+    MPI_Barrier(mpi->node); /* nobody rings a bell that is not there yet */
+    return 0;
+}
+
+bool tbi_mpi_make_window(struct tbi_mpi *mpi, const struct tbi_memory *memory)
+{
+    int rc, flag, *model, made, all;
+
+    MPI_Comm_set_errhandler(mpi->world, MPI_ERRORS_RETURN);
+    rc = MPI_Win_create(memory->writable, (MPI_Aint)memory->bytes, 1, MPI_INFO_NULL, mpi->world,
+                        &mpi->window);
+    MPI_Comm_set_errhandler(mpi->world, MPI_ERRORS_ARE_FATAL);
+    made = rc == MPI_SUCCESS;
+    if (made) {
+        MPI_Win_get_attr(mpi->window, MPI_WIN_MODEL, &model, &flag);
+        made = flag && *model == MPI_WIN_UNIFIED;
+    }
+    MPI_Allreduce(&made, &all, 1, MPI_INT, MPI_MIN, mpi->world);
+    if (!all) {
+        if (rc == MPI_SUCCESS)
+            MPI_Win_free(&mpi->window);
+        mpi->window = MPI_WIN_NULL;
+        return false;
+    }
+    MPI_Win_lock_all(MPI_MODE_NOCHECK, mpi->window);
+    return true;
+}

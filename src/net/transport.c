@@ -1,0 +1,334 @@
+#include "net/transport.h"
+#include "net/codec.h"
+#include "net/copies.h"
+#include "util/alloc.h"
+
+enum {
+    FRAME_HOST = 4000,          /* below vader's eager limit of 4,096 */
+    FRAME_HOSTS = 60 * 1024,    /* below TCP's of 64 KiB */
+    WINDOW = 64,                /* frames to a peer that it has not acknowledged */
+    RECEIVES = 128,
+    TURN = 64,                  /* frames handled in one turn at most */
+    DRAIN_US = 2000000          /* for copies under way at the end */
+};
+
+struct peer {
+    struct tbi_outbox out;
+    struct tbi_inbox in;
+    size_t frame;               /* bytes of one to it at most */
+    bool shares_memory;
+    bool dirty;                 /* it is in the list of those with something to send */
+    uint32_t sent, sent_acked;  /* frames with records to it; of them, those it has handled */
+    uint32_t got, got_acked;    /* from it, handled; of them, those it was told of */
+};
+
+struct sending {
+    struct sending *next;
+    MPI_Request request;
+    unsigned rank;
+    _Alignas(8) uint8_t frame[];
+};
+
+struct tbi_mpi_transport {
+    struct tbi_mpi *mpi;
+    const struct tbi_memory *memory;
+    struct peer *peer;
+    unsigned *dirty, ndirty;
+    size_t frame;               /* the largest of all */
+    uint8_t *buffer;            /* buffer[RECEIVES * frame] */
+    MPI_Request receive[RECEIVES];
+    unsigned next;              /* the receive that was posted first */
+    struct sending *under_way, *last, *spare;
+    struct tbi_copies *copies;
+    void (*copied)(void *loop, uint32_t ticket, bool ok);
+    void *loop;
+    void (*record)(void *loop, unsigned rank, const struct tbi_record *record);
+    unsigned from;              /* whose frame is being handled */
+};
+
+/* ---- receiving ---- */
+
+static void post(struct tbi_mpi_transport *t, unsigned i)
+{
+    MPI_Irecv(t->buffer + i * t->frame, (int)t->frame, MPI_BYTE, MPI_ANY_SOURCE, 0, t->mpi->world,
+              &t->receive[i]);
+}
+
+static void mark(struct tbi_mpi_transport *t, unsigned rank)
+{
+    if (!t->peer[rank].dirty) {
+        t->peer[rank].dirty = true;
+        t->dirty[t->ndirty++] = rank;
+    }
+}
+
+static void on_record(void *ctx, const struct tbi_record *record)
+{
+    struct tbi_mpi_transport *t = ctx;
+
+    t->record(t->loop, t->from, record);
+}
+
+static void take_frame(struct tbi_mpi_transport *t, unsigned rank, const uint8_t *frame, size_t n)
+{
+    struct peer *peer = &t->peer[rank];
+    uint32_t acked;
+    const char *why;
+
+    t->from = rank;
+    why = tbi_inbox_frame(&peer->in, frame, n, &acked, on_record, t);
+    if (why == NULL && acked - peer->sent_acked > peer->sent - peer->sent_acked)
+        why = "it acknowledges what was never sent";
+    if (why != NULL) {
+        fprintf(stderr, "thornback: rank %u: a frame from rank %u is refused: %s\n", t->mpi->rank,
+                rank, why);
+        MPI_Abort(t->mpi->world, 1);
+    }
+    if (acked != peer->sent_acked) {
+        peer->sent_acked = acked;
+        if (tbi_outbox_bytes(&peer->out) > 0)
+            mark(t, rank);
+    }
+    if (((const struct tbi_frame *)frame)->bytes > 0 && ++peer->got - peer->got_acked >= WINDOW / 2)
+        mark(t, rank);
+}
+
+static void on_copied(void *ctx, uint32_t ticket, bool ok)
+{
+    struct tbi_mpi_transport *t = ctx;
+
+    t->copied(t->loop, ticket, ok);
+}
+
+static bool receive(void *ctx, void (*record)(void *, unsigned, const struct tbi_record *),
+                    void *loop)
+{
+    struct tbi_mpi_transport *t = ctx;
+    bool moved = false;
+
+    t->record = record;
+    t->loop = loop;
+    for (int k = 0; k < TURN; k++) {
+        MPI_Status status;
+        int done, n;
+
+        MPI_Test(&t->receive[t->next], &done, &status);
+        if (!done)
+            break;
+        MPI_Get_count(&status, MPI_BYTE, &n);
+        take_frame(t, (unsigned)status.MPI_SOURCE, t->buffer + t->next * t->frame, (size_t)n);
+        post(t, t->next);
+        t->next = (t->next + 1) % RECEIVES;
+        moved = true;
+    }
+    if (tbi_copies_busy(t->copies))
+        moved |= tbi_copies_progress(t->copies, on_copied, t);
+    return moved;
+}
+
+/* ---- sending ---- */
+
+static void *send_record(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+{
+    struct tbi_mpi_transport *t = ctx;
+
+    if (type == TBI_MSG_FETCHED && t->mpi->window != MPI_WIN_NULL)
+        MPI_Win_sync(t->mpi->window); /* what processes wrote is there for who reads it by RMA */
+    mark(t, rank);
+    return tbi_outbox_append(&t->peer[rank].out, type, proc, size);
+}
+
+static struct sending *new_sending(struct tbi_mpi_transport *t)
+{
+    struct sending *s = t->spare;
+
+    if (s == NULL)
+        return tbi_alloc(sizeof *s + t->frame);
+    t->spare = s->next;
+    return s;
+}
+
+static void ring(const struct tbi_mpi_transport *t, unsigned rank)
+{
+    if (t->peer[rank].shares_memory)
+        tbi_bell_ring(tbi_memory_bell(t->memory, rank));
+}
+
+static void isend(struct tbi_mpi_transport *t, unsigned rank, struct sending *s, size_t n)
+{
+    int done;
+
+    s->rank = rank;
+    s->next = NULL;
+    MPI_Isend(s->frame, (int)n, MPI_BYTE, (int)rank, 0, t->mpi->world, &s->request);
+    MPI_Test(&s->request, &done, MPI_STATUS_IGNORE);
+    if (done) {
+        s->next = t->spare;
+        t->spare = s;
+    } else if (t->under_way == NULL) {
+        t->under_way = t->last = s;
+    } else {
+        t->last = t->last->next = s;
+    }
+}
+
+static void send_frames(struct tbi_mpi_transport *t, unsigned rank)
+{
+    struct peer *peer = &t->peer[rank];
+    bool sent = false;
+
+    while (tbi_outbox_bytes(&peer->out) > 0 && peer->sent - peer->sent_acked < WINDOW) {
+        struct sending *s = new_sending(t);
+        size_t n = tbi_outbox_cut(&peer->out, s->frame, peer->frame, peer->got);
+
+        peer->sent++;
+        peer->got_acked = peer->got;
+        isend(t, rank, s, n);
+        sent = true;
+    }
+    if (peer->got - peer->got_acked >= WINDOW / 2) { /* it may wait for this to go on */
+        struct sending *s = new_sending(t);
+
+        *(struct tbi_frame *)(void *)s->frame = (struct tbi_frame){
+            .magic = TBI_FRAME_MAGIC, .version = TBI_PROTOCOL_VERSION, .acked = peer->got};
+        peer->got_acked = peer->got;
+        isend(t, rank, s, sizeof(struct tbi_frame));
+        sent = true;
+    }
+    if (sent)
+        ring(t, rank);
+}
+
+static void test_sends(struct tbi_mpi_transport *t)
+{
+    struct sending **at = &t->under_way, *s;
+    int done;
+
+    t->last = NULL;
+    while ((s = *at) != NULL) {
+        MPI_Test(&s->request, &done, MPI_STATUS_IGNORE);
+        if (!done) {
+            t->last = s;
+            at = &s->next;
+            continue;
+        }
+        ring(t, s->rank); /* it may have slept through the first ring: the message was not there */
+        *at = s->next;
+        s->next = t->spare;
+        t->spare = s;
+    }
+}
+
+static bool flush(void *ctx)
+{
+    struct tbi_mpi_transport *t = ctx;
+
+    for (unsigned i = 0; i < t->ndirty; i++) {
+        t->peer[t->dirty[i]].dirty = false;
+        send_frames(t, t->dirty[i]);
+    }
+    t->ndirty = 0;
+    if (t->under_way != NULL)
+        test_sends(t);
+    return t->under_way != NULL || tbi_copies_busy(t->copies);
+}
+
+/* ---- the rest of the port ---- */
+
+static void copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
+                 uint64_t bytes)
+{
+    tbi_copies_pull(((struct tbi_mpi_transport *)ctx)->copies, ticket, rank, from, to, bytes);
+}
+
+static void push(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t bytes)
+{
+    tbi_copies_push(((struct tbi_mpi_transport *)ctx)->copies, ticket, rank, from, bytes);
+}
+
+static void set_copied(void *ctx, void (*copied)(void *loop, uint32_t ticket, bool ok), void *loop)
+{
+    struct tbi_mpi_transport *t = ctx;
+
+    t->copied = copied;
+    t->loop = loop;
+}
+
+static void find_frame_sizes(struct tbi_mpi_transport *t)
+{
+    MPI_Group physical, world;
+
+    MPI_Comm_group(t->mpi->physical, &physical);
+    MPI_Comm_group(t->mpi->world, &world);
+    t->frame = FRAME_HOST;
+    for (int r = 0; r < (int)t->mpi->nranks; r++) {
+        int there;
+
+        MPI_Group_translate_ranks(world, 1, &r, physical, &there);
+        t->peer[r].frame = there == MPI_UNDEFINED ? FRAME_HOSTS : FRAME_HOST;
+        t->peer[r].shares_memory = t->mpi->host[r] == t->mpi->host[t->mpi->rank];
+        if (t->peer[r].frame > t->frame)
+            t->frame = t->peer[r].frame;
+    }
+    MPI_Group_free(&physical);
+    MPI_Group_free(&world);
+}
+
+struct tbi_mpi_transport *tbi_transport_start(struct tbi_mpi *mpi, const struct tbi_memory *memory,
+                                              struct tbi_transport *port)
+{
+    struct tbi_mpi_transport *t = tbi_alloc_zeroed(1, sizeof *t);
+
+    t->mpi = mpi;
+    t->memory = memory;
+    t->peer = tbi_alloc_zeroed(mpi->nranks, sizeof *t->peer);
+    t->dirty = tbi_alloc(mpi->nranks * sizeof *t->dirty);
+    find_frame_sizes(t);
+    t->buffer = tbi_alloc(RECEIVES * t->frame);
+    t->copies = tbi_copies_create(mpi, memory);
+    for (unsigned i = 0; i < RECEIVES; i++)
+        post(t, i);
+    *port = (struct tbi_transport){t, send_record, receive, flush, copy, push, set_copied,
+                                   mpi->nhosts == 1};
+    MPI_Barrier(mpi->world);
+    return t;
+}
+
+static void ignore(void *loop, uint32_t ticket, bool ok)
+{
+    (void)loop, (void)ticket, (void)ok;
+}
+
+void tbi_transport_stop(struct tbi_mpi_transport *t)
+{
+    uint64_t deadline_us = tbi_now_us() + DRAIN_US;
+    struct sending *s;
+
+    /* What other ranks still read from us, or send us, goes on a while: it is on its way already. */
+    t->copied = ignore;
+    while (tbi_copies_busy(t->copies) && tbi_now_us() < deadline_us)
+        tbi_copies_progress(t->copies, on_copied, t);
+    MPI_Barrier(t->mpi->world);
+    for (unsigned i = 0; i < RECEIVES; i++) {
+        MPI_Cancel(&t->receive[i]);
+        MPI_Wait(&t->receive[i], MPI_STATUS_IGNORE);
+    }
+    for (unsigned r = 0; r < t->mpi->nranks; r++) {
+        tbi_outbox_fini(&t->peer[r].out);
+        tbi_inbox_fini(&t->peer[r].in);
+    }
+    while ((s = t->under_way) != NULL) {
+        t->under_way = s->next;
+        MPI_Wait(&s->request, MPI_STATUS_IGNORE);
+        free(s);
+    }
+    while ((s = t->spare) != NULL) {
+        t->spare = s->next;
+        free(s);
+    }
+    tbi_copies_destroy(t->copies);
+    free(t->buffer);
+    free(t->dirty);
+    free(t->peer);
+    free(t);
+}
