@@ -1,0 +1,2 @@
+#!/bin/bash
+exec "$(dirname "$0")"/all 4 4 rma
