@@ -254,7 +254,8 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
         .nfunctions = (unsigned)tbi_registry_count()};
     return (struct tbi_loop_config){
         .agent = {.rank = j->rank, .nranks = j->nranks, .host = j->host, .cpus = cpus,
-                  .max_executors = most, .overtakes = (unsigned)s->overtakes,
+                  .max_executors = most, .offers = (unsigned)s->offers,
+                  .overtakes = (unsigned)s->overtakes,
                   .store_bytes = j->memory.bytes,
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),
                   .fetch = j->fetches_by_messages ? TBI_FETCH_P2P : TBI_FETCH_RMA},

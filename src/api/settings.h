@@ -21,6 +21,8 @@
       "that a new object waits for room before it fails with STORE_FULL")                          \
     X(ahead,             TB_AHEAD,            COUNT,   64,      "tasks",                           \
       "sent to a node beyond what it can run at once")                                             \
+    X(offers,            TB_OFFERS,           COUNT,   16,      "tasks",                           \
+      "that an executor is given beyond the one it runs")                                          \
     X(overtakes,         TB_OVERTAKES,        COUNT,   64,      "tasks",                           \
       "that may overtake one that does not fit before a node is kept for it")                      \
     X(virtual_nodes,     TB_VIRTUAL_NODES,    COUNT,   1,       "nodes",                           \

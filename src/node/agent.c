@@ -17,6 +17,7 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     tbi_list_init(&agent->rooms);
     tbi_list_init(&agent->idle);
     tbi_list_init(&agent->resuming);
+    tbi_list_init(&agent->busy);
     if (config->rank == 0)
         tbi_procs_add(agent, TBI_PROC_DRIVER);
     return agent;
@@ -168,6 +169,7 @@ static const char *check_procs(const struct tbi_agent *agent)
 
     while (tbi_map_next(&agent->procs, &at, &e)) {
         const struct tbi_proc *proc = e.value;
+        unsigned work = 0;
         bool held = proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED;
 
         executors += proc->proc != TBI_PROC_DRIVER;
@@ -175,9 +177,18 @@ static const char *check_procs(const struct tbi_agent *agent)
         blocked += proc->job != NULL && !held;
         if (proc->job != NULL && held)
             cpus -= proc->job->m->cpus;
-        if ((proc->cpus == TBI_CPU_QUEUED || (proc->job == NULL && executors > 0 &&
-             proc->proc != TBI_PROC_DRIVER)) != tbi_list_linked(&proc->link))
+        if ((proc->proc != TBI_PROC_DRIVER && !proc->blocked) != tbi_list_linked(&proc->link))
             return "a process is in no list that it should be in, or the other way round";
+        for (const struct tbi_link *l = proc->work.next; l != &proc->work; l = l->next) {
+            const struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+
+            work++;
+            if (job->m->cpus != proc->job->m->cpus)
+                return "an executor was given a task of another demand";
+        }
+        if (work != proc->nwork || (proc->job != NULL) != (work > 0) ||
+            (work > 1 && (proc->blocked || work > 1 + agent->config.offers)))
+            return "an executor has more tasks than it should, or the count is wrong";
         for (in = 0; tbi_map_next(&proc->pins, &in, &pin);)
             if (tbi_objects_find(agent, pin.key) == NULL)
                 return "a pin on nothing";

@@ -8,6 +8,9 @@
  * microseconds. Not thread-safe.
  *
  * An executor:  forked -> RUN -> DONE -> idle -> RUN ...      (one task at a time)
+ * With more work of the same demand waiting, an executor gets some tasks ahead, so that it goes from
+ * one to the next without us; what it has not begun is taken back when its task blocks, when CPUs
+ * are free elsewhere, or when it dies.
  * Its CPUs:     taken with RUN, given back with DONE or death, and in between given away by
  *               BLOCK -> (head answers BLOCKED) and taken back by UNBLOCK -> RESUME. */
 #ifndef TBI_AGENT_H
@@ -24,6 +27,7 @@ struct tbi_agent_config {
     const unsigned *host;      /* per rank: equal numbers share memory */
     int32_t cpus;              /* 0: runs no tasks */
     unsigned max_executors;    /* above it, only what a blocked task waits for gets a process */
+    unsigned offers;           /* tasks an executor is given beyond the one it runs */
     unsigned overtakes;        /* how often a task that does not fit may be overtaken */
     uint64_t store_bytes;
     uint64_t create_timeout_us; /* how long a create waits for room */
@@ -42,6 +46,9 @@ struct tbi_agent_ops {
     /* Send our bytes at `from` to `rank`, which calls its copy for that ticket. Only for
      * TBI_FETCH_P2P; no answer: the reader ends the lease. */
     void (*push)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t bytes);
+    /* Of the tasks given to this executor, numbered from 0 to `offered` - 1, takes those back that it
+     * has not begun; returns the number of the first of them, `offered` if there are none. */
+    uint64_t (*take_back)(void *ctx, uint32_t proc, uint64_t offered);
 };
 
 /* `port.send` with a type that goes to PROC sends to the own process `proc`; else to `rank`. */

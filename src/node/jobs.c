@@ -60,6 +60,18 @@ static void fail_job(struct tbi_agent *agent, struct tbi_job *job)
     free_job(agent, job);
 }
 
+void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why)
+{
+    tbi_list_unlink(&job->link);
+    agent->nready--;
+    agent->nready_free -= job->m->cpus == 0;
+    free(job->error);
+    job->error = tbi_copy(why, sizeof *why);
+    ((struct tbi_error_link *)job->error)->attempt = job->m->attempt;
+    job->error_bytes = sizeof *why;
+    fail_job(agent, job);
+}
+
 void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, struct tbi_id id,
                               const void *error, uint32_t bytes)
 {
@@ -121,10 +133,10 @@ void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task)
 }
 
 /* RUN carries every argument as a place: in its own data, or in a segment this host can read. */
-static void send_run(struct tbi_agent *agent, struct tbi_proc *proc)
+static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job)
 {
-    const struct msg_dispatch *m = proc->job->m;
-    const struct msg_located *at = arguments_at(proc->job);
+    const struct msg_dispatch *m = job->m;
+    const struct msg_located *at = arguments_at(job);
     const uint64_t *word = (const uint64_t *)(at + m->nresolve);
     uint64_t *resolved = tbi_alloc((m->nresolve + 1) * sizeof *resolved), offset = 0;
     struct msg_run *run = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RUN,
@@ -134,7 +146,7 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc)
 
     *run = (struct msg_run){.task = m->task, .attempt = m->attempt, .fn = m->fn, .cpus = m->cpus,
                             .data_bytes = m->data_bytes, .nreturns = m->nreturns,
-                            .nargs = m->nargs, .depth = m->depth, .number = proc->offered++};
+                            .nargs = m->nargs, .depth = m->depth, .number = job->number};
     for (unsigned i = 0; i < m->nargs; i++)
         if (!(word[i] & TBI_ARG_REF)) {
             arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, offset, word[i]};
@@ -160,6 +172,18 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc)
     if (m->data_bytes > 0)
         memcpy(arg + m->nargs, word + m->nargs, m->data_bytes);
     free(resolved);
+}
+
+/* Takes the job out of the ready list and gives it to the executor, behind what that has. */
+static void give(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job *job)
+{
+    tbi_list_unlink(&job->link);
+    agent->nready--;
+    agent->nready_free -= job->m->cpus == 0;
+    job->number = proc->offered++;
+    tbi_list_append(&proc->work, &job->link);
+    proc->nwork++;
+    send_run(agent, proc, job);
 }
 
 /* An idle executor, or a new one if there may be more; NULL: none for this job now. */
@@ -188,6 +212,7 @@ static void resume_what_fits(struct tbi_agent *agent)
         if (proc->job->m->cpus > agent->cpus_free)
             return;
         tbi_list_unlink(&proc->link);
+        tbi_list_append(&agent->busy, &proc->link);
         proc->cpus = TBI_CPU_HELD;
         agent->cpus_free -= proc->job->m->cpus;
         agent->blocked--;
@@ -199,14 +224,26 @@ static void resume_what_fits(struct tbi_agent *agent)
     }
 }
 
-void tbi_jobs_start(struct tbi_agent *agent)
+/* A job that was passed by one that took CPUs it would have needed. */
+static void count_overtaking(struct tbi_agent *agent, const struct tbi_link *next, unsigned depth,
+                             int32_t cpus)
 {
-    bool starved = false; /* one in front was overtaken too often: only wanted tasks may pass */
+    for (unsigned d = agent->depths; d-- > depth;)
+        for (struct tbi_link *o = agent->ready[d].next; o != &agent->ready[d] && o != next;
+             o = o->next) {
+            struct tbi_job *other = TBI_ENTRY(o, struct tbi_job, link);
+
+            other->overtaken += other->m->cpus > agent->cpus_free + cpus;
+        }
+}
+
+/* Starts what fits, best first. Returns whether one in front was overtaken too often: then only
+ * wanted tasks may pass it. */
+static bool start_what_fits(struct tbi_agent *agent)
+{
+    bool starved = false;
     unsigned skipped = 0;
 
-    resume_what_fits(agent);
-    if (!tbi_list_empty(&agent->resuming) || (agent->cpus_free <= 0 && agent->nready_free == 0))
-        return;
     for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
         for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
             struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
@@ -216,6 +253,8 @@ void tbi_jobs_start(struct tbi_agent *agent)
             if (job->m->cpus > agent->cpus_free) {
                 starved |= job->overtaken >= agent->config.overtakes;
                 skipped++;
+                if (agent->cpus_free <= 0 && agent->nready_free == 0)
+                    return starved; /* nothing fits any more */
                 continue;
             }
             if (starved && !job->wanted)
@@ -223,37 +262,148 @@ void tbi_jobs_start(struct tbi_agent *agent)
             proc = find_executor(agent, job);
             if (proc == NULL)
                 continue;
-            tbi_list_unlink(&job->link);
-            agent->nready--;
-            agent->nready_free -= job->m->cpus == 0;
             agent->cpus_free -= job->m->cpus;
             agent->running++;
             proc->job = job;
             proc->cpus = TBI_CPU_HELD;
-            send_run(agent, proc);
-            for (unsigned e = agent->depths; skipped > 0 && !job->wanted && e-- > d;)
-                for (struct tbi_link *o = agent->ready[e].next;
-                     o != &agent->ready[e] && o != next; o = o->next) {
-                    struct tbi_job *other = TBI_ENTRY(o, struct tbi_job, link);
-
-                    other->overtaken += other->m->cpus > agent->cpus_free + job->m->cpus;
-                }
+            give(agent, proc, job);
+            tbi_list_append(&agent->busy, &proc->link);
+            if (skipped > 0 && !job->wanted)
+                count_overtaking(agent, next, d, job->m->cpus);
         }
+    return starved;
+}
+
+static struct tbi_job *best_ready(const struct tbi_agent *agent)
+{
+    for (unsigned d = agent->depths; d-- > 0;)
+        if (!tbi_list_empty(&agent->ready[d]))
+            return TBI_ENTRY(agent->ready[d].next, struct tbi_job, link);
+    return NULL;
+}
+
+/* The best that waits goes ahead of its turn to an executor of the same demand, each in turn. */
+static void offer(struct tbi_agent *agent)
+{
+    while (agent->nready > 0) {
+        struct tbi_job *job = best_ready(agent);
+        struct tbi_link *l;
+
+        for (l = agent->busy.next; l != &agent->busy; l = l->next) {
+            struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
+
+            if (proc->nwork <= agent->config.offers && proc->job->m->cpus == job->m->cpus) {
+                give(agent, proc, job);
+                tbi_list_unlink(l);
+                tbi_list_append(&agent->busy, l);
+                break;
+            }
+        }
+        if (l == &agent->busy)
+            return;
+    }
+}
+
+static void give_cpus_back(struct tbi_agent *agent, struct tbi_proc *proc, int32_t cpus)
+{
+    if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED)
+        agent->cpus_free += cpus;
+    else
+        agent->blocked--;
+    tbi_list_unlink(&proc->link); /* from `busy` or `resuming` */
+    agent->running--;
+    proc->job = NULL;
+    proc->cpus = TBI_CPU_HELD;
+}
+
+bool tbi_jobs_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    uint64_t from = agent->ops.take_back(agent->ops.ctx, proc->proc, proc->offered);
+    int32_t cpus = proc->job != NULL ? proc->job->m->cpus : 0;
+
+    while (!tbi_list_empty(&proc->work)) {
+        struct tbi_job *job = TBI_ENTRY(proc->work.prev, struct tbi_job, link);
+
+        if (job->number < from)
+            break;
+        tbi_list_unlink(&job->link);
+        proc->nwork--;
+        tbi_list_insert_before(ready_list(agent, job->m->depth)->next, &job->link);
+        agent->nready++;
+        agent->nready_free += job->m->cpus == 0;
+    }
+    if (proc->job != NULL && proc->nwork == 0) { /* it had not begun the first one either */
+        give_cpus_back(agent, proc, cpus);
+        tbi_list_insert_before(agent->idle.next, &proc->link);
+    }
+    return from > 0;
+}
+
+/* CPUs are free and nothing waits for them but what was given to executors ahead of its turn. */
+static bool take_back_for_free_cpus(struct tbi_agent *agent)
+{
+    if (tbi_list_empty(&agent->idle) && agent->executors >= agent->config.max_executors)
+        return false;
+    for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
+        struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
+
+        if (proc->nwork > 1 && proc->job->m->cpus <= agent->cpus_free) {
+            tbi_jobs_take_back(agent, proc);
+            return agent->nready > 0;
+        }
+    }
+    return false;
+}
+
+/* Who resumes goes before what has not begun. */
+static void take_back_for_resuming(struct tbi_agent *agent)
+{
+    for (struct tbi_link *l = agent->busy.next, *next; l != &agent->busy; l = next) {
+        struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
+
+        next = l->next;
+        if (proc->nwork > 1)
+            tbi_jobs_take_back(agent, proc);
+    }
+}
+
+void tbi_jobs_start(struct tbi_agent *agent)
+{
+    bool starved;
+
+    resume_what_fits(agent);
+    if (!tbi_list_empty(&agent->resuming)) {
+        if (agent->config.offers > 0) {
+            take_back_for_resuming(agent);
+            resume_what_fits(agent);
+        }
+        if (!tbi_list_empty(&agent->resuming))
+            return;
+    }
+    starved = agent->nready > 0 && (agent->cpus_free > 0 || agent->nready_free > 0) &&
+              start_what_fits(agent);
+    if (agent->config.offers == 0)
+        return;
+    if (agent->nready == 0 && take_back_for_free_cpus(agent))
+        starved = start_what_fits(agent);
+    if (!starved)
+        offer(agent);
 }
 
 void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     struct tbi_job *job = proc->job;
 
-    if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED)
-        agent->cpus_free += job->m->cpus;
-    else
-        agent->blocked--;
-    tbi_list_unlink(&proc->link); /* from `resuming` */
-    agent->running--;
-    proc->job = NULL;
+    tbi_list_unlink(&job->link);
+    proc->nwork--;
     proc->blocked = false;
-    proc->cpus = TBI_CPU_HELD;
+    if (proc->nwork > 0) { /* the next one has the same demand: it takes over the CPUs */
+        proc->job = TBI_ENTRY(proc->work.next, struct tbi_job, link);
+        proc->cpus = TBI_CPU_HELD; /* an answer to the old one's BLOCK is not about this one */
+    } else {
+        give_cpus_back(agent, proc, job->m->cpus);
+        tbi_list_insert_before(agent->idle.next, &proc->link);
+    }
     unpin_arguments(agent, job);
     free_job(agent, job);
 }

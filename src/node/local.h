@@ -16,7 +16,8 @@
 enum tbi_cpu_state { TBI_CPU_HELD, TBI_CPU_ASKED, TBI_CPU_GIVEN, TBI_CPU_QUEUED };
 
 struct tbi_job {
-    struct tbi_link link;       /* in the ready list of its depth */
+    struct tbi_link link;       /* in the ready list of its depth, or in its executor's work */
+    uint64_t number;            /* among the tasks given to its executor */
     struct msg_dispatch *m;     /* with its tail */
     unsigned missing;           /* arguments that are not on this host yet */
     unsigned overtaken;
@@ -27,9 +28,11 @@ struct tbi_job {
 
 struct tbi_proc {
     uint32_t proc;
-    struct tbi_link link;       /* in `idle`, or in `resuming` */
-    struct tbi_job *job;        /* NULL: idle, or the driver */
-    uint64_t offered;           /* tasks sent to it so far */
+    struct tbi_link link;       /* in `idle`, `busy` or `resuming`; blocked: in none */
+    struct tbi_job *job;        /* the first of `work`; NULL: idle, or the driver */
+    struct tbi_link work;       /* the tasks given to it, in the order in which it runs them */
+    unsigned nwork;
+    uint64_t offered;           /* tasks given to it so far, in all */
     enum tbi_cpu_state cpus;
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
     struct tbi_map handles;     /* ids it holds at the head; executors only */
@@ -96,6 +99,7 @@ struct tbi_agent {
     struct tbi_map procs;       /* incarnation (as an id) -> process */
     struct tbi_link idle;       /* most recently used first: its memory is warm */
     struct tbi_link resuming;
+    struct tbi_link busy;       /* run a task and may be given more; next in turn first */
     uint32_t next_proc;
     unsigned executors;
 };
@@ -110,9 +114,14 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
 void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job);
 void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, struct tbi_id id,
                               const void *error, uint32_t bytes);
+/* A job of the ready list fails. */
+void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why);
 void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task);
 void tbi_jobs_start(struct tbi_agent *agent);   /* start and resume what fits */
-void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc); /* its task is over */
+/* Its task is over: it goes on with the next one it has, or is idle. */
+void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc);
+/* What it has not begun goes back into the queue. Returns whether it has begun anything, ever. */
+bool tbi_jobs_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
 
 /* objects.c */
 struct tbi_local *tbi_objects_find(const struct tbi_agent *agent, struct tbi_id id);

@@ -79,6 +79,11 @@ static void push(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint6
     t->push(t->ctx, ticket, rank, from, bytes);
 }
 
+static uint64_t take_back(void *ctx, uint32_t proc, uint64_t offered)
+{
+    return tbi_pool_take_back(((struct tbi_loop *)ctx)->pool, proc, offered);
+}
+
 static void on_copied(void *ctx, uint32_t ticket, bool ok)
 {
     struct tbi_loop *loop = ctx;
@@ -315,7 +320,8 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
     if (config->sched != NULL)
         loop->sched = tbi_sched_create(config->sched, (struct tbi_port){loop, from_head});
     loop->agent = tbi_agent_create(&config->agent, (struct tbi_port){loop, from_agent},
-                                   (struct tbi_agent_ops){loop, fork_executor, copy, push});
+                                   (struct tbi_agent_ops){loop, fork_executor, copy, push,
+                                                          take_back});
     if (config->transport != NULL)
         config->transport->on_copied(config->transport->ctx, on_copied, loop);
     return loop;

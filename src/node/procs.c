@@ -15,6 +15,7 @@ struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t number)
     struct tbi_proc *proc = tbi_alloc_zeroed(1, sizeof *proc);
 
     proc->proc = number;
+    tbi_list_init(&proc->work);
     tbi_map_put(&agent->procs, tbi_small_id(number), proc);
     if (number != TBI_PROC_DRIVER)
         agent->executors++;
@@ -212,7 +213,12 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
 {
     if (!runs(proc, (const struct msg_task *)(record + 1)) || proc->blocked)
         return "BLOCK of a task that does not run there";
+    if (proc->nwork > 1)
+        tbi_jobs_take_back(agent, proc);
+    if (proc->job == NULL)
+        return "BLOCK of a task that was not begun";
     proc->blocked = true;
+    tbi_list_unlink(&proc->link);
     if (proc->cpus == TBI_CPU_HELD) { /* else an earlier BLOCK is still on its way to the head */
         proc->cpus = TBI_CPU_ASKED;
         forward(agent, record, TBI_MSG_BLOCK);
@@ -234,6 +240,7 @@ static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
         tbi_list_append(&agent->resuming, &proc->link);
         return NULL;
     }
+    tbi_list_append(&agent->busy, &proc->link);
     answer = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME, proc->proc,
                               sizeof *answer);
     *answer = *m;
@@ -301,7 +308,6 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
         note_handle(proc, ids[k]);
     forward(agent, record, TBI_MSG_FINISHED);
     tbi_jobs_end(agent, proc);
-    tbi_list_insert_before(agent->idle.next, &proc->link);
     return NULL;
 }
 
@@ -346,6 +352,14 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
 
     if (proc == NULL)
         return;
+    /* What it was given and had not begun runs elsewhere; but the task that it was started for fails
+     * if it never began any, or a node that cannot start processes would try for ever. */
+    if (proc->job != NULL) {
+        struct tbi_job *first = proc->job;
+
+        if (!tbi_jobs_take_back(agent, proc) && proc->job == NULL)
+            tbi_jobs_fail(agent, first, &link);
+    }
     if (proc->job != NULL) {
         link.attempt = proc->job->m->attempt;
         send_failure(agent, number, proc->job->m->task, link.attempt, &link);

@@ -13,6 +13,7 @@ struct fake {
     char text[4096];
     size_t len;
     uint32_t ticket;      /* of the last FETCH or copy */
+    unsigned not_begun;         /* how many of the tasks given to it an executor has not begun */
 };
 
 static struct tbi_id id(int k) { return tbi_id_make(1, 0, 0, (uint64_t)k, 0); }
@@ -85,19 +86,40 @@ static void fake_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, 
     print(f, "copy from %u\n", rank);
 }
 
-static int setup(void **state)
+static uint64_t fake_take_back(void *ctx, uint32_t proc, uint64_t offered)
+{
+    struct fake *f = ctx;
+
+    describe(f);
+    if (f->not_begun > 0)
+        print(f, "take back %u from p%u\n", f->not_begun, proc);
+    return offered - f->not_begun;
+}
+
+static int setup_with(void **state, unsigned offers)
 {
     struct fake *f = calloc(1, sizeof *f);
     unsigned host[3] = {0, 0, 1};
     struct tbi_agent_config config = {.rank = 1, .nranks = 3, .host = host, .cpus = 20000,
-                                      .max_executors = 2, .overtakes = 2,
+                                      .max_executors = 2, .overtakes = 2, .offers = offers,
                                       .store_bytes = 10 * 4096, .create_timeout_us = 1000,
                                       .fetch = TBI_FETCH_RMA};
 
     f->agent = tbi_agent_create(&config, (struct tbi_port){f, fake_send},
-                                (struct tbi_agent_ops){f, fake_fork, fake_copy, NULL});
+                                (struct tbi_agent_ops){f, fake_fork, fake_copy, NULL,
+                                                       fake_take_back});
     *state = f;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_with(state, 0);
+}
+
+static int setup_ahead(void **state)
+{
+    return setup_with(state, 2);
 }
 
 static int teardown(void **state)
@@ -247,6 +269,60 @@ static void a_large_demand_is_overtaken_only_so_often(void **state)
     assert_said(f, "FINISHED 4 to 0\n"); /* twice was enough */
     assert_null(done(f, 1, 1, TBI_AT_INLINE));
     assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
+}
+
+static void executors_get_work_ahead_of_their_turn(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 4; k++)
+        dispatch(f, k, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 4 to p1\n");
+    assert_non_null(done(f, 1, 3, TBI_AT_INLINE)); /* 2 comes first */
+}
+
+static void what_is_not_begun_is_taken_back_when_the_task_blocks(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 3; k++)
+        dispatch(f, k, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\n");
+    f->not_begun = 2;
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1));
+    assert_said(f, "take back 2 from p1\nBLOCK 1 to 0\n");
+    assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 1));
+    assert_said(f, "fork p2\nRUN 2 to p2\nRUN 3 to p2\n");
+}
+
+static void what_is_not_begun_is_taken_back_for_free_cpus(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 4; k++)
+        dispatch(f, k, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 2 to p2\nRUN 3 to p1\nRUN 4 to p2\n");
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\n");
+    f->not_begun = 1;
+    assert_null(done(f, 2, 4, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 4 to 0\ntake back 1 from p1\nRUN 3 to p2\n");
+}
+
+static void what_a_dead_executor_had_not_begun_runs_elsewhere(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 2; k++)
+        dispatch(f, k, 2, 0, -1);
+    f->not_begun = 1;
+    crash(f, 1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\ntake back 1 from p1\nFINISHED 1 to 0 "
+                   "error=-2\nfork p2\nRUN 2 to p2\n");
+    crash(f, 2); /* it never began anything: else nodes that cannot start processes would go on */
+    assert_said(f, "take back 1 from p2\nFINISHED 2 to 0 error=-2\n");
 }
 
 static void a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered(void **state)
@@ -430,12 +506,17 @@ static void nonsense_from_a_process_is_refused_and_changes_nothing(void **state)
 }
 
 #define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define AHEAD(test) cmocka_unit_test_setup_teardown(test, setup_ahead, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON(executors_are_forked_as_needed_and_used_again),
         ON(what_runs_never_exceeds_the_cpus_and_deeper_goes_first),
         ON(a_large_demand_is_overtaken_only_so_often),
+        AHEAD(executors_get_work_ahead_of_their_turn),
+        AHEAD(what_is_not_begun_is_taken_back_when_the_task_blocks),
+        AHEAD(what_is_not_begun_is_taken_back_for_free_cpus),
+        AHEAD(what_a_dead_executor_had_not_begun_runs_elsewhere),
         ON(a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered),
         ON(a_task_that_unblocks_before_the_answer_never_lost_its_cpus),
         ON(above_the_limit_only_what_a_blocked_task_waits_for_gets_a_process),

@@ -65,6 +65,16 @@ static void world_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from,
     *c = (struct copying){ticket, self->rank, true};
 }
 
+static uint64_t world_take_back(void *ctx, uint32_t number, uint64_t offered)
+{
+    struct world_self *self = ctx;
+    struct proc *p = find_proc(self->world, self->rank, number);
+    uint64_t from = p->next;
+
+    p->next = offered;
+    return from;
+}
+
 static const char *take_first(struct tbi_outbox *box, struct tbi_record **record)
 {
     struct tbi_record *r = (void *)(box->data + box->begin);
@@ -360,6 +370,23 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
     return NULL;
 }
 
+/* Begins the next task it was given, unless the agent took it back. */
+static const char *next_task(struct world *w, struct proc *p)
+{
+    struct tbi_record *r;
+    const char *why = take_first(&p->runs, &r);
+    uint64_t number = ((const struct msg_run *)(r + 1))->number;
+
+    if (why == NULL && number > p->next)
+        why = "a task was given out of order";
+    if (why == NULL && number == p->next) {
+        p->next++;
+        why = begin_task(w, p, r);
+    }
+    free(r);
+    return why;
+}
+
 static void got_object(struct world *w, struct proc *p, const struct msg_located *m)
 {
     if (m->where == TBI_AT_STORE)
@@ -407,7 +434,8 @@ static const char *proc_takes(struct world *w, struct proc *p)
     if (why == NULL)
         switch ((enum tbi_msg)r->type) {
         case TBI_MSG_RUN:
-            why = begin_task(w, p, r);
+            memcpy(tbi_outbox_append(&p->runs, TBI_MSG_RUN, p->number, r->len - sizeof *r), r + 1,
+                   r->len - sizeof *r);
             break;
         case TBI_MSG_OBJECT:
             got_object(w, p, (const void *)(r + 1));
@@ -446,7 +474,7 @@ static const char *kill_proc(struct world *w, struct proc *p)
 /* One event of all that are possible now; false: none is. */
 static bool one_event(struct world *w, const char **why)
 {
-    enum kind { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, ACT, KILL };
+    enum kind { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL };
     struct { enum kind kind; unsigned a, b; } can[2048], *e;
     unsigned n = 0;
 
@@ -471,6 +499,8 @@ static bool one_event(struct world *w, const char **why)
             can[n].kind = PROC_IN, can[n++].a = i;
         if (tbi_outbox_bytes(&p->out) > 0)
             can[n].kind = PROC_OUT, can[n++].a = i;
+        if (!p->running && tbi_outbox_bytes(&p->runs) > 0)
+            can[n].kind = BEGIN, can[n++].a = i;
         if (can_act(p))
             can[n].kind = ACT, can[n++].a = i;
         if (i > 0 && w->kills_left > 0 && pick(w, 40) == 0)
@@ -498,6 +528,9 @@ static bool one_event(struct world *w, const char **why)
         break;
     case PROC_OUT:
         *why = agent_takes(w, w->proc[e->a].rank, w->proc[e->a].rank, &w->proc[e->a].out);
+        break;
+    case BEGIN:
+        *why = next_task(w, &w->proc[e->a]);
         break;
     case ACT:
         act(w, &w->proc[e->a]);
@@ -590,7 +623,7 @@ static void create(struct world *w, uint64_t seed)
     for (unsigned r = 0; r < w->nranks; r++) {
         struct tbi_agent_config ac = {
             .rank = r, .nranks = w->nranks, .host = host, .cpus = cpus[r],
-            .max_executors = 1 + pick(w, 5), .overtakes = 1 + pick(w, 8),
+            .max_executors = 1 + pick(w, 5), .offers = pick(w, 4), .overtakes = 1 + pick(w, 8),
             .store_bytes = 4096 * (4 + pick(w, 60)), .create_timeout_us = 1000,
             .fetch = TBI_FETCH_RMA};
 
@@ -598,7 +631,8 @@ static void create(struct world *w, uint64_t seed)
         w->self[r].rank = r;
         w->agent[r] = tbi_agent_create(&ac, (struct tbi_port){&w->self[r], from_agent},
                                        (struct tbi_agent_ops){&w->self[r], world_fork,
-                                                              world_copy, NULL});
+                                                              world_copy, NULL,
+                                                              world_take_back});
     }
 }
 
@@ -642,6 +676,7 @@ void world_free(struct world *w)
     }
     for (unsigned i = 0; i < w->nprocs; i++) {
         tbi_outbox_fini(&w->proc[i].in);
+        tbi_outbox_fini(&w->proc[i].runs);
         tbi_outbox_fini(&w->proc[i].out);
     }
     tbi_map_fini(&w->started);

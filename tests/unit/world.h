@@ -25,6 +25,8 @@ struct proc {
     bool alive, running;
     struct tbi_outbox in, out;
     struct msg_run run;            /* the task it runs */
+    struct tbi_outbox runs;        /* tasks it was given and has not begun */
+    uint64_t next;                 /* number of the next it may begin; the agent moves it too */
     struct handle handle[WORLD_HANDLES];
     unsigned nhandles;
     struct tbi_id kept[WORLD_HANDLES]; /* held over the end of a task; only ever released */
