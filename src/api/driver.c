@@ -111,7 +111,7 @@ static void lead(void *ctx, uint64_t seen, uint64_t deadline_us)
 
         if (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us)
             break;
-        if (!moved && atomic_load(&d->process->news) == seen) {
+        if (!moved && !tbi_loop_linger(d->loop) && atomic_load(&d->process->news) == seen) {
             sleep_on_bell(d, TBI_BELL_LEADER, deadline_us);
             tbi_bell_disarm(d->bell);
         }
@@ -137,7 +137,7 @@ static void *progress_thread(void *ctx)
         pthread_mutex_lock(&d->progress);
         if (!atomic_load(&d->leading)) {
             tbi_bell_disarm(d->bell);
-            if (!tbi_loop_turn(d->loop))
+            if (!tbi_loop_turn(d->loop) && !tbi_loop_linger(d->loop))
                 sleep_on_bell(d, TBI_BELL_BACKGROUND, UINT64_MAX);
         }
         pthread_mutex_unlock(&d->progress);

@@ -295,7 +295,7 @@ static _Noreturn void serve(struct job *j, const struct tbi_loop_config *config)
         uint64_t until;
         uint32_t value;
 
-        if (tbi_loop_turn(loop))
+        if (tbi_loop_turn(loop) || tbi_loop_linger(loop))
             continue;
         until = tbi_loop_sleep_until(loop, tbi_now_us());
         value = tbi_bell_arm(bell, TBI_BELL_LEADER);

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +13,14 @@ uint64_t tbi_now_us(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+bool tbi_linger(uint64_t since_us)
+{
+    if (tbi_now_us() - since_us > TBI_LINGER_US)
+        return false;
+    sched_yield();
+    return true;
 }
 
 uint32_t tbi_bell_arm(struct tbi_bell *bell, uint32_t who)

@@ -41,4 +41,10 @@ static inline void tbi_bell_ring(struct tbi_bell *bell)
 
 uint64_t tbi_now_us(void); /* CLOCK_MONOTONIC */
 
+/* Before sleeping it pays to give others the processor a few times: whoever has news for us is often
+ * about to run, and neither needs the kernel to wake the other then. Returns whether to look again;
+ * `since_us` is when there was news last. */
+enum { TBI_LINGER_US = 30 };
+bool tbi_linger(uint64_t since_us);
+
 #endif

@@ -6,7 +6,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { BACKLOG_MAX = 1 << 20 }; /* bytes waiting for room in the ring before a thread waits */
+enum {
+    BACKLOG_MAX = 1 << 20,  /* bytes waiting for room in the ring before a thread waits */
+    RING_EVERY_US = 50      /* while there is more work, the agent is woken no more often */
+};
 
 struct executor {
     const struct tbi_executor_config *config;
@@ -17,6 +20,8 @@ struct executor {
     struct tbi_ring_reader in;
     struct tbi_outbox backlog;      /* records on their way into the ring */
     struct tbi_outbox runs;         /* RUN records that came */
+    bool unrung;                    /* something was written that the agent was not woken for */
+    uint64_t rung_us, news_us;
     bool exiting;
 };
 
@@ -34,6 +39,22 @@ static void *send_record(void *ctx, enum tbi_msg type, size_t size)
     return body;
 }
 
+static void ring(struct executor *x)
+{
+    x->unrung = false;
+    x->rung_us = tbi_now_us();
+    tbi_bell_ring(tbi_memory_bell(x->config->memory, x->config->rank));
+}
+
+/* Between tasks, with more of them waiting here: the agent need not hear of each end at once. When
+ * executors have work ahead it looks by itself before long (see tbi_loop_sleep_until). */
+static bool may_be_quiet(const struct executor *x)
+{
+    return x->process.call == NULL &&
+           (tbi_ring_has_news(&x->in) || tbi_outbox_bytes(&x->runs) > 0) &&
+           tbi_now_us() - x->rung_us < RING_EVERY_US;
+}
+
 /* What has no room yet stays in the backlog: the agent always reads on. */
 static void flush(void *ctx)
 {
@@ -46,20 +67,26 @@ static void flush(void *ctx)
         b->begin += n;
         if (n > 0) {
             tbi_slots_note_news(x->config->slots, x->slot_number);
-            tbi_bell_ring(tbi_memory_bell(x->config->memory, x->config->rank));
+            x->unrung = true;
         }
-        if (n == 0 && b->end - b->begin <= BACKLOG_MAX)
-            return;
-        if (n == 0)
+        if (n == 0) {
+            ring(x);
+            if (b->end - b->begin <= BACKLOG_MAX)
+                return;
             usleep(50);
+        }
     }
     b->begin = b->end = 0;
+    if (x->unrung && !may_be_quiet(x))
+        ring(x);
 }
 
 static void take_all(struct executor *x)
 {
     const struct tbi_record *record;
 
+    if (tbi_ring_has_news(&x->in))
+        x->news_us = tbi_now_us();
     while ((record = tbi_ring_next(&x->in)) != NULL)
         if (!tbi_process_take(&x->process, record))
             x->in.broken = "a record that no executor takes";
@@ -70,20 +97,31 @@ static void take_all(struct executor *x)
     }
 }
 
+/* Whatever was asked for is on its way before we wait; true: some of it found no room yet. */
+static bool flush_all(struct executor *x)
+{
+    bool left;
+
+    pthread_mutex_lock(&x->process.lock);
+    flush(x);
+    if (x->unrung)
+        ring(x);
+    left = x->backlog.end > x->backlog.begin;
+    pthread_mutex_unlock(&x->process.lock);
+    return left;
+}
+
 static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
 {
     struct executor *x = ctx;
     uint32_t value;
-    bool backlog;
 
     (void)seen; /* nobody else takes records here */
     if (!tbi_ring_has_news(&x->in)) {
-        pthread_mutex_lock(&x->process.lock);
-        flush(x);
-        backlog = x->backlog.end > x->backlog.begin;
-        pthread_mutex_unlock(&x->process.lock);
-        if (backlog && tbi_now_us() + 100 < deadline_us)
+        if (flush_all(x) && tbi_now_us() + 100 < deadline_us)
             deadline_us = tbi_now_us() + 100;
+        while (!tbi_ring_has_news(&x->in) && tbi_linger(x->news_us)) {
+        }
         value = tbi_bell_arm(&x->slot->bell, TBI_BELL_LEADER);
         if (!tbi_ring_has_news(&x->in))
             tbi_bell_wait(&x->slot->bell, value, TBI_BELL_LEADER, deadline_us);

@@ -72,6 +72,9 @@ void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok);
 void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us);
 uint64_t tbi_agent_deadline(const struct tbi_agent *agent); /* UINT64_MAX: none */
 
+/* Has some executor more than one task? Then ends of tasks may come without a ring. */
+bool tbi_agent_works_ahead(const struct tbi_agent *agent);
+
 struct tbi_agent_counts {
     unsigned executors, running, blocked;
     size_t jobs;            /* tasks here, running ones included */

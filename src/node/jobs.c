@@ -304,6 +304,14 @@ static void offer(struct tbi_agent *agent)
     }
 }
 
+bool tbi_agent_works_ahead(const struct tbi_agent *agent)
+{
+    for (const struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next)
+        if (TBI_ENTRY(l, struct tbi_proc, link)->nwork > 1)
+            return true;
+    return false;
+}
+
 static void give_cpus_back(struct tbi_agent *agent, struct tbi_proc *proc, int32_t cpus)
 {
     if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED)

@@ -17,7 +17,7 @@ struct tbi_loop {
     bool sched_dirty;       /* the head has handled something since its last pass */
     bool delivered;         /* to the driver, in this turn */
     bool unsent;            /* something is still on its way out */
-    uint64_t sleep_us;
+    uint64_t sleep_us, moved_us;
     bool stopping, ended;
     uint64_t stop_deadline_us;
     unsigned byes;
@@ -251,8 +251,10 @@ bool tbi_loop_turn(struct tbi_loop *loop)
     loop->unsent = tbi_pool_flush(loop->pool);
     if (t != NULL)
         loop->unsent |= t->flush(t->ctx);
-    if (moved)
+    if (moved) {
         loop->sleep_us = 0;
+        loop->moved_us = loop->now_us;
+    }
     return moved;
 }
 
@@ -268,6 +270,11 @@ bool tbi_loop_has_news(struct tbi_loop *loop)
     return t != NULL && (t->receive(t->ctx, of_rank, loop) || t->receive(t->ctx, of_rank, loop));
 }
 
+bool tbi_loop_linger(const struct tbi_loop *loop)
+{
+    return tbi_linger(loop->moved_us);
+}
+
 uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us)
 {
     const struct tbi_transport *t = loop->config.transport;
@@ -275,7 +282,9 @@ uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us)
     uint64_t until = tbi_agent_deadline(loop->agent);
 
     loop->sleep_us = loop->sleep_us == 0 ? SLEEP_MIN_US : loop->sleep_us * 2;
-    if (t == NULL)
+    if (tbi_agent_works_ahead(loop->agent)) /* their ends may come without a ring */
+        longest = SLEEP_HOSTS_US;
+    else if (t == NULL)
         loop->sleep_us = longest;
     if (loop->sleep_us > longest)
         loop->sleep_us = longest;

@@ -62,6 +62,8 @@ bool tbi_loop_turn(struct tbi_loop *loop);
 
 /* Is there something to do, or on its way out? To be asked after arming the bell. */
 bool tbi_loop_has_news(struct tbi_loop *loop);
+/* After a turn that moved nothing: is it too early to sleep? Gives others the processor then. */
+bool tbi_loop_linger(const struct tbi_loop *loop);
 /* Until when to sleep at most; counts idle turns and becomes longer. */
 uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us);
 

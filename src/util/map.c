@@ -44,7 +44,7 @@ void tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value)
 {
     size_t i;
 
-    if (map->slots == NULL || (map->count + 1) * 4 > (map->mask + 1) * 3)
+    if (map->slots == NULL || (map->count + 1) * 3 > (map->mask + 1) * 2)
         grow(map);
     i = find(map, key);
     map->slots[i] = (struct tbi_map_slot){key, value};
