@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-enum { CHUNK = 1 << 20, DEPTH = 8, TAGS = 30000 };
+enum { CHUNK = 1 << 20, DEPTH = 8, TAGS = 30000, PAGE = 4096 };
 
 struct copy {
     struct tbi_link link;
@@ -21,6 +21,7 @@ struct tbi_copies {
     const struct tbi_memory *memory;
     MPI_Comm comm;                  /* bulk data has a channel of its own */
     struct tbi_link all;
+    uint64_t *warm;                 /* a bit for each page of our segment that was got before */
     void *nowhere;                  /* for what comes and has no memory */
 };
 
@@ -30,6 +31,7 @@ struct tbi_copies *tbi_copies_create(struct tbi_mpi *mpi, const struct tbi_memor
 
     c->mpi = mpi;
     c->memory = memory;
+    c->warm = tbi_alloc_zeroed(memory->bytes / PAGE / 64 + 1, sizeof *c->warm);
     tbi_list_init(&c->all);
     MPI_Comm_dup(mpi->world, &c->comm);
     return c;
@@ -44,6 +46,7 @@ void tbi_copies_destroy(struct tbi_copies *c)
         free(copy);
     }
     MPI_Comm_free(&c->comm);
+    free(c->warm);
     free(c->nowhere);
     free(c);
 }
@@ -81,6 +84,23 @@ static void *nowhere(struct tbi_copies *c)
     return c->nowhere;
 }
 
+/* Gets the pages of a chunk, once: walking warm ones costs a fifth of the copy itself. Whole pages
+ * from there on are ours: an object begins on a page, and a chunk is many. */
+static bool warm_up(struct tbi_copies *c, uint64_t offset, uint64_t bytes)
+{
+    uint64_t first = offset / PAGE, end = (offset + bytes + PAGE - 1) / PAGE, page = first;
+
+    while (page < end && c->warm[page / 64] >> page % 64 & 1)
+        page++;
+    if (page == end)
+        return true;
+    if (!tbi_memory_populate(c->memory->writable + first * PAGE, (end - first) * PAGE))
+        return false;
+    for (page = first; page < end; page++)
+        c->warm[page / 64] |= UINT64_C(1) << page % 64;
+    return true;
+}
+
 static void begin_chunk(struct tbi_copies *c, struct copy *copy)
 {
     uint64_t at = copy->begun * CHUNK;
@@ -93,8 +113,7 @@ static void begin_chunk(struct tbi_copies *c, struct copy *copy)
         MPI_Isend(own + copy->from + at, n, MPI_BYTE, (int)copy->rank, tag, c->comm, request);
         return;
     }
-    /* Whole pages from here on are ours: an object begins on a page, and a chunk is many. */
-    if (!tbi_memory_populate(own + copy->to + at, ((uint64_t)n + 4095) / 4096 * 4096))
+    if (!warm_up(c, copy->to + at, (uint64_t)n))
         copy->failed = true;
     if (copy->failed && c->mpi->window != MPI_WIN_NULL)
         *request = MPI_REQUEST_NULL;
