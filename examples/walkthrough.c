@@ -1,0 +1,244 @@
+/* walkthrough.c - Ray's "Core Walkthrough" in C, section by section, with every claim asserted. So far:
+ * starting, remote functions, passing refs, resources (CPUs), multiple returns, objects, fetching
+ * results and waiting. Runs as ./walkthrough or under mpirun, with any number of ranks. */
+#define _XOPEN_SOURCE 700
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <thornback.h>
+
+#define check(claim)                                                                               \
+    do {                                                                                           \
+        if (!(claim)) {                                                                            \
+            fprintf(stderr, "walkthrough.c:%d: not true: %s\n", __LINE__, #claim);                 \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/* ---- Remote functions (tasks) ---- */
+
+/* A regular C function that takes a call ... */
+static int my_function(tb_call *call)
+{
+    return tb_return(call, 1);
+}
+/* ... becomes a remote function by TB_TASK. */
+TB_TASK(my_function);
+
+static void pretend_to_compute(double seconds)
+{
+    struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+    nanosleep(&t, NULL);
+}
+
+static int slow_function(tb_call *call)
+{
+    pretend_to_compute(0.2);
+    return tb_return(call, 1);
+}
+TB_TASK(slow_function);
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void remote_functions(void)
+{
+    tb_ref ref = tb_remote(my_function), slow[4];
+    double begin;
+    int value;
+
+    /* The call returned a ref at once; tb_get waits for the result. */
+    tb_must(tb_get(ref, &value));
+    check(value == 1);
+    tb_must(tb_release(ref));
+
+    /* Calls happen in parallel, in the background. */
+    begin = now();
+    for (int i = 0; i < 4; i++)
+        slow[i] = tb_remote(slow_function); /* this does not block */
+    check(now() - begin < 4 * 0.2);
+    tb_must(tb_get_all(slow, 4, NULL));
+    tb_must(tb_release_all(slow, 4));
+}
+
+/* ---- Passing object refs to remote functions ---- */
+
+static int function_with_an_argument(tb_call *call)
+{
+    int value = tb_arg_int(call, 0); /* a ref arrives as its value */
+
+    return tb_return(call, value + 1);
+}
+TB_TASK(function_with_an_argument);
+
+static void passing_refs(void)
+{
+    tb_ref ref1 = tb_remote(my_function), ref2;
+    int value;
+
+    tb_must(tb_get(ref1, &value));
+    check(value == 1);
+    /* The second task is not run until the first has ended, and gets its result wherever it is. */
+    ref2 = tb_remote(function_with_an_argument, ref1);
+    tb_must(tb_get(ref2, &value));
+    check(value == 2);
+    tb_must(tb_release(ref1));
+    tb_must(tb_release(ref2));
+}
+
+/* ---- Specifying required resources ---- */
+
+static int h(tb_call *call)
+{
+    return tb_return(call, 1);
+}
+TB_TASK(h, .num_cpus = 0.5); /* half a CPU: two of them run on each at a time */
+
+static void required_resources(void)
+{
+    tb_ref ref = tb_remote(h), other = tb_remote_with(h, TB_OPTIONS(.num_cpus = TB_NONE)),
+           impossible = tb_remote_with(h, TB_OPTIONS(.num_cpus = 100000));
+    int value;
+
+    tb_must(tb_get(ref, &value));
+    tb_must(tb_get(other, &value));
+    check(value == 1);
+    check(tb_get(impossible, &value) == TB_ERR_INFEASIBLE); /* at once, and clearly */
+    tb_must(tb_release(ref));
+    tb_must(tb_release(other));
+    tb_must(tb_release(impossible));
+}
+
+/* ---- Multiple returns ---- */
+
+static int return_multiple(tb_call *call)
+{
+    return tb_return(call, 1, 2, 3);
+}
+TB_TASK(return_multiple);
+
+static void multiple_returns(void)
+{
+    tb_ref abc[3];
+    int values[3];
+
+    tb_must(tb_remote_n(return_multiple, abc, 3));
+    tb_must(tb_get_all(abc, 3, values));
+    check(values[0] == 1 && values[1] == 2 && values[2] == 3);
+    tb_must(tb_release_all(abc, 3));
+}
+
+/* ---- Objects ---- */
+
+static int sum(tb_call *call)
+{
+    const double *x;
+    double s = 0;
+    size_t n;
+
+    tb_must(tb_arg_array(call, 0, &x, &n));
+    for (size_t i = 0; i < n; i++)
+        s += x[i];
+    return tb_return(call, s);
+}
+TB_TASK(sum);
+
+static void objects(void)
+{
+    int y = 1, value;
+    tb_ref ref = tb_put(y), copy = ref, big, total;
+    double *grid = malloc(100000 * sizeof *grid), s;
+    const double *view, *again;
+    size_t n;
+
+    /* A ref is a plain value that names the object. */
+    check(tb_ref_equal(ref, copy));
+    tb_must(tb_get(copy, &value));
+    check(value == 1);
+    tb_must(tb_release(ref));
+
+    /* An array is read in place, where it lies in shared memory; two views are the same memory. */
+    for (int i = 0; i < 100000; i++)
+        grid[i] = i;
+    big = tb_put_array(grid, 100000);
+    grid[0] = 7; /* the object is immutable: it was copied */
+    tb_must(tb_get_array(big, &view, &n));
+    tb_must(tb_get_array(big, &again, NULL));
+    check(n == 100000 && view[0] == 0 && view[99999] == 99999 && view == again);
+    total = tb_remote(sum, big);
+    tb_must(tb_get(total, &s));
+    check(s == 99999.0 * 100000 / 2);
+    tb_must(tb_unpin(big));
+    tb_must(tb_unpin(big));
+    tb_must(tb_release(big));
+    tb_must(tb_release(total));
+    free(grid);
+}
+
+/* ---- Fetching results ---- */
+
+static int long_running_function(tb_call *call)
+{
+    pretend_to_compute(1);
+    return tb_return(call, 8);
+}
+TB_TASK(long_running_function);
+
+static void fetching_results(void)
+{
+    tb_ref three[3], ref;
+    int values[3], value;
+
+    for (int i = 0; i < 3; i++)
+        three[i] = tb_put(i);
+    tb_must(tb_get_all(three, 3, values)); /* several at once */
+    check(values[0] == 0 && values[1] == 1 && values[2] == 2);
+    tb_must(tb_release_all(three, 3));
+
+    ref = tb_remote(long_running_function);
+    check(tb_get_timeout(ref, &value, 0.05) == TB_ERR_TIMEOUT);
+    tb_must(tb_get(ref, &value));
+    check(value == 8);
+    tb_must(tb_release(ref));
+}
+
+static void waiting(void)
+{
+    const tb_options *no_cpu = TB_OPTIONS(.num_cpus = TB_NONE); /* both run, be there one CPU only */
+    tb_ref slow = tb_remote_with(long_running_function, no_cpu);
+    tb_ref quick = tb_remote_with(my_function, no_cpu), refs[2] = {slow, quick};
+    size_t ready;
+
+    tb_must(tb_wait(refs, 2, 1, -1, &ready));
+    /* refs[0 .. ready) are done, the rest is not */
+    check(ready == 1 && tb_ref_equal(refs[0], quick) && tb_ref_equal(refs[1], slow));
+    tb_must(tb_wait(refs, 2, 2, -1, &ready));
+    check(ready == 2 && tb_ref_equal(refs[0], quick)); /* each part keeps its order */
+    tb_must(tb_wait(refs, 2, 1, 0, &ready));
+    check(ready == 1); /* never more than were asked for; 0 seconds only look */
+    tb_must(tb_release_all(refs, 2));
+}
+
+int main(int argc, char **argv)
+{
+    /* ---- Starting ---- */
+    tb_must(tb_init(&argc, &argv, NULL));
+
+    remote_functions();
+    passing_refs();
+    required_resources();
+    multiple_returns();
+    objects();
+    fetching_results();
+    waiting();
+    printf("every claim of the walk-through holds\n");
+    return tb_finalize();
+}
