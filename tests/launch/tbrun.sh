@@ -1,0 +1,47 @@
+#!/bin/bash
+# tbrun.sh - tbrun shows and runs the right line, passes the program's status on, says what is wrong with
+# bad arguments, and leaves nothing behind even when mpirun is killed.
+set -u
+tbrun=$(dirname "$(readlink -f "$0")")/../../mpi_launch/tbrun
+program=$PWD/tests/mpi/ends
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work
+failed=0
+expect() { # NAME STATUS PATTERN COMMAND...
+    local name=$1 status=$2 pattern=$3 rc=0
+    shift 3
+    timeout -k 5 120 "$@" >"$work/out" 2>&1 || rc=$?
+    if [ $rc = "$status" ] && grep -qE -- "$pattern" "$work/out"; then
+        echo "[       OK ] tbrun_$name"
+    else
+        echo "FAILED: $name: status $rc"; cat "$work/out"; failed=1
+    fi
+}
+unset SLURM_JOB_ID SLURM_NTASKS SLURM_JOB_NUM_NODES
+expect shows_the_line 0 '^tbrun: mpirun -np 3 --bind-to none --oversubscribe ./app a$' "$tbrun" -n 3 --dry-run -- ./app a
+expect laptop_default 0 'mpirun -np 2 ' "$tbrun" --dry-run ./app
+expect host_list 0 'mpirun -np 3 .*--host a,b --map-by node' "$tbrun" --host a,b --dry-run -- ./app
+printf '# hosts\na\nb slots=2\nc\n' >"$work/hosts"
+expect host_file 0 'mpirun -np 4 .*--hostfile' "$tbrun" --hostfile "$work/hosts" --dry-run -- ./app
+expect slurm_job 0 'mpirun -np 8 --bind-to none --map-by node ./app' env SLURM_JOB_ID=1 SLURM_NTASKS=8 SLURM_JOB_NUM_NODES=2 "$tbrun" --dry-run -- ./app
+expect virtual_nodes 0 '-x TB_VIRTUAL_NODES ./app' "$tbrun" --virtual-nodes 2 --dry-run -- ./app
+expect bad_number 2 '-n none: a number of ranks' "$tbrun" -n none -- ./app
+expect bad_option 2 'unknown option --nodes' "$tbrun" --nodes 3 -- ./app
+expect no_program 2 'tbrun \[-n RANKS\]' "$tbrun" -n 3
+expect runs_and_passes_the_status_on 5 '^ready' "$tbrun" -n 3 -- "$program" return
+expect runs_virtual_nodes 5 '^ready' "$tbrun" -n 4 --virtual-nodes 2 -- "$program" finalize
+
+segments() { find /dev/shm -maxdepth 1 -user "$(id -u)" -name 'vader_segment.*' | sort; }
+before=$(segments)
+"$tbrun" -n 3 -- "$program" wait >"$work/out" 2>"$work/err" &
+pid=$!
+until grep -q ready "$work/out"; do kill -0 $pid || break; sleep 0.1; done
+kill -9 "$(pgrep -P $pid mpirun)" || failed=1
+wait $pid
+if grep -q ready "$work/out" && [ "$(segments)" = "$before" ] && [ -z "$(find "$work" -name 'tbrun.*')" ]; then
+    echo "[       OK ] tbrun_cleans_up_after_a_killed_mpirun"
+else
+    echo "FAILED: left behind: $(segments) $(ls "$work")"; failed=1
+fi
+exit $failed
