@@ -13,7 +13,7 @@ for fetch in auto p2p; do
     for program in tests/run/test_*; do
         [ -f "$program" ] && [ -x "$program" ] || continue
         echo "== three hosts: $program, fetch $fetch"
-        TB_FETCH=$fetch timeout -k 5 "${TB_RUN_LIMIT:-120}" "$bed" run -np 3 -x TB_FETCH -- \
+        TB_FETCH=$fetch timeout -k 5 "${RUN_LIMIT:-120}" "$bed" run -np 3 -x TB_FETCH -- \
             "$PWD/$program" 2>&1 || { echo "FAILED: $program"; failed=1; }
     done
 done

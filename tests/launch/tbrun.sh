@@ -18,7 +18,7 @@ expect() { # NAME STATUS PATTERN COMMAND...
         echo "FAILED: $name: status $rc"; cat "$work/out"; failed=1
     fi
 }
-unset SLURM_JOB_ID SLURM_NTASKS SLURM_JOB_NUM_NODES
+unset SLURM_JOB_ID SLURM_NTASKS SLURM_JOB_NUM_NODES "${!TB_@}"
 expect shows_the_line 0 '^tbrun: mpirun -np 3 --bind-to none --oversubscribe ./app a$' "$tbrun" -n 3 --dry-run -- ./app a
 expect laptop_default 0 'mpirun -np 2 ' "$tbrun" --dry-run ./app
 expect host_list 0 'mpirun -np 3 .*--host a,b --map-by node' "$tbrun" --host a,b --dry-run -- ./app
@@ -34,10 +34,10 @@ expect runs_virtual_nodes 5 '^ready' "$tbrun" -n 4 --virtual-nodes 2 -- "$progra
 
 segments() { find /dev/shm -maxdepth 1 -user "$(id -u)" -name 'vader_segment.*' | sort; }
 before=$(segments)
-"$tbrun" -n 3 -- "$program" wait >"$work/out" 2>"$work/err" &
+timeout -k 5 60 "$tbrun" -n 3 -- "$program" wait >"$work/out" 2>"$work/err" &
 pid=$!
 until grep -q ready "$work/out"; do kill -0 $pid || break; sleep 0.1; done
-kill -9 "$(pgrep -P $pid mpirun)" || failed=1
+pkill -9 -P "$(pgrep -P $pid tbrun)" mpirun || failed=1
 wait $pid
 if grep -q ready "$work/out" && [ "$(segments)" = "$before" ] && [ -z "$(find "$work" -name 'tbrun.*')" ]; then
     echo "[       OK ] tbrun_cleans_up_after_a_killed_mpirun"

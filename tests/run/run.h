@@ -8,6 +8,16 @@
 
 #include <thornback.h>
 
+#ifdef __SANITIZE_ADDRESS__
+/* MPI unloads its components at the end, and then the leak checker could not tell their leaks, which
+ * tests/lsan.supp names, from ours. Exported, so that it comes before libc's. */
+__attribute__((visibility("default"))) int dlclose(void *library);
+int dlclose(void *library)
+{
+    return library == NULL;
+}
+#endif
+
 static inline int run_begin(void **state)
 {
     (void)state;
