@@ -351,11 +351,13 @@ static int start(struct job *j, const tb_config *config)
     loop = loop_config(j, &sched);
     if (j->rank != 0)
         serve(j, &loop);
+    tbi_process_init(&j->process); /* before the progress thread, which takes its lock */
     j->driver = tbi_driver_create(&j->process, &loop);
-    if (j->driver == NULL)
+    if (j->driver == NULL) {
+        tbi_process_fini(&j->process);
         return tbi_error_set(TB_ERR_OUT_OF_MEMORY, "no thread can be started: %s",
                              strerror(errno));
-    tbi_process_init(&j->process);
+    }
     return 0;
 }
 
