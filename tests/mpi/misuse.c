@@ -1,0 +1,76 @@
+/* misuse.c - each argument is one way to use Thornback wrongly (see misuse.sh): prints the error it got,
+ * or what it found out about its placement. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <thornback.h>
+
+static unsigned cpus(void)
+{
+    cpu_set_t set;
+
+    sched_getaffinity(0, sizeof set, &set);
+    return (unsigned)CPU_COUNT(&set);
+}
+
+static int affinity(tb_call *call) { return tb_return(call, cpus()); }
+TB_TASK(affinity);
+
+static int one(tb_call *call) { return tb_return(call, 1); }
+TB_TASK(one);
+
+static void *init_in_a_thread(void *arg)
+{
+    *(int *)arg = tb_init(NULL, NULL, NULL);
+    printf("%d %s\n", *(int *)arg, tb_last_error());
+    return NULL;
+}
+
+static void report(int rc)
+{
+    printf("%d %s\n", rc, tb_last_error());
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    const char *how = argc > 1 ? argv[1] : "";
+    pthread_t thread;
+    unsigned there;
+    tb_ref r;
+    int v, rc;
+
+    if (strcmp(how, "before") == 0) {
+        r = tb_remote(one);
+        report(tb_get(r, &v));
+        report(tb_get(tb_put(1), NULL));
+        report(tb_finalize());
+        report(tb_release(r));
+    }
+    if (strcmp(how, "thread") == 0) {
+        pthread_create(&thread, NULL, init_in_a_thread, &rc);
+        pthread_join(thread, NULL);
+        return 0;
+    }
+    rc = tb_init(&argc, &argv, NULL);
+    if (rc != 0) {
+        report(rc);
+        return 4;
+    }
+    if (strcmp(how, "affinity") == 0) {
+        tb_must(tb_get(tb_remote(affinity), &there));
+        printf("driver %u executor %u\n", cpus(), there);
+    }
+    r = tb_put(1);
+    rc = tb_finalize();
+    if (strcmp(how, "after") == 0) {
+        report(tb_get(r, &v));
+        report(tb_get(tb_remote(one), &v));
+        report(tb_finalize());
+        report(tb_init(NULL, NULL, NULL));
+        report(tb_wait(&r, 1, 1, 0, &(size_t){0}));
+    }
+    return rc;
+}

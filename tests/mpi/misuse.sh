@@ -1,0 +1,49 @@
+#!/bin/bash
+# misuse.sh - wrong use and wrong surroundings give an error that names the thing and the remedy, and no
+# hang; and ranks and executors are where they should be, whatever Open MPI's default binding is.
+set -u
+[ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+misuse=$PWD/tests/mpi/misuse ends=$PWD/tests/mpi/ends openmp=$PWD/tests/mpi/openmp
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+failed=0
+says() { # NAME PATTERN COMMAND...
+    local name=$1 pattern=$2 rc=0
+    shift 2
+    timeout -k 5 60 "$@" >"$out" 2>&1 || rc=$?
+    if [ $rc != 124 ] && [ $rc -lt 128 ] && grep -qE -- "$pattern" "$out"; then
+        echo "[       OK ] misuse_$name"
+    else
+        echo "FAILED: $name: status $rc, expected: $pattern"; cat "$out"; failed=1
+    fi
+}
+both="mpirun -np 2 --oversubscribe"
+says get_before_init '^-15 tb_get before tb_init' "$misuse" before
+says finalize_before_init '^-15 tb_finalize before tb_init' "$misuse" before
+says get_after_finalize '^-15 tb_get after tb_finalize' "$misuse" after
+says finalize_twice '^-15 tb_finalize is called twice' "$misuse" after
+says init_after_finalize '^-15 tb_init after tb_finalize' "$misuse" after
+says wait_after_finalize '^-15 tb_wait after tb_finalize' "$misuse" after
+says init_from_a_thread '^-15 tb_init is called from a second thread' "$misuse" thread
+[ ! -x "$openmp" ] || says openmp_before_init '^4950 -15 .*OpenMP' "$openmp"
+says bad_setting '^-12 TB_STORE=much: a number from 0 on' env TB_STORE=much "$misuse"
+says bad_unit '^-12 TB_STORE=1X: a number, perhaps with K' env TB_STORE=1X "$misuse"
+says bad_fetch '^-12 TB_FETCH=fast: auto, rma or p2p' env TB_FETCH=fast $both "$misuse"
+says unknown_setting 'TB_STROE is set.*did you mean TB_STORE' env TB_STROE=1G "$misuse"
+says virtual_nodes_alone '^-12 TB_VIRTUAL_NODES=2: there is one rank' env TB_VIRTUAL_NODES=2 "$misuse"
+says too_many_virtual_nodes '^-12 TB_VIRTUAL_NODES=5: the host of rank 0 has 2 ranks' env TB_VIRTUAL_NODES=5 $both "$misuse"
+says other_program 'rank 1 runs another program' mpirun --oversubscribe -np 1 "$misuse" : -np 1 "$ends"
+says init_from_a_thread_on_all_ranks '^-15 tb_init is called from a second thread' $both "$misuse" thread
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+    says small_shm '^-8 the object store does not fit on host .*set TB_STORE lower' \
+        unshare -m bash -c "mount -t tmpfs -o size=60m none /dev/shm && TB_STORE=64M $both $misuse"
+fi
+
+# Placement: the driver may use every core, executors their rank's share: with one worker, all.
+all=$(nproc --all)
+[ "$(nproc)" != "$all" ] || {
+    says plain_mpirun_binds_nobody_to_one_core "^driver $all executor $all\$" mpirun -np 2 "$misuse" affinity
+    says alone_uses_every_core "^driver $all executor $all\$" "$misuse" affinity
+    [ "$all" -lt 2 ] || says a_chosen_binding_is_kept '^driver 1 executor 1$' mpirun -np 2 --bind-to core "$misuse" affinity
+}
+exit $failed

@@ -1,0 +1,134 @@
+/* test_pool.c - holds node/pool: records go to and come from real executor processes; one that sends
+ * rubbish is killed, and its death says why; a new one gets a clean slot. */
+#include "unit.h"
+#include "node/pool.h"
+#include "thornback.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+struct world {
+    struct tbi_slots *slots;
+    struct tbi_zygote zygote;
+    struct tbi_pool *pool;
+    unsigned records, deaths;
+    struct tbi_error_link last;
+};
+
+/* By its number: 1 says hello and ends; 2 writes rubbish and waits; 3 sends what the owner refuses. */
+static int executor(void *ctx, uint32_t slot, uint32_t proc)
+{
+    struct world *w = ctx;
+    struct { struct tbi_record r; struct msg_object m; } hello = {
+        {.len = sizeof hello, .type = TBI_MSG_RELEASE, .proc = proc}, {{1, 1}}};
+    struct tbi_ring_writer writer;
+
+    tbi_slots_keep_only(w->slots, slot);
+    tbi_ring_writer_init(&writer, tbi_slots_out(w->slots, slot), TBI_SLOT_RING);
+    if (proc == 2)
+        hello.r.type = 255;
+    tbi_ring_write(&writer, &hello, sizeof hello);
+    tbi_slots_note_news(w->slots, slot);
+    while (proc != 1)
+        pause();
+    return 7;
+}
+
+static const char *record(void *ctx, const struct tbi_record *r)
+{
+    ((struct world *)ctx)->records++;
+    return r->proc == 3 ? "RELEASE of what is not held" : NULL;
+}
+
+static void died(void *ctx, uint32_t proc, const struct tbi_error_link *cause)
+{
+    (void)proc;
+    ((struct world *)ctx)->deaths++;
+    ((struct world *)ctx)->last = *cause;
+}
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    struct tbi_zygote_config z = {.executor = executor, .ctx = w, .deaths_size = TBI_DEATHS_RING};
+    struct tbi_pool_config p = {.zygote = &w->zygote, .rank = 3, .host = "here", .ctx = w,
+                                .record = record, .died = died};
+
+    w->slots = p.slots = tbi_slots_create();
+    z.deaths = tbi_slots_deaths(w->slots);
+    if (tbi_zygote_start(&w->zygote, &z) != 0)
+        return -1;
+    w->pool = tbi_pool_create(&p);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    tbi_pool_destroy(w->pool);
+    tbi_zygote_stop(&w->zygote);
+    tbi_slots_destroy(w->slots);
+    free(w);
+    return 0;
+}
+
+static void until_deaths(struct world *w, unsigned n)
+{
+    uint64_t limit = tbi_now_us() + 60000000;
+
+    while (w->deaths < n && tbi_now_us() < limit)
+        if (!tbi_pool_receive(w->pool))
+            sched_yield();
+    assert_int_equal(w->deaths, n);
+}
+
+static void an_executor_says_its_piece_and_ends(void **state)
+{
+    struct world *w = *state;
+
+    tbi_pool_fork(w->pool, 1);
+    until_deaths(w, 1);
+    assert_int_equal(w->records, 1);
+    assert_int_equal(w->last.code, TB_ERR_CRASHED);
+    assert_non_null(strstr(w->last.message, "exit status 7"));
+    assert_int_equal(w->last.rank, 3);
+    assert_int_equal(tbi_pool_living(w->pool), 0);
+}
+
+static void a_record_that_is_none_costs_its_sender_its_life(void **state)
+{
+    struct world *w = *state;
+
+    tbi_pool_fork(w->pool, 2);
+    until_deaths(w, 1);
+    assert_int_equal(w->records, 0);
+    assert_int_equal(w->last.signal, SIGKILL);
+    assert_non_null(strstr(w->last.message, "unknown message type"));
+    tbi_pool_fork(w->pool, 1); /* in the same slot, which is clean again */
+    until_deaths(w, 2);
+    assert_int_equal(w->records, 1);
+}
+
+static void so_does_one_that_the_agent_refuses(void **state)
+{
+    struct world *w = *state;
+
+    tbi_pool_fork(w->pool, 3);
+    until_deaths(w, 1);
+    assert_int_equal(w->last.signal, SIGKILL);
+    assert_non_null(strstr(w->last.message, "RELEASE of what is not held"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_executor_says_its_piece_and_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_record_that_is_none_costs_its_sender_its_life, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(so_does_one_that_the_agent_refuses, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
