@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-enum { URGENT_BYTES = 64 * 1024 };
+enum { URGENT_BYTES = 64 * 1024, QUEUE_BYTES = 512 * 1024 };
 
 struct tbi_driver {
     struct tbi_process *process;
@@ -51,6 +51,17 @@ static void flush(void *ctx)
         d->urgent = false;
         tbi_bell_ring(d->bell);
     }
+}
+
+static void relieve(void *ctx)
+{
+    struct tbi_driver *d = ctx;
+
+    if (atomic_load_explicit(&d->queued, memory_order_relaxed) < QUEUE_BYTES)
+        return;
+    pthread_mutex_lock(&d->progress);
+    tbi_loop_turn(d->loop);
+    pthread_mutex_unlock(&d->progress);
 }
 
 /* ---- the loop's port to the driver ---- */
@@ -153,7 +164,7 @@ struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loo
     d->process = process;
     d->bell = tbi_memory_bell(config->memory, 0);
     pthread_mutex_init(&d->progress, NULL);
-    process->port = (struct tbi_process_port){d, send_record, flush, lead};
+    process->port = (struct tbi_process_port){d, send_record, flush, lead, relieve};
     config->driver = (struct tbi_driver_port){d, take, has_news, deliver};
     d->loop = tbi_loop_create(config);
     rc = pthread_create(&d->thread, NULL, progress_thread, d);

@@ -67,6 +67,8 @@ void tbi_process_leave(struct tbi_process *p)
 {
     p->port.flush(p->port.ctx);
     pthread_mutex_unlock(&p->lock);
+    if (p->port.relieve != NULL)
+        p->port.relieve(p->port.ctx);
 }
 
 struct tbi_id tbi_process_new_id(struct tbi_process *p)

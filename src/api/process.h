@@ -29,6 +29,9 @@ struct tbi_process_port {
      * tbi_process_take; returns when process->news is not `seen` any more, or for no reason, and
      * at the deadline at the latest. */
     void (*progress)(void *ctx, uint64_t seen, uint64_t deadline_us);
+    /* Without the lock, after each API call: works off a queue that has become long, so that a program
+     * that submits faster than the job takes it in cannot fill the memory. May be NULL. */
+    void (*relieve)(void *ctx);
 };
 
 enum tbi_handle_state {

@@ -207,7 +207,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     x.process = (struct tbi_process){
         .job = config->job, .rank = config->rank, .proc = proc, .memory = config->memory,
         .host = config->host, .limits = config->limits, .take_other = take_other,
-        .port = {&x, send_record, flush, progress}};
+        .port = {&x, send_record, flush, progress, NULL}};
     tbi_process_init(&x.process);
     while ((run = next_run(&x)) != NULL) {
         uint64_t number = run->number;
