@@ -1,5 +1,5 @@
-/* call.c - a task from RUN to DONE: arguments out, results in, and the one place where it is decided
- * how it ended. */
+/* call.c - a task from RUN to DONE: its results, and the one place where it is decided how it ended.
+ * Reading arguments is in args.c. */
 #include "api/call.h"
 #include "api/errors.h"
 #include "api/get.h"
@@ -41,6 +41,12 @@ int tbi_call_stick(struct tb_call *call, int code, const char *message)
     return code;
 }
 
+void tbi_call_stick_if(struct tb_call *call, int rc)
+{
+    if (rc != 0 && call != NULL)
+        tbi_call_stick(call, rc, tb_last_error());
+}
+
 int tb_call_error(const tb_call *call)
 {
     return call == NULL ? TB_ERR_ARGUMENT : call->failed;
@@ -80,212 +86,6 @@ void tb_must_(int rc, const char *expression, const char *file, int line)
         tbi_process_leave(p);
     fprintf(stderr, "%s\n", message);
     exit(1);
-}
-
-/* ---- arguments ---- */
-
-static int argument_error(tb_call *call, size_t i, int rc)
-{
-    char why[400];
-
-    snprintf(why, sizeof why, "%s", tb_last_error());
-    return tbi_error_set(rc, "'%s', argument %zu: %s", call->function, i, why);
-}
-
-static int open_arg(tb_call *call, size_t i, struct tbi_view *view)
-{
-    const struct tbi_run_arg *arg;
-    const uint8_t *at;
-    int rc;
-
-    if (call == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
-    if (i >= call->run->nargs)
-        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' has %u arguments, asked for number %zu",
-                             call->function, call->run->nargs, i);
-    arg = &call->arg[i];
-    at = arg->rank == TBI_ARG_INLINE ? call->data + arg->offset
-                                     : call->process->memory->base[arg->rank] + arg->offset;
-    rc = tbi_value_open(at, arg->bytes, view);
-    return rc == 0 ? 0 : argument_error(call, i, rc);
-}
-
-/* Inline values lie at multiples of 8 only: an array of structs may want more. */
-static const void *aligned(tb_call *call, const struct tbi_view *view)
-{
-    size_t bytes = (size_t)(view->count * view->elem);
-    void *copy;
-
-    if ((uintptr_t)view->data % TBI_VALUE_ALIGN == 0 || bytes == 0)
-        return view->data;
-    copy = aligned_alloc(TBI_VALUE_ALIGN, (bytes / TBI_VALUE_ALIGN + 1) * TBI_VALUE_ALIGN);
-    memcpy(tbi_need_memory(copy, bytes), view->data, bytes);
-    call->copy = tbi_realloc(call->copy, (call->ncopies + 1) * sizeof *call->copy);
-    return call->copy[call->ncopies++] = copy;
-}
-
-/* Refs inside an argument are usable as long as the task runs. */
-static void borrow(const struct tbi_view *view)
-{
-    struct tbi_process *p;
-    size_t n;
-    const tb_ref *ref = tbi_value_refs(view, &n);
-
-    if (n == 0 || (p = tbi_process_enter("tb_arg")) == NULL)
-        return;
-    for (size_t k = 0; k < n; k++)
-        tbi_handle_borrow(p, tbi_id_of(ref[k]));
-    if (!view->array) {
-        tbi_handle_own(p, tbi_id_of(ref[0]));
-        tbi_scope_note(p, tbi_id_of(ref[0]));
-    }
-    tbi_process_leave(p);
-}
-
-int tb_arg_(tb_call *call, size_t i, tb_type type, void *out, size_t size)
-{
-    struct tbi_view view;
-    const char *text = NULL;
-    int rc;
-
-    if (out == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg: the argument would go to NULL");
-    memset(out, 0, size);
-    rc = open_arg(call, i, &view);
-    if (rc != 0)
-        return rc;
-    if (type == TB_STRING) {
-        rc = tbi_value_read_string(&view, &text);
-        memcpy(out, &text, sizeof text);
-    } else {
-        rc = tbi_value_read(&view, type, out, size);
-        if (rc == 0 && type == TB_REF)
-            borrow(&view);
-    }
-    return rc == 0 ? 0 : argument_error(call, i, rc);
-}
-
-int tb_arg_array_(tb_call *call, size_t i, tb_type type, size_t elem, void *pview, size_t *n)
-{
-    struct tbi_view view;
-    const void *data = NULL;
-    size_t count = 0;
-    int rc;
-
-    if (pview == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg_array: the view would go to NULL");
-    memcpy(pview, &data, sizeof data);
-    if (n != NULL)
-        *n = 0;
-    rc = open_arg(call, i, &view);
-    if (rc != 0)
-        return rc;
-    if (type == TB_RECORD && view.type == TB_RECORD && !view.array && view.elem == elem)
-        count = 1;
-    else
-        rc = tbi_value_read_array(&view, type, elem ? elem : view.elem, &data, &count);
-    if (rc != 0)
-        return argument_error(call, i, rc);
-    borrow(&view);
-    data = aligned(call, &view);
-    memcpy(pview, &data, sizeof data);
-    if (n != NULL)
-        *n = count;
-    return 0;
-}
-
-int tb_arg_shape(tb_call *call, size_t i, int *ndim, uint64_t shape[TB_MAX_DIMS])
-{
-    struct tbi_view view;
-    int rc;
-
-    if (ndim == NULL || shape == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg_shape: the result would go to NULL");
-    *ndim = 0;
-    rc = open_arg(call, i, &view);
-    if (rc == 0) {
-        *ndim = view.ndim;
-        memcpy(shape, view.shape, (size_t)view.ndim * sizeof *shape);
-    }
-    return rc;
-}
-
-size_t tb_num_args(const tb_call *call)
-{
-    return call == NULL ? 0 : call->run->nargs;
-}
-
-static void stick_if(tb_call *call, int rc)
-{
-    if (rc != 0 && call != NULL)
-        tbi_call_stick(call, rc, tb_last_error());
-}
-
-int tb_arg_int(tb_call *call, size_t i)
-{
-    int x;
-
-    stick_if(call, tb_arg_(call, i, TB_INT32, &x, sizeof x));
-    return x;
-}
-
-int64_t tb_arg_int64(tb_call *call, size_t i)
-{
-    int64_t x;
-
-    stick_if(call, tb_arg_(call, i, TB_INT64, &x, sizeof x));
-    return x;
-}
-
-double tb_arg_double(tb_call *call, size_t i)
-{
-    double x;
-
-    stick_if(call, tb_arg_(call, i, TB_DOUBLE, &x, sizeof x));
-    return x;
-}
-
-const char *tb_arg_string(tb_call *call, size_t i)
-{
-    const char *x;
-
-    stick_if(call, tb_arg_(call, i, TB_STRING, &x, sizeof x));
-    return x;
-}
-
-tb_ref tb_arg_ref(tb_call *call, size_t i)
-{
-    tb_ref x;
-
-    stick_if(call, tb_arg_(call, i, TB_REF, &x, sizeof x));
-    return x;
-}
-
-/* ---- context ---- */
-
-tb_ref tb_call_task_id(const tb_call *call)
-{
-    return call == NULL ? (tb_ref){0, 0} : tbi_ref_of(call->run->task);
-}
-
-int tb_call_rank(const tb_call *call)
-{
-    return call == NULL ? -1 : (int)call->process->rank;
-}
-
-const char *tb_call_host(const tb_call *call)
-{
-    return call == NULL ? "" : call->process->host;
-}
-
-int tb_call_attempt(const tb_call *call)
-{
-    return call == NULL ? -1 : (int)call->run->attempt;
-}
-
-const char *tb_call_function(const tb_call *call)
-{
-    return call == NULL ? "" : call->function;
 }
 
 /* ---- results ---- */
@@ -369,7 +169,7 @@ int tb_return_at_(tb_call *call, size_t i, tb_value v)
 
     if (rc == 0)
         rc = set_result(call, i, &v);
-    stick_if(call, rc);
+    tbi_call_stick_if(call, rc);
     return rc;
 }
 
@@ -384,7 +184,7 @@ int tb_return_v_(tb_call *call, const tb_value *values, size_t n)
                            call->function, n, call->run->nreturns);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = set_result(call, i, &values[i]);
-    stick_if(call, rc);
+    tbi_call_stick_if(call, rc);
     return rc;
 }
 
@@ -408,7 +208,7 @@ int tb_return_array_(tb_call *call, size_t i, tb_type type, size_t elem, size_t 
         at += tbi_value_packed_size(&v) - n * v.elem;
         memcpy(pptr, &at, sizeof at);
     }
-    stick_if(call, rc);
+    tbi_call_stick_if(call, rc);
     return rc;
 }
 

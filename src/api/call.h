@@ -39,5 +39,7 @@ void tbi_call_note_cause(struct tb_call *call, const void *error, size_t bytes);
 
 /* The call fails with this whatever its function does next. Returns the code. */
 int tbi_call_stick(struct tb_call *call, int code, const char *message);
+/* The same with the last error, unless rc is 0; call may be NULL. */
+void tbi_call_stick_if(struct tb_call *call, int rc);
 
 #endif
