@@ -12,7 +12,7 @@
 
 struct command {
     uint32_t slot, proc;
-    bool kill; /* else fork */
+    uint32_t kill; /* 1: kill it; 0: fork it */
 };
 
 struct child {
@@ -241,7 +241,7 @@ int tbi_zygote_fork(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc)
 
 int tbi_zygote_kill(struct tbi_zygote *zygote, uint32_t proc)
 {
-    return order(zygote, (struct command){.proc = proc, .kill = true});
+    return order(zygote, (struct command){.proc = proc, .kill = 1});
 }
 
 void tbi_zygote_stop(struct tbi_zygote *zygote)
