@@ -14,15 +14,32 @@ struct row {
     const char *variable;
     enum kind kind;
     double def;
-    const char *unit;
+    const char *unit, *help;
     size_t at;
 };
 
 #define ROW(field, variable, kind, def, unit, help)                                                \
-    {#variable, kind, def, unit, offsetof(struct tbi_settings, field)},
+    {#variable, kind, def, unit, help, offsetof(struct tbi_settings, field)},
 static const struct row rows[] = {TBI_SETTINGS(ROW)};
 #undef ROW
 enum { ROWS = sizeof rows / sizeof rows[0] };
+
+void tbi_settings_document(FILE *to)
+{
+    fprintf(to, "# Settings\n\n"
+            "Environment variables of the first rank; it tells the others. They come before what\n"
+            "`TB_CONFIG` says, and that before what is found out about the machine. Made from the table\n"
+            "in `src/api/settings.h`; `tests/unit/test_settings` holds the two together.\n\n"
+            "| variable | default | unit | what |\n|---|---|---|---|\n");
+    for (unsigned i = 0; i < ROWS; i++) {
+        fprintf(to, "| `%s` | ", rows[i].variable);
+        if (rows[i].kind == FETCH)
+            fprintf(to, "auto");
+        else
+            fprintf(to, "%g", rows[i].def);
+        fprintf(to, " | %s | %s |\n", rows[i].unit, rows[i].help);
+    }
+}
 
 static int bad(const struct row *row, const char *text, const char *possible)
 {

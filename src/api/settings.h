@@ -6,6 +6,7 @@
 #include "thornback.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /*    field              variable             kind     default  unit        help */
 #define TBI_SETTINGS(X)                                                                            \
@@ -37,6 +38,9 @@ struct tbi_settings {
 };
 
 enum { TBI_FETCH_AUTO = 0, TBI_FETCH_BY_RMA = 1, TBI_FETCH_BY_P2P = 2 };
+
+/* Writes the table as Markdown: doc/settings.md is this. */
+void tbi_settings_document(FILE *to);
 
 /* Fills from the environment and the config (may be NULL). 0, or TB_ERR_ARGUMENT with the last error
  * naming the variable, its value and what is possible. Unknown TB_* variables are warned about. */

@@ -34,9 +34,10 @@ expect runs_virtual_nodes 5 '^ready' "$tbrun" -n 4 --virtual-nodes 2 -- "$progra
 
 segments() { find /dev/shm -maxdepth 1 -user "$(id -u)" -name 'vader_segment.*' | sort; }
 before=$(segments)
-timeout -k 5 60 "$tbrun" -n 3 -- "$program" wait >"$work/out" 2>"$work/err" &
+mkfifo "$work/pipe"
+timeout -k 5 60 "$tbrun" -n 3 -- "$program" wait >"$work/pipe" 2>"$work/err" &
 pid=$!
-until grep -q ready "$work/out"; do kill -0 $pid || break; sleep 0.1; done
+grep -m 1 ready <"$work/pipe" >"$work/out" # until the job says so, or ends
 pkill -9 -P "$(pgrep -P $pid tbrun)" mpirun || failed=1
 wait $pid
 if grep -q ready "$work/out" && [ "$(segments)" = "$before" ] && [ -z "$(find "$work" -name 'tbrun.*')" ]; then

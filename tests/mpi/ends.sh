@@ -13,8 +13,14 @@ failed=0
 
 files() { ls -1 /dev/shm "$TMPDIR" | grep -vE '^vader_segment|^ompi\.|^$|:$|^pmix' | sort; }
 processes() { pgrep -f "^$work/tb-ends" | wc -l; }
-# until nothing is left, up to 30 s
-gone() { for _ in $(seq 300); do [ "$(processes)" = 0 ] && return 0; sleep 0.1; done; return 1; }
+# until all that are there now have ended, up to 60 s; then none may be left
+gone() {
+    local p
+    for p in $(pgrep -f "^$work/tb-ends"); do
+        timeout 60 tail --pid="$p" -f /dev/null
+    done
+    [ "$(processes)" = 0 ]
+}
 
 ends() { # NAME STATUS(or any) HOW KILL-COMMAND
     local name=$1 status=$2 how=$3 kill=${4:-} before rc=0 fifo=$work/out pid
