@@ -15,6 +15,7 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     agent->cpus_free = config->cpus;
     agent->segment = tbi_segment_create(config->store_bytes);
     tbi_list_init(&agent->rooms);
+    tbi_list_init(&agent->unadmitted);
     tbi_list_init(&agent->idle);
     tbi_list_init(&agent->resuming);
     tbi_list_init(&agent->busy);
@@ -207,7 +208,7 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
     const char *why = check_procs(agent);
     struct tbi_map_slot e;
     size_t at = 0, pins = 0, leases = 0;
-    uint64_t used = 0;
+    uint64_t used = 0, admitted = 0;
 
     if (why == NULL)
         why = tbi_segment_check(agent->segment);
@@ -219,6 +220,7 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
         pins += object->pins;
         leases += object->leases;
         used += object->room;
+        admitted += object->jobs > 0 ? object->bytes : 0;
         if (object->needs != NULL && tbi_objects_usable(object))
             return "someone waits for an object that is here";
         if (object->state == TBI_LOCAL_MAPPED && object->pins == 0)
@@ -229,5 +231,8 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
     }
     if (pins != agent->pins || leases != agent->leases)
         return "the sums of pins and leases are wrong";
+    if (admitted != agent->admitted_bytes || (agent->jobs.count == 0 && agent->admitted > 0) ||
+        (agent->admitted == 0 && !tbi_list_empty(&agent->unadmitted)))
+        return "the copies of admitted jobs are counted wrongly, or nobody is admitted";
     return used == tbi_segment_used(agent->segment) ? NULL : "room is lost, or lent twice";
 }

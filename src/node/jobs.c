@@ -4,6 +4,10 @@
 #include "node/local.h"
 #include "util/alloc.h"
 
+/* In a job's own record of where its arguments are: the place is not known there, so `offset` is free
+ * to say whether the job is counted among those that use the object as a copy. */
+enum { COUNTED = 1 };
+
 static const struct msg_located *arguments_at(const struct tbi_job *job)
 {
     return (const struct msg_located *)(job->m + 1);
@@ -29,9 +33,15 @@ static struct tbi_link *ready_list(struct tbi_agent *agent, unsigned depth)
     return &agent->ready[depth];
 }
 
+static void admit_waiting(struct tbi_agent *agent);
+
 static void free_job(struct tbi_agent *agent, struct tbi_job *job)
 {
     tbi_map_take(&agent->jobs, job->m->task);
+    if (job->admitted) {
+        agent->admitted--;
+        admit_waiting(agent);
+    }
     free(job->error);
     free(job->m);
     free(job);
@@ -40,9 +50,17 @@ static void free_job(struct tbi_agent *agent, struct tbi_job *job)
 /* A failed job's arguments that never came are marked, see tbi_jobs_argument_failed. */
 static void unpin_arguments(struct tbi_agent *agent, const struct tbi_job *job)
 {
-    for (unsigned i = 0; i < job->m->nresolve; i++)
-        if (arguments_at(job)[i].where == TBI_AT_STORE)
-            tbi_objects_unpin(agent, tbi_objects_find(agent, arguments_at(job)[i].id));
+    for (unsigned i = 0; i < job->m->nresolve; i++) {
+        const struct msg_located *at = &arguments_at(job)[i];
+        struct tbi_local *object;
+
+        if (at->where != TBI_AT_STORE)
+            continue;
+        object = tbi_objects_find(agent, at->id);
+        if (at->offset == COUNTED && --object->jobs == 0)
+            agent->admitted_bytes -= object->bytes;
+        tbi_objects_unpin(agent, object);
+    }
 }
 
 /* All arguments are settled and one could not be had: the task ends here. */
@@ -100,6 +118,75 @@ void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job)
     agent->nready_free += job->m->cpus == 0;
 }
 
+static bool is_copied(const struct tbi_agent *agent, const struct msg_located *at)
+{
+    return at->where == TBI_AT_STORE &&
+           agent->config.host[at->rank] != agent->config.host[agent->config.rank];
+}
+
+/* Gets the arguments of a job here; it becomes ready when all are. */
+static void admit(struct tbi_agent *agent, struct tbi_job *job)
+{
+    struct msg_located *at = (struct msg_located *)(job->m + 1);
+
+    job->admitted = job->copies;
+    agent->admitted += job->copies;
+    /* One more than there are, so that the job cannot become ready halfway through the loop. */
+    job->missing = 1;
+    for (unsigned i = 0; i < job->m->nresolve; i++) {
+        struct tbi_local *object;
+
+        if (at[i].where != TBI_AT_STORE)
+            continue;
+        job->missing++;
+        at[i].offset = 0;
+        tbi_objects_need(agent, &at[i], (struct tbi_need){.job = job});
+        object = tbi_objects_find(agent, at[i].id);
+        if (object != NULL && is_copied(agent, &at[i])) { /* NULL: it has failed at once */
+            at[i].offset = COUNTED;
+            if (object->jobs++ == 0)
+                agent->admitted_bytes += object->bytes;
+        }
+    }
+    tbi_jobs_argument_here(agent, job);
+}
+
+/* Bytes that its copies would add to those of the jobs that are admitted. */
+static uint64_t bytes_to_add(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < job->m->nresolve; i++) {
+        const struct msg_located *at = &arguments_at(job)[i];
+        const struct tbi_local *object = tbi_objects_find(agent, at->id);
+
+        if (is_copied(agent, at) && (object == NULL || object->jobs == 0))
+            bytes += at->bytes;
+    }
+    return bytes;
+}
+
+/* Copies of arguments use 70 % of the segment at most, so that results find room; but one job is always
+ * admitted, and so is what a blocked task waits for: that task may hold the room itself. */
+static bool may_be_admitted(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    return !job->copies || job->wanted || agent->admitted == 0 ||
+           agent->admitted_bytes + bytes_to_add(agent, job) <=
+               tbi_segment_capacity(agent->segment) / 10 * 7;
+}
+
+static void admit_waiting(struct tbi_agent *agent)
+{
+    while (!tbi_list_empty(&agent->unadmitted)) {
+        struct tbi_job *job = TBI_ENTRY(agent->unadmitted.next, struct tbi_job, link);
+
+        if (!may_be_admitted(agent, job))
+            return;
+        tbi_list_unlink(&job->link);
+        admit(agent, job);
+    }
+}
+
 const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *record)
 {
     const struct msg_dispatch *m = (const struct msg_dispatch *)(record + 1);
@@ -113,14 +200,12 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     job->m = tbi_copy(m, record->len - sizeof *record);
     job->wanted = m->flags & TBI_DISPATCH_WANTED;
     tbi_map_put(&agent->jobs, m->task, job);
-    /* One more than there are, so that the job cannot become ready halfway through the loop. */
-    job->missing = 1;
     for (unsigned i = 0; i < m->nresolve; i++)
-        if (arguments_at(job)[i].where == TBI_AT_STORE) {
-            job->missing++;
-            tbi_objects_need(agent, &arguments_at(job)[i], (struct tbi_need){.job = job});
-        }
-    tbi_jobs_argument_here(agent, job);
+        job->copies |= is_copied(agent, &arguments_at(job)[i]);
+    if (may_be_admitted(agent, job))
+        admit(agent, job);
+    else
+        tbi_list_append(&agent->unadmitted, &job->link);
     return NULL;
 }
 
@@ -128,8 +213,13 @@ void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task)
 {
     struct tbi_job *job = tbi_map_get(&agent->jobs, task);
 
-    if (job != NULL)
-        job->wanted = true;
+    if (job == NULL || job->wanted)
+        return;
+    job->wanted = true;
+    if (job->copies && !job->admitted) {
+        tbi_list_unlink(&job->link);
+        admit(agent, job);
+    }
 }
 
 /* RUN carries every argument as a place: in its own data, or in a segment this host can read. */

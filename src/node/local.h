@@ -18,6 +18,8 @@ enum tbi_cpu_state { TBI_CPU_HELD, TBI_CPU_ASKED, TBI_CPU_GIVEN, TBI_CPU_QUEUED 
 struct tbi_job {
     struct tbi_link link;       /* in the ready list of its depth, or in its executor's work */
     uint64_t number;            /* among the tasks given to its executor */
+    bool copies;                /* it has arguments from other hosts */
+    bool admitted;              /* ... and they are on their way, or here */
     struct msg_dispatch *m;     /* with its tail */
     unsigned missing;           /* arguments that are not on this host yet */
     unsigned overtaken;
@@ -65,6 +67,7 @@ struct tbi_local {
     uint64_t offset, bytes;
     uint64_t room;          /* what the segment gave, 0: nothing */
     unsigned pins, leases;
+    unsigned jobs;          /* admitted jobs that use it as a copy: counted in `admitted_bytes` once */
     struct tbi_need *needs;
 };
 
@@ -84,6 +87,9 @@ struct tbi_agent {
     /* jobs.c */
     struct tbi_map jobs;        /* by task id */
     struct tbi_link *ready;     /* ready[depth] */
+    struct tbi_link unadmitted; /* jobs whose copies would leave too little room for results */
+    uint64_t admitted_bytes;    /* of the copies that admitted jobs use */
+    unsigned admitted;          /* jobs with such copies */
     unsigned depths;
     size_t nready, nready_free; /* nready_free: of them, those that demand no CPU */
     int32_t cpus_free;

@@ -47,6 +47,8 @@ static void destroy(struct tbi_agent *agent, struct tbi_local *object)
 {
     if (object->ticket != 0)
         tbi_map_take(&agent->tickets, tbi_small_id(object->ticket));
+    if (object->jobs > 0)
+        agent->admitted_bytes -= object->bytes;
     tbi_map_take(&agent->objects, object->id);
     free(object);
 }

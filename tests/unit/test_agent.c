@@ -172,6 +172,20 @@ static void dispatch(struct fake *f, int task, double cpus, unsigned depth, int 
     assert_null(deliver(f, 0));
 }
 
+/* A task with one argument of `pages` pages in the store of rank 2, on the other host. */
+static void dispatch_large(struct fake *f, int task, int object, uint64_t pages)
+{
+    struct msg_dispatch *m = record(f, TBI_MSG_DISPATCH, TBI_PROC_NONE,
+                                    sizeof *m + sizeof(struct msg_located) + 8);
+    struct msg_located *arg = (struct msg_located *)(m + 1);
+
+    *m = (struct msg_dispatch){.task = id(task), .cpus = 10000, .nreturns = 1, .nargs = 1,
+                               .nresolve = 1};
+    *arg = (struct msg_located){id(object), TBI_AT_STORE, 2, 0, pages * 4096};
+    *(uint64_t *)(arg + 1) = TBI_ARG_REF;
+    assert_null(deliver(f, 0));
+}
+
 static const char *done(struct fake *f, uint32_t proc, int task, uint32_t where)
 {
     bool is_inline = where == TBI_AT_INLINE;
@@ -323,6 +337,31 @@ static void what_a_dead_executor_had_not_begun_runs_elsewhere(void **state)
                    "error=-2\nfork p2\nRUN 2 to p2\n");
     crash(f, 2); /* it never began anything: else nodes that cannot start processes would go on */
     assert_said(f, "take back 1 from p2\nFINISHED 2 to 0 error=-2\n");
+}
+
+/* The store has 10 pages: 7 for copies of arguments. */
+static void copies_of_arguments_leave_room_for_results(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch_large(f, 1, 100, 4);
+    assert_said(f, "FETCH 100 to 2\n");
+    dispatch_large(f, 2, 101, 4);
+    assert_said(f, "");
+    dispatch_large(f, 3, 100, 4); /* the same object: no more room */
+    assert_said(f, "");           /* its turn comes after 2 */
+    assert_null(task_msg(f, TBI_MSG_WANTED, TBI_PROC_NONE, 2));
+    assert_said(f, "FETCH 101 to 2\n"); /* a blocked task waits for it */
+    dispatch(f, 4, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 4 to p1\n");
+}
+
+static void one_task_is_admitted_however_large(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch_large(f, 1, 100, 9);
+    assert_said(f, "FETCH 100 to 2\n");
 }
 
 static void a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered(void **state)
@@ -513,6 +552,8 @@ int main(void)
         ON(executors_are_forked_as_needed_and_used_again),
         ON(what_runs_never_exceeds_the_cpus_and_deeper_goes_first),
         ON(a_large_demand_is_overtaken_only_so_often),
+        ON(copies_of_arguments_leave_room_for_results),
+        ON(one_task_is_admitted_however_large),
         AHEAD(executors_get_work_ahead_of_their_turn),
         AHEAD(what_is_not_begun_is_taken_back_when_the_task_blocks),
         AHEAD(what_is_not_begun_is_taken_back_for_free_cpus),

@@ -226,7 +226,7 @@ static void do_create(struct world *w, struct proc *p, struct tbi_id id)
 {
     struct msg_create *m = tbi_outbox_append(&p->out, TBI_MSG_CREATE, p->number, sizeof *m);
 
-    *m = (struct msg_create){id, 1 + pick(w, 3 * 4096)};
+    *m = (struct msg_create){id, 1 + pick(w, 6 * 4096)};
     p->creating = id;
 }
 
@@ -273,7 +273,7 @@ static void do_end(struct world *w, struct proc *p)
     at = (uint8_t *)(ids + total + nkept);
     for (unsigned i = 0; i < n; i++) {
         if (p->stored >> i & 1)
-            result[i] = (struct tbi_result){TBI_AT_STORE, 0, 1};
+            result[i] = (struct tbi_result){TBI_AT_STORE, 0, p->made[i]};
         else
             result[i] = (struct tbi_result){TBI_AT_INLINE, nrefs[i], nrefs[i] * 16};
         for (unsigned k = 0; k < nrefs[i]; k++) {
@@ -410,8 +410,10 @@ static void got_room(struct world *w, struct proc *p, const struct msg_created *
 
     p->creating = (struct tbi_id){0};
     if (result) {
-        if (m->error_bytes == 0)
+        if (m->error_bytes == 0) {
             p->stored |= 1u << p->results_made;
+            p->made[p->results_made] = m->bytes;
+        }
         p->results_made++;
     } else if (m->error_bytes == 0 && pick(w, 8) == 0) {
         send_object(p, TBI_MSG_ABANDON, m->id);

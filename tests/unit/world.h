@@ -40,6 +40,7 @@ struct proc {
     struct tbi_id creating;        /* null, or what it waits for room for */
     unsigned results_made;         /* stored results written so far */
     uint32_t stored;               /* bit i: result i is in the store */
+    uint64_t made[32];             /* ... and has so many bytes */
     unsigned asked, answered;      /* GETs of the driver's last act */
 };
 
