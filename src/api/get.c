@@ -48,27 +48,35 @@ static bool are_all_here(void *arg)
     return a->next == a->n;
 }
 
+int tbi_get_use(struct tbi_process *p, tb_ref ref, struct tbi_handle **handle)
+{
+    char text[64];
+    int rc = tbi_ref_check(p, ref);
+
+    if (rc != 0)
+        return rc;
+    *handle = tbi_handle_use(p, tbi_id_of(ref));
+    if ((*handle)->state != TBI_HANDLE_OPEN)
+        return 0;
+    tbi_handle_drop_use(p, *handle);
+    return tbi_error_set(TB_ERR_STATE, "ref %s is not sealed yet: call tb_seal first",
+                         tb_ref_text(ref, text, sizeof text));
+}
+
 /* Looks the refs up and starts what is needed. On failure nothing is in use. */
 static int begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **handle, size_t n)
 {
-    char text[64];
-    int rc = 0;
-    size_t i;
+    for (size_t i = 0; i < n; i++) {
+        int rc = tbi_get_use(p, refs[i], &handle[i]);
 
-    for (i = 0; i < n && rc == 0; i++) {
-        rc = tbi_ref_check(p, refs[i]);
-        if (rc != 0)
-            break;
-        handle[i] = tbi_handle_use(p, tbi_id_of(refs[i]));
-        if (handle[i]->state == TBI_HANDLE_OPEN)
-            rc = tbi_error_set(TB_ERR_STATE, "ref %s is not sealed yet: call tb_seal first",
-                               tb_ref_text(refs[i], text, sizeof text));
-        else if (!tbi_handle_is_here(handle[i]) && !handle[i]->asked)
+        if (rc != 0) {
+            tbi_get_end(p, handle, i);
+            return rc;
+        }
+        if (!tbi_handle_is_here(handle[i]) && !handle[i]->asked)
             tbi_handle_ask(p, handle[i], tbi_wanted_flag(p));
     }
-    if (rc != 0)
-        tbi_get_end(p, handle, i);
-    return rc;
+    return 0;
 }
 
 int tbi_get_begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **handle, size_t n,

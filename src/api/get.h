@@ -10,6 +10,10 @@ void tbi_handle_ask(struct tbi_process *process, struct tbi_handle *handle, uint
 /* TBI_GET_WANTED if the caller is a task's own thread. */
 uint32_t tbi_wanted_flag(const struct tbi_process *process);
 
+/* Begins a use of what a ref names: 0 and the handle, or an error with the last error set: no ref of
+ * ours, or one that we are still writing. End it by tbi_handle_drop_use. */
+int tbi_get_use(struct tbi_process *process, tb_ref ref, struct tbi_handle **handle);
+
 /* Can its value, or its error, be read now? */
 bool tbi_handle_is_here(const struct tbi_handle *handle);
 

@@ -61,20 +61,10 @@ static bool has_duplicates(struct tbi_handle *const *handle, size_t n)
 
 static int begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **handle, size_t n)
 {
-    char text[64];
     int rc = 0;
     size_t i;
 
-    for (i = 0; i < n && rc == 0; i++) {
-        rc = tbi_ref_check(p, refs[i]);
-        if (rc == 0) {
-            handle[i] = tbi_handle_use(p, tbi_id_of(refs[i]));
-            if (handle[i]->state == TBI_HANDLE_OPEN)
-                rc = tbi_error_set(TB_ERR_STATE, "ref %s is not sealed yet: call tb_seal first",
-                                   tb_ref_text(refs[i], text, sizeof text));
-        } else {
-            break;
-        }
+    for (i = 0; i < n && (rc = tbi_get_use(p, refs[i], &handle[i])) == 0; i++) {
     }
     if (rc == 0 && has_duplicates(handle, n))
         rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: a ref stands twice among the %zu", n);
