@@ -5,7 +5,15 @@
 set -u
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+segments() { find /dev/shm -maxdepth 1 -user "$(id -u)" -name 'vader_segment.*' | sort; }
+segments >"$work/segments"
+clean() { # what Open MPI left of the mpirun that was killed here
+    segments | comm -13 "$work/segments" - | while read -r f; do
+        cat /proc/[0-9]*/maps 2>/dev/null | grep -qF "$f" || rm -f "$f"
+    done
+    rm -rf "$work"
+}
+trap clean EXIT
 export TMPDIR=$work/tmp
 mkdir "$TMPDIR"
 cp tests/mpi/ends "$work/tb-ends"
