@@ -9,6 +9,7 @@
 #include "api/options.h"
 #include "api/registry.h"
 #include "api/settings.h"
+#include "api/version.h"
 #include "exec/executor.h"
 #include "net/transport.h"
 #include "node/machine.h"
@@ -120,22 +121,17 @@ static int start_alone(struct job *j)
     return map_alone(j);
 }
 
-/* What all ranks must have in common; the version stands first, and keeps its place for ever. */
-struct hello {
-    char version[32];
-    uint64_t digest;
-};
-
 static int agree_on_settings(struct job *j, int rc)
 {
-    struct hello hello = {.version = PACKAGE_VERSION, .digest = tbi_registry_digest()};
+    uint64_t digest = tbi_registry_digest();
     uint32_t number = (uint32_t)getpid();
 
     rc = tbi_mpi_agree(&j->mpi, rc);
     if (rc != 0)
         return rc;
-    rc = tbi_mpi_same(&j->mpi, hello.version, sizeof hello.version, "another version of Thornback");
-    if (tbi_mpi_same(&j->mpi, &hello.digest, sizeof hello.digest, "another program, with other "
+    /* First, and of the same size for ever, for whatever comes after it may differ. */
+    rc = tbi_mpi_same(&j->mpi, tbi_version, sizeof tbi_version, "another version of Thornback");
+    if (tbi_mpi_same(&j->mpi, &digest, sizeof digest, "another program, with other "
                      "remote functions,") != 0 && rc == 0)
         rc = TB_ERR_ARGUMENT;
     rc = tbi_mpi_agree(&j->mpi, rc);
