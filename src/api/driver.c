@@ -156,6 +156,20 @@ static void *progress_thread(void *ctx)
     return NULL;
 }
 
+/* With the progress lock: tells the workers that the job is over and waits until they have left. */
+static void end_loop(struct tbi_driver *d)
+{
+    tbi_loop_shutdown(d->loop);
+    for (;;) {
+        bool moved = tbi_loop_turn(d->loop);
+
+        if (tbi_loop_ended(d->loop))
+            break;
+        if (!moved)
+            sleep_on_bell(d, TBI_BELL_LEADER, UINT64_MAX);
+    }
+}
+
 struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loop_config *config)
 {
     struct tbi_driver *d = tbi_alloc_zeroed(1, sizeof *d);
@@ -169,6 +183,9 @@ struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loo
     d->loop = tbi_loop_create(config);
     rc = pthread_create(&d->thread, NULL, progress_thread, d);
     if (rc != 0) {
+        pthread_mutex_lock(&d->progress);
+        end_loop(d); /* the workers serve already */
+        pthread_mutex_unlock(&d->progress);
         tbi_driver_destroy(d);
         errno = rc;
         return NULL;
@@ -184,15 +201,7 @@ void tbi_driver_end(struct tbi_driver *d)
     tbi_bell_wake(d->bell);
     pthread_join(d->thread, NULL);
     pthread_mutex_lock(&d->progress);
-    tbi_loop_shutdown(d->loop);
-    for (;;) {
-        bool moved = tbi_loop_turn(d->loop);
-
-        if (tbi_loop_ended(d->loop))
-            break;
-        if (!moved)
-            sleep_on_bell(d, TBI_BELL_LEADER, UINT64_MAX);
-    }
+    end_loop(d);
     pthread_mutex_unlock(&d->progress);
 }
 

@@ -34,6 +34,8 @@ says virtual_nodes_alone '^-12 TB_VIRTUAL_NODES=2: there is one rank' env TB_VIR
 says too_many_virtual_nodes '^-12 TB_VIRTUAL_NODES=5: the host of rank 0 has 2 ranks' env TB_VIRTUAL_NODES=5 $both "$misuse"
 says other_program 'rank 1 runs another program' mpirun --oversubscribe -np 1 "$misuse" : -np 1 "$ends"
 says other_version 'rank 1 runs another version of Thornback' mpirun --oversubscribe -np 1 "$misuse" : -np 1 "$PWD/tests/mpi/other_version"
+says no_thread_alone '^-[0-9]+ no thread can be started: ' "$PWD/tests/mpi/no_thread"
+says no_thread_with_workers '^-[0-9]+ no thread can be started: ' $both "$PWD/tests/mpi/no_thread"
 says init_from_a_thread_on_all_ranks '^-15 tb_init is called from a second thread' $both "$misuse" thread
 if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
     says small_shm '^-8 the object store does not fit on host .*set TB_STORE lower' \
