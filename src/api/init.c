@@ -13,6 +13,7 @@
 #include "exec/executor.h"
 #include "net/transport.h"
 #include "node/machine.h"
+#include "store/sigbus.h"
 #include "util/alloc.h"
 
 #include <dlfcn.h>
@@ -334,6 +335,7 @@ static int start(struct job *j, const tb_config *config)
     j->process.memory = &j->memory;
     j->process.host = j->hostname;
     j->process.limits = (struct tbi_limits){(uint32_t)j->settings.inline_bytes, INLINE_TASK};
+    tbi_sigbus_watch(&j->memory, j->hostname);
     rc = start_zygote(j);
     if (j->uses_mpi)
         rc = tbi_mpi_agree(&j->mpi, rc);

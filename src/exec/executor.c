@@ -1,6 +1,7 @@
 #include "exec/executor.h"
 #include "api/call.h"
 #include "net/codec.h"
+#include "store/sigbus.h"
 #include "util/alloc.h"
 
 #include <fcntl.h>
@@ -196,6 +197,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
         fprintf(stderr, "thornback: cannot map the store: %s\n", strerror(-rc));
         return 1;
     }
+    tbi_sigbus_watch(config->memory, config->host);
     tbi_slots_keep_only(config->slots, slot);
     volunteer_for_oom();
     x.config = config;

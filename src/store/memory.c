@@ -75,5 +75,10 @@ bool tbi_memory_populate(void *at, uint64_t bytes)
     do
         rc = madvise(at, bytes, MADV_POPULATE_WRITE);
     while (rc != 0 && (errno == EINTR || errno == EAGAIN));
-    return rc == 0 || errno == EINVAL; /* EINVAL: an older kernel, a SIGBUS handler must do */
+    return rc == 0 || errno == EINVAL; /* EINVAL: an older kernel: see sigbus.h */
+}
+
+bool tbi_memory_populates(const struct tbi_memory *m)
+{
+    return madvise(tbi_memory_bell(m, m->rank), TBI_PAGE, MADV_POPULATE_WRITE) == 0 || errno != EINVAL;
 }

@@ -44,4 +44,7 @@ void tbi_memory_close(const struct tbi_memory *memory, uint64_t offset, uint64_t
 /* Gets pages before they are touched. False: there are no more. */
 bool tbi_memory_populate(void *at, uint64_t bytes);
 
+/* False: this kernel cannot do that (before Linux 5.14), and the above is always true. */
+bool tbi_memory_populates(const struct tbi_memory *memory);
+
 #endif

@@ -40,6 +40,11 @@ says init_from_a_thread_on_all_ranks '^-15 tb_init is called from a second threa
 if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
     says small_shm '^-8 the object store does not fit on host .*set TB_STORE lower' \
         unshare -m bash -c "mount -t tmpfs -o size=60m none /dev/shm && TB_STORE=64M $both $misuse"
+    old() { says "$1" "$2" unshare -m bash -c "mount -t tmpfs -o size=300m none /dev/shm && TB_STORE=64M $both $PWD/tests/mpi/old_kernel $3"; }
+    full='the object store of rank [01] on host .* finds no more memory .*: /dev/shm is full; set TB_STORE lower'
+    old shm_full_for_a_task_of_an_old_kernel "$full" task
+    old shm_full_for_a_put_on_an_old_kernel "$full" put
+    old other_bus_errors_go_to_the_program "^the program's own handler" other
 fi
 
 # Placement: the driver may use every core, executors their rank's share: with one worker, all.
