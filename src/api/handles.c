@@ -214,3 +214,31 @@ int tb_release_all(const tb_ref *refs, size_t n)
     tbi_process_leave(p);
     return first;
 }
+
+void tbi_handles_report_leaks(const struct tbi_process *p, FILE *to)
+{
+    enum { SHOWN = 10 };
+    tb_ref leaked[SHOWN];
+    struct tbi_map_slot e;
+    size_t at = 0, n = 0;
+
+    while (tbi_map_next(&p->handles, &at, &e)) {
+        const struct tbi_handle *h = e.value;
+
+        if (h->count == 0)
+            continue;
+        if (n < SHOWN)
+            leaked[n] = tbi_ref_of(h->id);
+        n++;
+    }
+    if (n == 0)
+        return;
+    fprintf(to, "thornback: %zu ref%s not released before tb_finalize:", n,
+            n == 1 ? " was" : "s were");
+    for (size_t i = 0; i < n && i < SHOWN; i++) {
+        char text[64];
+
+        fprintf(to, " %s", tb_ref_text(leaked[i], text, sizeof text));
+    }
+    fprintf(to, n > SHOWN ? " ...\n" : "\n");
+}

@@ -257,7 +257,7 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),
                   .fetch = j->fetches_by_messages ? TBI_FETCH_P2P : TBI_FETCH_RMA},
         .sched = j->rank == 0 ? sched : NULL, .slots = j->slots, .zygote = &j->zygote,
-        .memory = &j->memory, .host = j->hostname,
+        .memory = &j->memory, .host = j->hostname, .spins = (int)s->idle == TBI_IDLE_SPIN,
         .transport = j->transport != NULL ? &j->port : NULL};
 }
 
@@ -395,6 +395,8 @@ int tb_finalize(void)
     pthread_cond_broadcast(&j->process.changed);
     pthread_mutex_unlock(&j->process.lock);
     tbi_driver_end(j->driver);
+    if (j->settings.debug >= 1)
+        tbi_handles_report_leaks(&j->process, stderr);
     tbi_process_fini(&j->process);
     stop(j);
     state = ENDED;

@@ -17,6 +17,7 @@
 #include "util/error_blob.h"
 #include "util/map.h"
 
+#include <stdio.h>
 #include <pthread.h>
 
 struct tbi_process_port {
@@ -141,6 +142,9 @@ int tbi_handle_release(struct tbi_process *process, struct tbi_id id);
 /* What came for it is not needed any more: unpins if no view is left. */
 void tbi_handle_settle(struct tbi_process *process, struct tbi_handle *handle);
 void tbi_handle_forget(struct tbi_process *process, struct tbi_handle *handle);
+
+/* Names the refs that are still owned, the first ten of them; says nothing if there are none. */
+void tbi_handles_report_leaks(const struct tbi_process *process, FILE *to);
 
 /* Is this a ref that can be used here? 0, or TB_ERR_REF with the last error set. */
 int tbi_ref_check(const struct tbi_process *process, tb_ref ref);

@@ -8,7 +8,7 @@
 
 extern char **environ;
 
-enum kind { NUMBER, COUNT, BYTES, FETCH };
+enum kind { NUMBER, COUNT, BYTES, CHOICE /* unit: the names, of 0 on */ };
 
 struct row {
     const char *variable;
@@ -33,8 +33,8 @@ void tbi_settings_document(FILE *to)
             "| variable | default | unit | what |\n|---|---|---|---|\n");
     for (unsigned i = 0; i < ROWS; i++) {
         fprintf(to, "| `%s` | ", rows[i].variable);
-        if (rows[i].kind == FETCH)
-            fprintf(to, "auto");
+        if (rows[i].kind == CHOICE) /* the default is the first */
+            fprintf(to, "%.*s", (int)strcspn(rows[i].unit, ","), rows[i].unit);
         else
             fprintf(to, "%g", rows[i].def);
         fprintf(to, " | %s | %s |\n", rows[i].unit, rows[i].help);
@@ -47,16 +47,21 @@ static int bad(const struct row *row, const char *text, const char *possible)
                          possible, row->unit);
 }
 
-static int parse_fetch(const struct row *row, const char *text, double *x)
+static int parse_choice(const struct row *row, const char *text, double *x)
 {
-    static const char *const name[] = {"auto", "rma", "p2p"};
+    const char *name = row->unit;
 
-    for (int i = 0; i < 3; i++)
-        if (strcmp(text, name[i]) == 0) {
+    for (int i = 0; *name != 0; i++) {
+        size_t n = strcspn(name, ",");
+
+        if (strlen(text) == n && strncmp(text, name, n) == 0) {
             *x = i;
             return 0;
         }
-    return bad(row, text, "auto, rma or p2p");
+        name += n + strspn(name + n, ", ");
+    }
+    return tbi_error_set(TB_ERR_ARGUMENT, "%s=%s: one of %s is expected", row->variable, text,
+                         row->unit);
 }
 
 static int parse(const struct row *row, const char *text, double *x)
@@ -65,8 +70,8 @@ static int parse(const struct row *row, const char *text, double *x)
     const char *s;
     char *end;
 
-    if (row->kind == FETCH)
-        return parse_fetch(row, text, x);
+    if (row->kind == CHOICE)
+        return parse_choice(row, text, x);
     *x = strtod(text, &end);
     if (end == text || !isfinite(*x) || *x < 0)
         return bad(row, text, "a number from 0 on");

@@ -28,8 +28,12 @@
       "that may overtake one that does not fit before a node is kept for it")                      \
     X(virtual_nodes,     TB_VIRTUAL_NODES,    COUNT,   1,       "nodes",                           \
       "that the ranks of a host are split into, as if they were several hosts")                    \
-    X(fetch,             TB_FETCH,            FETCH,   0,       "rma, p2p, auto",                  \
-      "how objects travel between hosts: one-sided, by messages, or as the MPI allows")
+    X(fetch,             TB_FETCH,            CHOICE,  0,       "auto, rma, p2p",                  \
+      "how objects travel between hosts: as the MPI allows, one-sided, or by messages")            \
+    X(idle,              TB_IDLE,             CHOICE,  0,       "sleep, spin",                     \
+      "what a rank does without news; spin answers sooner and wants a core of its own")            \
+    X(debug,             TB_DEBUG,            COUNT,   0,       "level",                           \
+      "1: tb_finalize names the refs that the driver did not release")
 
 struct tbi_settings {
 #define FIELD(field, variable, kind, def, unit, help) double field;
@@ -38,6 +42,7 @@ struct tbi_settings {
 };
 
 enum { TBI_FETCH_AUTO = 0, TBI_FETCH_BY_RMA = 1, TBI_FETCH_BY_P2P = 2 };
+enum { TBI_IDLE_SLEEP = 0, TBI_IDLE_SPIN = 1 };
 
 /* Writes the table as Markdown: doc/settings.md is this. */
 void tbi_settings_document(FILE *to);

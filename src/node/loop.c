@@ -272,7 +272,7 @@ bool tbi_loop_has_news(struct tbi_loop *loop)
 
 bool tbi_loop_linger(const struct tbi_loop *loop)
 {
-    return tbi_linger(loop->moved_us);
+    return tbi_linger(loop->config.spins ? tbi_now_us() : loop->moved_us);
 }
 
 uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us)

@@ -50,6 +50,7 @@ struct tbi_loop_config {
     const char *host;
     struct tbi_transport *transport;      /* NULL: there is no other rank */
     struct tbi_driver_port driver;        /* rank 0 */
+    bool spins;                           /* never sleeps */
 };
 
 struct tbi_loop;

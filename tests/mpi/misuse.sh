@@ -28,8 +28,11 @@ says init_from_a_thread '^-15 tb_init is called from a second thread' "$misuse" 
 [ ! -x "$openmp" ] || says openmp_before_init '^4950 -15 .*OpenMP' "$openmp"
 says bad_setting '^-12 TB_STORE=much: a number from 0 on' env TB_STORE=much "$misuse"
 says bad_unit '^-12 TB_STORE=1X: a number, perhaps with K' env TB_STORE=1X "$misuse"
-says bad_fetch '^-12 TB_FETCH=fast: auto, rma or p2p' env TB_FETCH=fast $both "$misuse"
+says bad_fetch '^-12 TB_FETCH=fast: one of auto, rma, p2p' env TB_FETCH=fast $both "$misuse"
 says unknown_setting 'TB_STROE is set.*did you mean TB_STORE' env TB_STROE=1G "$misuse"
+says leaked_refs_are_named '^thornback: 1 ref was not released before tb_finalize: [^ ]+$' env TB_DEBUG=1 "$misuse"
+says ranks_that_spin_run_tasks '^driver [0-9]+ executor [0-9]+$' env TB_IDLE=spin $both "$misuse" affinity
+says spinning_alone_runs_tasks '^driver [0-9]+ executor [0-9]+$' env TB_IDLE=spin "$misuse" affinity
 says virtual_nodes_alone '^-12 TB_VIRTUAL_NODES=2: there is one rank' env TB_VIRTUAL_NODES=2 "$misuse"
 says too_many_virtual_nodes '^-12 TB_VIRTUAL_NODES=5: the host of rank 0 has 2 ranks' env TB_VIRTUAL_NODES=5 $both "$misuse"
 says other_program 'rank 1 runs another program' mpirun --oversubscribe -np 1 "$misuse" : -np 1 "$ends"

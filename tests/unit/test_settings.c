@@ -69,7 +69,8 @@ static void bad_values_are_named(void **state)
     refused("TB_NUM_CPUS", "2 cores", "a number");
     refused("TB_NUM_CPUS", "nan", "a number from 0 on");
     refused("TB_MAX_EXECUTORS", "1.5", "a whole number");
-    refused("TB_FETCH", "fast", "auto, rma or p2p");
+    refused("TB_IDLE", "spi", "one of sleep, spin");
+    refused("TB_FETCH", "fast", "one of auto, rma, p2p");
     assert_int_equal(tbi_settings_read(&s, &negative), TB_ERR_ARGUMENT);
     assert_non_null(strstr(tb_last_error(), "num_cpus = -1"));
     assert_int_equal(tbi_settings_read(&s, &nothing), TB_ERR_ARGUMENT);
