@@ -8,7 +8,7 @@
 
 extern char **environ;
 
-enum kind { NUMBER, COUNT, BYTES, CHOICE /* unit: the names, of 0 on */ };
+enum kind { NUMBER, COUNT, BYTES, CHOICE /* unit: the names, of 0 on */, TEXT };
 
 struct row {
     const char *variable;
@@ -35,6 +35,8 @@ void tbi_settings_document(FILE *to)
         fprintf(to, "| `%s` | ", rows[i].variable);
         if (rows[i].kind == CHOICE) /* the default is the first */
             fprintf(to, "%.*s", (int)strcspn(rows[i].unit, ","), rows[i].unit);
+        else if (rows[i].kind == TEXT)
+            fprintf(to, "none");
         else
             fprintf(to, "%g", rows[i].def);
         fprintf(to, " | %s | %s |\n", rows[i].unit, rows[i].help);
@@ -64,12 +66,26 @@ static int parse_choice(const struct row *row, const char *text, double *x)
                          row->unit);
 }
 
-static int parse(const struct row *row, const char *text, double *x)
+static int parse_text(const struct row *row, const char *text, char *to)
+{
+    size_t bytes = strlen(text) + 1;
+
+    if (bytes > TBI_SETTING_TEXT)
+        return tbi_error_set(TB_ERR_ARGUMENT, "%s has %zu characters: up to %d are possible (%s)",
+                             row->variable, bytes - 1, TBI_SETTING_TEXT - 1, row->unit);
+    memcpy(to, text, bytes);
+    return 0;
+}
+
+static int parse(const struct row *row, const char *text, void *to)
 {
     static const char suffix[] = "KMGT";
+    double *x = to;
     const char *s;
     char *end;
 
+    if (row->kind == TEXT)
+        return parse_text(row, text, to);
     if (row->kind == CHOICE)
         return parse_choice(row, text, x);
     *x = strtod(text, &end);
@@ -142,8 +158,10 @@ static const struct row *find(const char *name)
 
 int tbi_settings_read(struct tbi_settings *settings, const tb_config *config)
 {
+    memset(settings, 0, sizeof *settings);
     for (unsigned i = 0; i < ROWS; i++)
-        *(double *)((char *)settings + rows[i].at) = rows[i].def;
+        if (rows[i].kind != TEXT)
+            *(double *)((char *)settings + rows[i].at) = rows[i].def;
     if (config != NULL) {
         if (config->num_cpus != 0 && !(config->num_cpus > 0 && config->num_cpus <= 100000))
             return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.num_cpus = %g): 0.0001 to 100000 are "
@@ -169,7 +187,7 @@ int tbi_settings_read(struct tbi_settings *settings, const tb_config *config)
             warn_unknown(name);
             continue;
         }
-        rc = parse(row, eq + 1, (double *)((char *)settings + row->at));
+        rc = parse(row, eq + 1, (char *)settings + row->at);
         if (rc != 0)
             return rc;
     }

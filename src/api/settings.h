@@ -35,8 +35,16 @@
     X(debug,             TB_DEBUG,            COUNT,   0,       "level",                           \
       "1: tb_finalize names the refs that the driver did not release")
 
+enum { TBI_SETTING_TEXT = 256 }; /* bytes of a text, its final 0 included */
+#define TBI_SETTING_FIELD_NUMBER(field) double field;
+#define TBI_SETTING_FIELD_COUNT(field) double field;
+#define TBI_SETTING_FIELD_BYTES(field) double field;
+#define TBI_SETTING_FIELD_CHOICE(field) double field;
+#define TBI_SETTING_FIELD_TEXT(field) char field[TBI_SETTING_TEXT];
+
+/* Plain bytes without pointers: rank 0's is sent to the others as it is. */
 struct tbi_settings {
-#define FIELD(field, variable, kind, def, unit, help) double field;
+#define FIELD(field, variable, kind, def, unit, help) TBI_SETTING_FIELD_##kind(field)
     TBI_SETTINGS(FIELD)
 #undef FIELD
 };
