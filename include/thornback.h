@@ -159,15 +159,27 @@ typedef struct tb_resource {
     double amount;
 } tb_resource;
 
+enum { TB_ERR_ANY = -100 /* in retry_on_error: whatever the function failed with */ };
+
 /* What a task asks for: given with TB_TASK as default, and again with a call to override it.
- * Units: CPUs and GPUs in numbers of them, to 1/10000; memory in bytes.
- * So far num_cpus is honoured; another field that is set is refused with TB_ERR_UNSUPPORTED. */
+ * Units: CPUs and GPUs in numbers of them, to 1/10000; memory in bytes; times in seconds, to 1/1000.
+ *
+ * A task whose process dies (a signal, exit, the out-of-memory killer) is run again, up to
+ * max_retries times: so write tasks that may run twice, or say .max_retries = TB_NONE. An error that
+ * the function returns is final, unless retry_on_error names its code. A cancelled task, or one that
+ * exceeded its time_limit, is not run again.
+ *
+ * So far num_gpus, memory and resources are refused with TB_ERR_UNSUPPORTED. */
 typedef struct tb_options {
     double num_cpus;             /* default 1 */
     double num_gpus;
     int64_t memory;
     tb_resource resources[8];
-    int max_retries;
+    int max_retries;             /* default 3; -1: without end */
+    int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none */
+    double retry_delay;          /* before each retry; default none */
+    double time_limit;           /* of each attempt, from its begin; then it is cancelled with the
+                                    cause TIMEOUT; default none */
     char pad_;                   /* not for users: lets the macros end in a designator */
 } tb_options;
 
@@ -276,6 +288,24 @@ enum { TB_WAIT_ONLY_EXISTS = 1 /* do not bring the objects to this host */ };
 TB_API int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int flags,
                         size_t *ready);
 
+/* ---- cancelling ---- */
+
+enum {
+    TB_CANCEL_DEFAULT = 0,
+    TB_CANCEL_FORCE = 1,         /* kill the process of a running task at once */
+    TB_CANCEL_NOT_RECURSIVE = 2  /* leave the tasks that it has submitted alone */
+};
+
+/* The task that makes this object is not wanted any more; any of its refs will do. One that has not
+ * begun never runs. In one that runs, tb_cancelled becomes true, a system call it is in returns with
+ * EINTR (signal SIGRTMIN+4), calls of Thornback that wait return TB_ERR_CANCELLED; if it has not
+ * ended after TB_CANCEL_GRACE seconds its process is killed. The tasks it has submitted are
+ * cancelled with it. From here on its refs fail with TB_ERR_CANCELLED, and what depends on them with
+ * that cause, even while it still runs; if it was done first, nothing happens. It is not retried.
+ * Returns: 0, also if the task is done or the ref came from tb_put.
+ * Errors:  TB_ERR_REF, TB_ERR_ARGUMENT for other flags. */
+TB_API int tb_cancel(tb_ref ref, int flags);
+
 /* ---- errors of tasks ---- */
 
 typedef struct tb_error {
@@ -284,7 +314,7 @@ typedef struct tb_error {
     int signal;         /* that ended its process, or 0 */
     int rank;           /* where it ran; -1: nowhere */
     int pid;
-    unsigned attempt;
+    unsigned attempt;   /* 0: the first */
     char host[64];
     char function[96];
     char message[512];
@@ -322,6 +352,10 @@ TB_API int tb_call_rank(const tb_call *call);
 TB_API const char *tb_call_host(const tb_call *call);
 TB_API int tb_call_attempt(const tb_call *call);     /* 0: the first */
 TB_API const char *tb_call_function(const tb_call *call);
+
+/* Has the running task been cancelled? For tasks that compute for long: return soon then; with what
+ * makes no difference. */
+TB_API bool tb_cancelled(const tb_call *call);
 
 TB_API int tb_return_v_(tb_call *call, const tb_value *values, size_t n);
 TB_API int tb_return_at_(tb_call *call, size_t i, tb_value value);
@@ -569,7 +603,8 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
 
 /* Waits for the object and reads it into *ptr: a number, bool, const char * (lives as long as the
  * ref) or tb_ref (becomes the caller's). NULL: only see that it succeeded.
- * Errors:  what its task failed with; TB_ERR_TYPE; TB_ERR_REF; TB_ERR_TIMEOUT.
+ * Errors:  what its task failed with; TB_ERR_TYPE; TB_ERR_REF; TB_ERR_TIMEOUT; in a task that was
+ *          cancelled TB_ERR_CANCELLED.
  * Blocks:  until it is there, up to `timeout`; a task gives its CPUs back meanwhile. */
 #define tb_get(ref, ptr) tb_get_timeout(ref, ptr, -1)
 #define tb_get_timeout(ref, ptr, timeout)                                                          \

@@ -159,6 +159,7 @@ static void *progress_thread(void *ctx)
 /* With the progress lock: tells the workers that the job is over and waits until they have left. */
 static void end_loop(struct tbi_driver *d)
 {
+    tbi_loop_turn(d->loop); /* what the program has said so far counts */
     tbi_loop_shutdown(d->loop);
     for (;;) {
         bool moved = tbi_loop_turn(d->loop);

@@ -1,8 +1,10 @@
 #include "api/errors.h"
+#include "util/error_blob.h"
 #include "util/id.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 static _Thread_local char last_error[1024];
@@ -15,6 +17,33 @@ int tbi_error_set(int code, const char *fmt, ...)
     vsnprintf(last_error, sizeof last_error, fmt, args);
     va_end(args);
     return code;
+}
+
+enum { REPORTS_MAX = 20 };
+static _Atomic unsigned long reports;
+
+void tbi_error_report_unread(const void *error)
+{
+    const struct tbi_error_link *link = error;
+    char where[128] = "";
+
+    if (atomic_fetch_add(&reports, 1) >= REPORTS_MAX)
+        return;
+    if (link->rank >= 0)
+        snprintf(where, sizeof where, " (rank %d, host %s, pid %d)", link->rank, link->host,
+                 link->pid);
+    fprintf(stderr, "thornback: %s%s%s failed and nobody has read why: %s: %s%s\n",
+            link->function[0] ? "'" : "", link->function[0] ? link->function : "an object",
+            link->function[0] ? "'" : "", tb_strerror(link->code), link->message, where);
+}
+
+void tbi_error_report_rest(void)
+{
+    unsigned long n = atomic_load(&reports);
+
+    if (n > REPORTS_MAX)
+        fprintf(stderr, "thornback: and %lu more failures that nobody has read\n",
+                n - REPORTS_MAX);
 }
 
 const char *tb_last_error(void)

@@ -10,4 +10,9 @@ int tbi_error_set(int code, const char *fmt, ...) __attribute__((format(printf, 
 
 const char *tbi_type_name(int type); /* "int32"; "unknown type" for what is none */
 
+/* Says on stderr that something failed and that nobody has read why: a packed error's first link.
+ * After some reports the others are only counted; tbi_error_report_rest says how many there were. */
+void tbi_error_report_unread(const void *error);
+void tbi_error_report_rest(void);
+
 #endif

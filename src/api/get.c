@@ -89,10 +89,10 @@ int tbi_get_begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle *
         return rc;
     if (tbi_process_wait_blocked(p, are_all_here, &awaited, tbi_deadline(timeout)))
         return 0;
-    rc = p->closing ? tbi_error_set(TB_ERR_STATE, "tb_finalize while waiting for a ref")
-                    : tbi_error_set(TB_ERR_TIMEOUT,
-                                    "%zu of %zu objects did not come within %g seconds",
-                                    n - awaited.next, n, timeout);
+    rc = tbi_process_why_ended(p);
+    if (rc == 0)
+        rc = tbi_error_set(TB_ERR_TIMEOUT, "%zu of %zu objects did not come within %g seconds",
+                           n - awaited.next, n, timeout);
     tbi_get_end(p, handle, n);
     return rc;
 }
@@ -103,7 +103,7 @@ void tbi_get_end(struct tbi_process *p, struct tbi_handle **handle, size_t n)
         tbi_handle_drop_use(p, handle[i]);
 }
 
-int tbi_get_view(struct tbi_process *p, const struct tbi_handle *h, struct tbi_view *view)
+int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *view)
 {
     const struct tbi_error_link *error = h->blob;
 
@@ -113,6 +113,7 @@ int tbi_get_view(struct tbi_process *p, const struct tbi_handle *h, struct tbi_v
     case TBI_HANDLE_STORED:
         return tbi_value_open(p->memory->base[h->rank] + h->offset, h->bytes, view);
     default:
+        tbi_handle_see(p, h);
         if (p->call != NULL)
             tbi_call_note_cause(p->call, h->blob, h->bytes);
         return error->function[0] != 0
@@ -374,6 +375,7 @@ int tb_error_cause(tb_ref ref, int k, tb_error *e)
         memcpy(e->host, link->host, sizeof e->host);
         memcpy(e->function, link->function, sizeof e->function);
         memcpy(e->message, link->message, sizeof e->message);
+        tbi_handle_see(p, h);
     } else {
         rc = tbi_error_set(TB_ERR_ARGUMENT, n == 0 ? "the object has not failed"
                                                    : "the error has no cause of that number");

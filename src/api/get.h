@@ -24,7 +24,7 @@ int tbi_get_begin(struct tbi_process *process, const tb_ref *refs, struct tbi_ha
 void tbi_get_end(struct tbi_process *process, struct tbi_handle **handle, size_t n);
 
 /* Opens what is here; if it is a failure, returns its code and sets the last error. */
-int tbi_get_view(struct tbi_process *process, const struct tbi_handle *handle,
+int tbi_get_view(struct tbi_process *process, struct tbi_handle *handle,
                  struct tbi_view *view);
 
 #endif

@@ -37,8 +37,22 @@ struct tbi_handle *tbi_handle_use(struct tbi_process *p, struct tbi_id id)
     return h;
 }
 
+void tbi_handle_see(struct tbi_process *p, struct tbi_handle *h)
+{
+    if (!h->seen && !h->local)
+        tbi_process_send_id(p, TBI_MSG_SEEN, h->id);
+    h->seen = true;
+}
+
+void tbi_handle_report_unread(const struct tbi_handle *h)
+{
+    if (h->local && !h->seen)
+        tbi_error_report_unread(h->blob);
+}
+
 void tbi_handle_forget(struct tbi_process *p, struct tbi_handle *h)
 {
+    tbi_handle_report_unread(h);
     if (h->state == TBI_HANDLE_STORED)
         tbi_process_send_id(p, TBI_MSG_UNPIN, h->id);
     else if (h->state == TBI_HANDLE_OPEN)

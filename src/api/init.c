@@ -67,12 +67,12 @@ static int check_threads(void)
 static int check_tasks(void)
 {
     int rc = tbi_registry_freeze();
-    struct tbi_demand ignored;
+    struct tbi_terms ignored;
 
     for (int i = 0; rc == 0 && i < tbi_registry_count(); i++) {
         const struct tb_task_record_ *task = tbi_registry_task(i);
 
-        rc = tbi_options_demand(task->name, task->options, NULL, &ignored);
+        rc = tbi_options_read(task->name, task->options, NULL, &ignored);
     }
     return rc;
 }
@@ -238,6 +238,12 @@ static int start_zygote(struct job *j)
                                        strerror(-rc));
 }
 
+static void report_unread(void *ctx, const void *error, uint32_t bytes)
+{
+    (void)ctx, (void)bytes;
+    tbi_error_report_unread(error);
+}
+
 static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config *sched)
 {
     const struct tbi_settings *s = &j->settings;
@@ -248,13 +254,14 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
     *sched = (struct tbi_sched_config){
         .nranks = j->nranks, .cpus = j->cpus, .host = j->host, .ahead = (unsigned)s->ahead,
         .overtakes = (unsigned)s->overtakes, .functions = j->functions,
-        .nfunctions = (unsigned)tbi_registry_count()};
+        .nfunctions = (unsigned)tbi_registry_count(), .unread = report_unread};
     return (struct tbi_loop_config){
         .agent = {.rank = j->rank, .nranks = j->nranks, .host = j->host, .cpus = cpus,
                   .max_executors = most, .offers = (unsigned)s->offers,
                   .overtakes = (unsigned)s->overtakes,
                   .store_bytes = j->memory.bytes,
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),
+                  .grace_us = (uint64_t)(s->cancel_grace * 1e6),
                   .fetch = j->fetches_by_messages ? TBI_FETCH_P2P : TBI_FETCH_RMA},
         .sched = j->rank == 0 ? sched : NULL, .slots = j->slots, .zygote = &j->zygote,
         .memory = &j->memory, .host = j->hostname, .spins = (int)s->idle == TBI_IDLE_SPIN,
@@ -399,6 +406,7 @@ int tb_finalize(void)
         tbi_handles_report_leaks(&j->process, stderr);
     tbi_process_fini(&j->process);
     stop(j);
+    tbi_error_report_rest();
     state = ENDED;
     return 0;
 }

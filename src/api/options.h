@@ -4,14 +4,16 @@
 
 #include "thornback.h"
 
-struct tbi_demand {
-    int32_t cpus; /* 1/10000 CPU */
+struct tbi_terms {
+    int32_t cpus;               /* 1/10000 CPU */
+    int32_t max_retries;        /* and so on as in struct msg_submit */
+    uint32_t retry_codes, retry_delay_ms, limit_ms;
 };
 
-/* The demand of a task by its options at registration and those of the call, which win where they
+/* What holds for a task by its options at registration and those of the call, which win where they
  * are set; either may be NULL. 0, or TB_ERR_ARGUMENT or TB_ERR_UNSUPPORTED with the last error
  * naming function, field and value. */
-int tbi_options_demand(const char *function, const tb_options *registered, const tb_options *call,
-                       struct tbi_demand *demand);
+int tbi_options_read(const char *function, const tb_options *registered, const tb_options *call,
+                     struct tbi_terms *terms);
 
 #endif

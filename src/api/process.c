@@ -34,6 +34,7 @@ void tbi_process_fini(struct tbi_process *p)
     was_finalised = true;
     pthread_mutex_unlock(&the_process_lock);
     while (tbi_map_next(&p->handles, &at, &e)) {
+        tbi_handle_report_unread(e.value);
         free(((struct tbi_handle *)e.value)->blob);
         free(e.value);
     }
@@ -108,12 +109,14 @@ static void follow(struct tbi_process *p, uint64_t deadline_us)
     p->followers--;
 }
 
-bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us)
+static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us,
+                     bool even_if_cancelled)
 {
     uint64_t seen;
     bool ok;
 
-    while (!(ok = done(arg)) && !p->closing) {
+    while (!(ok = done(arg)) && !p->closing &&
+           (even_if_cancelled || p->call == NULL || !tb_cancelled(p->call))) {
         if (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us)
             break;
         if (p->leading) {
@@ -131,6 +134,21 @@ bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, ui
             pthread_cond_broadcast(&p->changed);
     }
     return ok;
+}
+
+bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us)
+{
+    return wait_for(p, done, arg, deadline_us, false);
+}
+
+int tbi_process_why_ended(const struct tbi_process *p)
+{
+    if (p->closing)
+        return tbi_error_set(TB_ERR_STATE, "tb_finalize while waiting");
+    if (p->call != NULL && tb_cancelled(p->call))
+        return tbi_error_set(TB_ERR_CANCELLED, "the task that waits, '%s', is cancelled",
+                             p->call->function);
+    return 0;
 }
 
 static bool is_resumed(void *arg)
@@ -156,11 +174,13 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
     /* Other threads of a task may wait too, but its CPUs are those of the thread that runs it. */
     if (call == NULL || !pthread_equal(call->thread, pthread_self()))
         return tbi_process_wait(p, done, arg, deadline_us);
+    if (tb_cancelled(call))
+        return false;
     send_task(p, TBI_MSG_BLOCK);
     ok = tbi_process_wait(p, done, arg, deadline_us);
     call->resumed = false;
     send_task(p, TBI_MSG_UNBLOCK);
-    tbi_process_wait(p, is_resumed, call, UINT64_MAX);
+    wait_for(p, is_resumed, call, UINT64_MAX, true);
     return ok;
 }
 
@@ -228,7 +248,7 @@ static void on_created(struct tbi_process *p, const struct msg_created *m)
 
     while (c != NULL && !tbi_id_equal(c->id, m->id))
         c = c->next;
-    if (c == NULL) /* nobody waits any more: give it back */
+    if (c == NULL) /* nobody waits any more: who was cancelled leaves soon, and with it its room */
         return;
     c->answered = true;
     c->offset = m->offset;
@@ -251,6 +271,8 @@ bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
         break;
     case TBI_MSG_CREATED:
         on_created(p, body);
+        break;
+    case TBI_MSG_INTERRUPT: /* who waits looks whether it is cancelled */
         break;
     case TBI_MSG_RESUME:
         if (p->call != NULL)

@@ -47,6 +47,7 @@ struct tbi_handle {
     uint32_t views;         /* handed out and not yet unpinned */
     uint8_t state;          /* enum tbi_handle_state */
     bool borrowed;          /* held by the running task for us */
+    bool seen;              /* FAILED: the program has read why */
     bool local;             /* stands for a call that failed at once: the head knows nothing of it */
     bool asked, asked_exists, polled; /* a GET, of either kind, is not answered yet */
     bool near;              /* EXISTS, and was on this host when last seen */
@@ -108,9 +109,11 @@ struct tbi_id tbi_process_new_id(struct tbi_process *process);
 void tbi_process_send_id(struct tbi_process *process, enum tbi_msg type, struct tbi_id id);
 
 /* Waits until done(arg), called with the lock held, or the deadline. The lock is dropped meanwhile.
- * False: the deadline came, or the process is being finalised. */
+ * False: the deadline came, or the wait was ended; then tbi_process_why_ended sets the last error and
+ * returns its code, or 0. */
 bool tbi_process_wait(struct tbi_process *process, bool (*done)(void *), void *arg,
                       uint64_t deadline_us);
+int tbi_process_why_ended(const struct tbi_process *process);
 /* The same for what a task waits for from others: its CPUs are given back meanwhile. */
 bool tbi_process_wait_blocked(struct tbi_process *process, bool (*done)(void *), void *arg,
                               uint64_t deadline_us);
@@ -139,8 +142,12 @@ void tbi_handle_borrow(struct tbi_process *process, struct tbi_id id);
 uint32_t tbi_handles_end_borrowing(struct tbi_process *process, struct tbi_id *kept);
 /* Gives one count back. 0 or TB_ERR_REF. */
 int tbi_handle_release(struct tbi_process *process, struct tbi_id id);
+/* The program reads why it failed: then nobody else needs to be told. */
+void tbi_handle_see(struct tbi_process *process, struct tbi_handle *handle);
 /* What came for it is not needed any more: unpins if no view is left. */
 void tbi_handle_settle(struct tbi_process *process, struct tbi_handle *handle);
+/* If it failed at once, and nobody looked: says so on stderr. (The head does so for all others.) */
+void tbi_handle_report_unread(const struct tbi_handle *handle);
 void tbi_handle_forget(struct tbi_process *process, struct tbi_handle *handle);
 
 /* Names the refs that are still owned, the first ten of them; says nothing if there are none. */

@@ -25,7 +25,7 @@ void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, uint64
     }
     *at = creating.next;
     if (!creating.answered) {
-        tbi_error_link(error, TB_ERR_STATE, "tb_finalize while an object was created");
+        tbi_error_link(error, tbi_process_why_ended(p), "%s", tb_last_error());
         return NULL;
     }
     if (creating.failed)

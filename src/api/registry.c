@@ -157,6 +157,9 @@ static uint64_t mix_options(uint64_t hash, const tb_options *o)
     hash = mix(hash, &o->num_gpus, sizeof o->num_gpus);
     hash = mix(hash, &o->memory, sizeof o->memory);
     hash = mix(hash, &o->max_retries, sizeof o->max_retries);
+    hash = mix(hash, o->retry_on_error, sizeof o->retry_on_error);
+    hash = mix(hash, &o->retry_delay, sizeof o->retry_delay);
+    hash = mix(hash, &o->time_limit, sizeof o->time_limit);
     for (size_t i = 0; i < sizeof o->resources / sizeof o->resources[0]; i++) {
         hash = mix_text(hash, o->resources[i].name);
         hash = mix(hash, &o->resources[i].amount, sizeof o->resources[i].amount);

@@ -26,6 +26,8 @@
       "that an executor is given beyond the one it runs")                                          \
     X(overtakes,         TB_OVERTAKES,        COUNT,   64,      "tasks",                           \
       "that may overtake one that does not fit before a node is kept for it")                      \
+    X(cancel_grace,      TB_CANCEL_GRACE,     NUMBER,  2,       "seconds",                         \
+      "that a cancelled task may go on before its process is killed")                              \
     X(virtual_nodes,     TB_VIRTUAL_NODES,    COUNT,   1,       "nodes",                           \
       "that the ranks of a host are split into, as if they were several hosts")                    \
     X(fetch,             TB_FETCH,            CHOICE,  0,       "auto, rma, p2p",                  \

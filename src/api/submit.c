@@ -16,7 +16,7 @@ struct draft {
     const tb_value *value;
     size_t nvalues, nreturns;
     int fn;
-    struct tbi_demand demand;
+    struct tbi_terms terms;
     size_t nresolve, nheld; /* refs: to be resolved, travelling as refs */
     size_t data_bytes;
     struct tbi_id *stored;  /* stored[nvalues]: where large values were put; null ids else */
@@ -47,9 +47,10 @@ static int check_ref(struct draft *d, const tb_value *v)
     const tb_ref *ref = tbi_contained(v, &n);
 
     for (size_t i = 0; i < n; i++) {
-        const struct tbi_handle *h = tbi_handle_find(d->p, tbi_id_of(ref[i]));
+        struct tbi_handle *h = tbi_handle_find(d->p, tbi_id_of(ref[i]));
 
         if (h != NULL && h->local) {
+            tbi_handle_see(d->p, h); /* the refs of this call carry it on */
             d->error = h->blob;
             d->error_bytes = h->bytes;
             return tbi_error_set(((const struct tbi_error_link *)h->blob)->code, "%s",
@@ -70,7 +71,7 @@ static int check(struct draft *d, tb_task_fn *fn, const tb_options *options)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu arguments for %zu results: "
                              "%d of each are possible; put them into an array", d->name,
                              d->nvalues, d->nreturns, VALUES_MAX);
-    rc = tbi_options_demand(d->name, tbi_registry_task(d->fn)->options, options, &d->demand);
+    rc = tbi_options_read(d->name, tbi_registry_task(d->fn)->options, options, &d->terms);
     for (size_t i = 0; i < d->nvalues && rc == 0; i++) {
         rc = tbi_value_check(&d->value[i]);
         if (rc != 0) {
@@ -136,7 +137,9 @@ static struct tbi_id send_submit(const struct draft *d)
 
     *m = (struct msg_submit){
         .task = tbi_process_new_id(p), .parent = call != NULL ? call->run->task : (struct tbi_id){0},
-        .fn = (uint32_t)d->fn, .cpus = d->demand.cpus, .data_bytes = (uint32_t)d->data_bytes,
+        .fn = (uint32_t)d->fn, .cpus = d->terms.cpus, .data_bytes = (uint32_t)d->data_bytes,
+        .max_retries = d->terms.max_retries, .retry_codes = d->terms.retry_codes,
+        .retry_delay_ms = d->terms.retry_delay_ms, .limit_ms = d->terms.limit_ms,
         .nreturns = (uint16_t)d->nreturns, .nargs = (uint16_t)d->nvalues,
         .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)d->nresolve,
         .depth = (uint16_t)(call != NULL ? call->run->depth + 1 : 0)};

@@ -1,4 +1,5 @@
 #include "exec/executor.h"
+#include "exec/zygote.h"
 #include "api/call.h"
 #include "net/codec.h"
 #include "store/sigbus.h"
@@ -186,6 +187,23 @@ static void volunteer_for_oom(void)
     }
 }
 
+/* Its arrival is all: a system call that the cancelled task is in returns with EINTR. */
+static void on_interrupt(int signal)
+{
+    (void)signal;
+}
+
+static void accept_interrupts(void)
+{
+    struct sigaction act = {.sa_handler = on_interrupt}; /* without SA_RESTART */
+    sigset_t set;
+
+    sigaction(TBI_INTERRUPT_SIGNAL, &act, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, TBI_INTERRUPT_SIGNAL);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
 {
     static struct executor x; /* the process is new, and this is all of it */
@@ -200,6 +218,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     tbi_sigbus_watch(config->memory, config->host);
     tbi_slots_keep_only(config->slots, slot);
     volunteer_for_oom();
+    accept_interrupts();
     x.config = config;
     x.slot_number = slot;
     x.proc = proc;

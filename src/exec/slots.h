@@ -28,6 +28,8 @@ struct tbi_slot {
      * by compare-and-swap: the executor by one, to claim a task before it runs it; the agent to
      * behind the last one offered, to take back what was not begun. */
     _Alignas(64) _Atomic uint64_t next;
+    /* The number + 1 of the last task here that is not wanted any more; written by the agent. */
+    _Atomic uint64_t cancelled;
     /* An error that the running task cannot get rid of, even by crashing (a wrong argument type, a
      * failed tb_must); valid while `sticks` is the number of that task + 1. */
     _Alignas(64) _Atomic uint64_t sticks;

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,7 +11,7 @@
 
 struct command {
     uint32_t slot, proc;
-    uint32_t kill; /* 1: kill it; 0: fork it */
+    int32_t signal; /* to be sent to it; 0: fork it */
 };
 
 struct child {
@@ -153,11 +152,11 @@ static void fork_executor(struct nursery *y, int commands, struct command comman
         y->child[y->n++] = (struct child){pid, command.proc};
 }
 
-static void kill_executor(const struct nursery *y, uint32_t proc)
+static void signal_executor(const struct nursery *y, uint32_t proc, int signal)
 {
     for (size_t i = 0; i < y->n; i++)
         if (y->child[i].proc == proc)
-            kill(y->child[i].pid, SIGKILL);
+            kill(y->child[i].pid, signal);
 }
 
 static void on_child(int s)
@@ -191,8 +190,8 @@ static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
         if (y.report_bytes > 0)
             flush_reports(&y);
         while ((got = recv(commands, &command, sizeof command, MSG_DONTWAIT)) == sizeof command)
-            if (command.kill)
-                kill_executor(&y, command.proc);
+            if (command.signal != 0)
+                signal_executor(&y, command.proc, command.signal);
             else
                 fork_executor(&y, commands, command);
         if (got == 0)
@@ -241,7 +240,12 @@ int tbi_zygote_fork(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc)
 
 int tbi_zygote_kill(struct tbi_zygote *zygote, uint32_t proc)
 {
-    return order(zygote, (struct command){.proc = proc, .kill = 1});
+    return order(zygote, (struct command){.proc = proc, .signal = SIGKILL});
+}
+
+int tbi_zygote_interrupt(struct tbi_zygote *zygote, uint32_t proc)
+{
+    return order(zygote, (struct command){.proc = proc, .signal = TBI_INTERRUPT_SIGNAL});
 }
 
 void tbi_zygote_stop(struct tbi_zygote *zygote)

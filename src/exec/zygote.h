@@ -9,6 +9,8 @@
 
 #include "exec/ring.h"
 
+#include <signal.h>
+
 struct tbi_zygote_config {
     /* Runs in the executor, in its only thread, with signals reset and no inherited descriptors but
      * 0 to 2. When it returns, the executor ends with that status, after stdio is flushed. */
@@ -37,6 +39,11 @@ int tbi_zygote_fork(struct tbi_zygote *zygote, uint32_t slot, uint32_t proc);
 
 /* Kills an executor, if it still lives; its death is reported as any other. As tbi_zygote_fork. */
 int tbi_zygote_kill(struct tbi_zygote *zygote, uint32_t proc);
+
+/* Sends it the signal that interrupts system calls (design rule 7). It is left to the zygote, which
+ * alone knows that the process is not reaped yet. As tbi_zygote_fork. */
+#define TBI_INTERRUPT_SIGNAL (SIGRTMIN + 4)
+int tbi_zygote_interrupt(struct tbi_zygote *zygote, uint32_t proc);
 
 /* Kills the zygote and, through it, all executors, and waits until the zygote is reaped. */
 void tbi_zygote_stop(struct tbi_zygote *zygote);

@@ -51,6 +51,8 @@ struct tbi_record {
     X(ANNOUNCE,     PROC,  HEAD,  msg_object,          "")                                         \
     X(HOLD,         PROC,  HEAD,  msg_object,          "")                                         \
     X(RELEASE,      PROC,  HEAD,  msg_object,          "")                                         \
+    X(CANCEL,       PROC,  HEAD,  msg_cancel,          "")                                         \
+    X(SEEN,         PROC,  HEAD,  msg_object,          "")                                         \
     X(BLOCK,        PROC,  HEAD,  msg_task,            "")                                         \
     X(UNBLOCK,      PROC,  AGENT, msg_task,            "")                                         \
     X(GET,          PROC,  AGENT, msg_get,             "")                                         \
@@ -64,16 +66,19 @@ struct tbi_record {
     X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
     X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
     X(RESUME,       AGENT, PROC,  msg_task,            "")                                         \
+    X(INTERRUPT,    AGENT, PROC,  msg_task,            "")                                         \
     X(EXIT,         AGENT, PROC,  msg_none,            "")                                         \
     X(RESOLVE,      AGENT, HEAD,  msg_get,             "")                                         \
     X(SEALED,       AGENT, HEAD,  msg_seal,            "ids contained")                            \
     X(FINISHED,     AGENT, HEAD,  msg_done,            "results, ids contained, ids kept, values") \
     X(UNBLOCKED,    AGENT, HEAD,  msg_task,            "")                                         \
+    X(OVERDUE,      AGENT, HEAD,  msg_task,            "")                                         \
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
     X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
     X(BLOCKED,      HEAD,  AGENT, msg_task,            "")                                         \
     X(WANTED,       HEAD,  AGENT, msg_task,            "")                                         \
+    X(ABORT,        HEAD,  AGENT, msg_abort,           "")                                         \
     X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
     X(SHUTDOWN,     HEAD,  AGENT, msg_none,            "")                                         \
     X(FETCH,        AGENT, AGENT, msg_fetch,           "")                                         \
@@ -106,6 +111,18 @@ struct msg_task {
     uint32_t attempt, unused;
 };
 
+/* CANCEL: the task that makes this object is not wanted any more. ABORT: so its agent is to end it,
+ * if this attempt is not over. INTERRUPT: so its process is to leave what it waits in. */
+struct msg_cancel {
+    struct tbi_id id;
+    uint32_t flags, unused;  /* TB_CANCEL_* */
+};
+struct msg_abort {
+    struct tbi_id task;
+    uint32_t attempt;
+    uint32_t force;          /* 1: kill the process at once */
+};
+
 /* A task, as its submitter describes it. Behind it:
  *   struct tbi_id refs[nrefs]       what the task holds until it is done: the first nresolve are
  *                                   arguments to be replaced by their values, the others travel
@@ -119,10 +136,13 @@ struct msg_submit {
     uint32_t fn;             /* id in the table of registered functions */
     int32_t cpus;            /* demand in 1/10000 CPU */
     uint32_t data_bytes;     /* multiple of 8 */
-    uint32_t flags;          /* 0 so far */
+    int32_t max_retries;     /* after a failure that may be retried; -1: without end */
+    uint32_t retry_codes;    /* bit n: also after the function failed with error -n */
+    uint32_t retry_delay_ms; /* before each retry */
+    uint32_t limit_ms;       /* how long an attempt may run; 0: for ever */
     uint16_t nreturns, nargs, nrefs, nresolve;
     uint16_t depth;          /* 0 by the driver, else the submitting task's + 1 */
-    uint16_t unused[3];
+    uint16_t unused;
 };
 #define TBI_ARG_REF (UINT64_C(1) << 63)
 static inline const struct tbi_id *tbi_submit_refs(const struct msg_submit *m)
@@ -202,7 +222,8 @@ struct msg_done {
     struct tbi_id task;
     uint32_t attempt;
     int32_t error;          /* 0, or a TB_ERR_* */
-    uint16_t nresults, unused;
+    uint16_t nresults;
+    uint16_t crashed;       /* FINISHED: 1: the process died of it, which is retried by itself */
     uint32_t nkept;
     uint32_t data_bytes;    /* multiple of 8 */
     uint32_t error_bytes;   /* of the packed error at the start of data */
@@ -232,7 +253,8 @@ struct msg_dispatch {
     int32_t cpus;
     uint32_t data_bytes;
     uint16_t nreturns, nargs, nresolve, depth;
-    uint32_t flags, unused;
+    uint32_t flags;
+    uint32_t limit_ms;      /* as in SUBMIT */
 };
 enum { TBI_DISPATCH_WANTED = 1 };
 

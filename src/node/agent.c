@@ -19,6 +19,8 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     tbi_list_init(&agent->idle);
     tbi_list_init(&agent->resuming);
     tbi_list_init(&agent->busy);
+    tbi_list_init(&agent->timers);
+    agent->timer_us = UINT64_MAX;
     if (config->rank == 0)
         tbi_procs_add(agent, TBI_PROC_DRIVER);
     return agent;
@@ -130,6 +132,9 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
         case TBI_MSG_WANTED:
             tbi_jobs_want(agent, ((const struct msg_task *)body)->task);
             break;
+        case TBI_MSG_ABORT:
+            tbi_abort_job(agent, body);
+            break;
         case TBI_MSG_FREE:
             tbi_objects_on_free(agent, ((const struct msg_object *)body)->id);
             break;
@@ -148,6 +153,21 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
     }
     tbi_jobs_start(agent);
     return why;
+}
+
+uint64_t tbi_agent_deadline(const struct tbi_agent *agent)
+{
+    uint64_t rooms = tbi_objects_deadline(agent);
+
+    return rooms < agent->timer_us ? rooms : agent->timer_us;
+}
+
+void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
+{
+    agent->now_us = now_us;
+    tbi_objects_tick(agent);
+    tbi_abort_tick(agent);
+    tbi_jobs_start(agent);
 }
 
 struct tbi_agent_counts tbi_agent_counts(const struct tbi_agent *agent)
@@ -178,7 +198,8 @@ static const char *check_procs(const struct tbi_agent *agent)
         blocked += proc->job != NULL && !held;
         if (proc->job != NULL && held)
             cpus -= proc->job->m->cpus;
-        if ((proc->proc != TBI_PROC_DRIVER && !proc->blocked) != tbi_list_linked(&proc->link))
+        if ((proc->proc != TBI_PROC_DRIVER && !proc->blocked &&
+             (proc->job != NULL || !proc->leaving)) != tbi_list_linked(&proc->link))
             return "a process is in no list that it should be in, or the other way round";
         for (const struct tbi_link *l = proc->work.next; l != &proc->work; l = l->next) {
             const struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
@@ -186,6 +207,10 @@ static const char *check_procs(const struct tbi_agent *agent)
             work++;
             if (job->m->cpus != proc->job->m->cpus)
                 return "an executor was given a task of another demand";
+            if (job->proc != proc || (job->aborted && !proc->leaving))
+                return "a task does not know who runs it, or is aborted and that process may go on";
+            if (tbi_list_linked(&job->timer) && job != proc->job && !job->aborted)
+                return "a task is timed before it begins";
         }
         if (work != proc->nwork || (proc->job != NULL) != (work > 0) ||
             (work > 1 && (proc->blocked || work > 1 + agent->config.offers)))

@@ -11,6 +11,9 @@
  * With more work of the same demand waiting, an executor gets some tasks ahead, so that it goes from
  * one to the next without us; what it has not begun is taken back when its task blocks, when CPUs
  * are free elsewhere, or when it dies.
+ * A task that is aborted while it runs is interrupted; when its process has not ended it within the
+ * grace, the process is killed. A process whose task was interrupted runs no other: the signal may
+ * still be on its way, and what the task left behind is unknown.
  * Its CPUs:     taken with RUN, given back with DONE or death, and in between given away by
  *               BLOCK -> (head answers BLOCKED) and taken back by UNBLOCK -> RESUME. */
 #ifndef TBI_AGENT_H
@@ -31,6 +34,7 @@ struct tbi_agent_config {
     unsigned overtakes;        /* how often a task that does not fit may be overtaken */
     uint64_t store_bytes;
     uint64_t create_timeout_us; /* how long a create waits for room */
+    uint64_t grace_us;         /* how long an aborted task may go on */
     enum tbi_fetch_mode fetch;  /* TBI_FETCH_RMA or TBI_FETCH_P2P, between hosts */
 };
 
@@ -49,6 +53,11 @@ struct tbi_agent_ops {
     /* Of the tasks given to this executor, numbered from 0 to `offered` - 1, takes those back that it
      * has not begun; returns the number of the first of them, `offered` if there are none. */
     uint64_t (*take_back)(void *ctx, uint32_t proc, uint64_t offered);
+    /* Tells the task of this number, which the executor runs, that it is not wanted any more, and
+     * interrupts the system call it may be in. */
+    void (*interrupt)(void *ctx, uint32_t proc, uint64_t number);
+    /* Kills the executor; its death is told by tbi_agent_died. */
+    void (*kill)(void *ctx, uint32_t proc);
 };
 
 /* `port.send` with a type that goes to PROC sends to the own process `proc`; else to `rank`. */
@@ -61,14 +70,17 @@ void tbi_agent_destroy(struct tbi_agent *agent);
 const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
                              const struct tbi_record *record, uint64_t now_us);
 
-/* The process is gone and all it sent was handled. `cause` describes the death; function and
- * attempt are filled in here. */
-void tbi_agent_died(struct tbi_agent *agent, uint32_t proc, const struct tbi_error_link *cause);
+/* The process is gone and all it sent was handled. `cause` describes the death, or what the task had
+ * said of itself before (`said`: then it is no crash, to be retried by itself); function and attempt
+ * are filled in here. */
+void tbi_agent_died(struct tbi_agent *agent, uint32_t proc, const struct tbi_error_link *cause,
+                    bool said);
 
 /* ok false: there was no memory for the copy. */
 void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok);
 
-/* Ends creates that waited for room too long. Call when tbi_agent_deadline is past. */
+/* Ends creates that waited for room too long and tasks that exceed their limit or their grace. Call
+ * when tbi_agent_deadline is past. */
 void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us);
 uint64_t tbi_agent_deadline(const struct tbi_agent *agent); /* UINT64_MAX: none */
 

@@ -38,6 +38,7 @@ static void admit_waiting(struct tbi_agent *agent);
 static void free_job(struct tbi_agent *agent, struct tbi_job *job)
 {
     tbi_map_take(&agent->jobs, job->m->task);
+    tbi_list_unlink(&job->timer);
     if (job->admitted) {
         agent->admitted--;
         admit_waiting(agent);
@@ -63,8 +64,8 @@ static void unpin_arguments(struct tbi_agent *agent, const struct tbi_job *job)
     }
 }
 
-/* All arguments are settled and one could not be had: the task ends here. */
-static void fail_job(struct tbi_agent *agent, struct tbi_job *job)
+/* All arguments are settled and one could not be had, or the task was aborted: it ends here. */
+static void fail_job(struct tbi_agent *agent, struct tbi_job *job, bool crashed)
 {
     uint32_t bytes = job->error_bytes;
     struct msg_done *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_FINISHED, TBI_PROC_NONE,
@@ -72,22 +73,37 @@ static void fail_job(struct tbi_agent *agent, struct tbi_job *job)
 
     *m = (struct msg_done){.task = job->m->task, .attempt = job->m->attempt,
                            .error = ((const struct tbi_error_link *)job->error)->code,
+                           .crashed = crashed,
                            .data_bytes = (uint32_t)tbi_padded(bytes), .error_bytes = bytes};
     memcpy(m + 1, job->error, bytes);
     unpin_arguments(agent, job);
     free_job(agent, job);
 }
 
-void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why)
+static void take_out(struct tbi_agent *agent, struct tbi_job *job)
 {
     tbi_list_unlink(&job->link);
     agent->nready--;
     agent->nready_free -= job->m->cpus == 0;
+}
+
+void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why,
+                   bool crashed)
+{
     free(job->error);
     job->error = tbi_copy(why, sizeof *why);
     ((struct tbi_error_link *)job->error)->attempt = job->m->attempt;
     job->error_bytes = sizeof *why;
-    fail_job(agent, job);
+    if (job->missing > 0)
+        return; /* when its arguments have come: their copies are under way */
+    if (job->copies && !job->admitted) {
+        tbi_list_unlink(&job->link);
+        for (unsigned i = 0; i < job->m->nresolve; i++) /* none is pinned */
+            ((struct msg_located *)(job->m + 1))[i].where = TBI_AT_ERROR;
+    } else {
+        take_out(agent, job);
+    }
+    fail_job(agent, job, crashed);
 }
 
 void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, struct tbi_id id,
@@ -110,7 +126,7 @@ void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job)
     if (--job->missing > 0)
         return;
     if (job->error != NULL) {
-        fail_job(agent, job);
+        fail_job(agent, job, false);
         return;
     }
     tbi_list_append(ready_list(agent, job->m->depth), &job->link);
@@ -267,9 +283,8 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struc
 /* Takes the job out of the ready list and gives it to the executor, behind what that has. */
 static void give(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job *job)
 {
-    tbi_list_unlink(&job->link);
-    agent->nready--;
-    agent->nready_free -= job->m->cpus == 0;
+    take_out(agent, job);
+    job->proc = proc;
     job->number = proc->offered++;
     tbi_list_append(&proc->work, &job->link);
     proc->nwork++;
@@ -357,6 +372,7 @@ static bool start_what_fits(struct tbi_agent *agent)
             proc->job = job;
             proc->cpus = TBI_CPU_HELD;
             give(agent, proc, job);
+            tbi_abort_begin_limit(agent, job);
             tbi_list_append(&agent->busy, &proc->link);
             if (skipped > 0 && !job->wanted)
                 count_overtaking(agent, next, d, job->m->cpus);
@@ -382,7 +398,8 @@ static void offer(struct tbi_agent *agent)
         for (l = agent->busy.next; l != &agent->busy; l = l->next) {
             struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
-            if (proc->nwork <= agent->config.offers && proc->job->m->cpus == job->m->cpus) {
+            if (proc->nwork <= agent->config.offers && !proc->leaving &&
+                proc->job->m->cpus == job->m->cpus) {
                 give(agent, proc, job);
                 tbi_list_unlink(l);
                 tbi_list_append(&agent->busy, l);
@@ -425,6 +442,8 @@ bool tbi_jobs_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
         if (job->number < from)
             break;
         tbi_list_unlink(&job->link);
+        tbi_list_unlink(&job->timer);
+        job->proc = NULL;
         proc->nwork--;
         tbi_list_insert_before(ready_list(agent, job->m->depth)->next, &job->link);
         agent->nready++;
@@ -498,9 +517,14 @@ void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc)
     if (proc->nwork > 0) { /* the next one has the same demand: it takes over the CPUs */
         proc->job = TBI_ENTRY(proc->work.next, struct tbi_job, link);
         proc->cpus = TBI_CPU_HELD; /* an answer to the old one's BLOCK is not about this one */
+        tbi_abort_begin_limit(agent, proc->job);
     } else {
         give_cpus_back(agent, proc, job->m->cpus);
-        tbi_list_insert_before(agent->idle.next, &proc->link);
+        if (proc->leaving)
+            agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc,
+                             sizeof(struct msg_none));
+        else
+            tbi_list_insert_before(agent->idle.next, &proc->link);
     }
     unpin_arguments(agent, job);
     free_job(agent, job);

@@ -1,6 +1,7 @@
 /* local.h - the agent's inner structs, shared by its files:
  *   agent.c    messages from the head, the table of handlers, checks
  *   jobs.c     the local queue and what runs
+ *   abort.c    the end of tasks that are not wanted any more, or take too long
  *   objects.c  the part of the store that is ours, copies of and views into others'
  *   procs.c    processes: their handles, pins and rooms, their requests and their death */
 #ifndef TBI_LOCAL_H
@@ -24,6 +25,10 @@ struct tbi_job {
     unsigned missing;           /* arguments that are not on this host yet */
     unsigned overtaken;
     bool wanted;
+    bool aborted;
+    struct tbi_proc *proc;      /* that it was given to, or NULL */
+    struct tbi_link timer;      /* in `timers`, if it has a limit or is aborted, while it runs */
+    uint64_t due_us;            /* ... then */
     void *error;                /* packed: an argument could not be had */
     uint32_t error_bytes;
 };
@@ -37,6 +42,7 @@ struct tbi_proc {
     uint64_t offered;           /* tasks given to it so far, in all */
     enum tbi_cpu_state cpus;
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
+    bool leaving;               /* its task was interrupted: it runs no other; without one, in no list */
     struct tbi_map handles;     /* ids it holds at the head; executors only */
     struct tbi_map pins;        /* id -> number of views, as a pointer-sized count */
     struct tbi_map open;        /* id -> object it is writing */
@@ -61,6 +67,7 @@ struct tbi_local {
     struct tbi_id id;
     enum tbi_local_state state;
     bool announced;         /* OPEN, and the head knows: others may wait for it */
+    bool unconfirmed;       /* a task's result, and the head may have decided on another: see on_get */
     bool doomed;            /* freed by the head, still in use */
     unsigned rank;          /* whose memory, or whom we asked */
     uint32_t ticket;        /* of our fetch or lease, 0: none */
@@ -94,6 +101,8 @@ struct tbi_agent {
     size_t nready, nready_free; /* nready_free: of them, those that demand no CPU */
     int32_t cpus_free;
     unsigned running, blocked;
+    struct tbi_link timers;     /* running jobs that something is due for, in no order */
+    uint64_t timer_us;          /* not later than the first of them */
     /* objects.c */
     struct tbi_segment *segment;
     struct tbi_map objects;
@@ -120,14 +129,21 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
 void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job);
 void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, struct tbi_id id,
                               const void *error, uint32_t bytes);
-/* A job of the ready list fails. */
-void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why);
+/* A job that no executor has fails, at the latest when its arguments are here. `crashed`: for want of
+ * a process. */
+void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why,
+                   bool crashed);
 void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task);
 void tbi_jobs_start(struct tbi_agent *agent);   /* start and resume what fits */
 /* Its task is over: it goes on with the next one it has, or is idle. */
 void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc);
 /* What it has not begun goes back into the queue. Returns whether it has begun anything, ever. */
 bool tbi_jobs_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
+
+/* abort.c */
+void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m);
+void tbi_abort_begin_limit(struct tbi_agent *agent, struct tbi_job *job); /* it begins to run */
+void tbi_abort_tick(struct tbi_agent *agent);
 
 /* objects.c */
 struct tbi_local *tbi_objects_find(const struct tbi_agent *agent, struct tbi_id id);
@@ -150,6 +166,9 @@ void tbi_objects_on_located(struct tbi_agent *agent, const struct msg_located *m
 const char *tbi_objects_on_fetch_done(struct tbi_agent *agent, const struct msg_fetch_end *m);
 void tbi_objects_forget_rooms(struct tbi_agent *agent, uint32_t proc);
 void tbi_objects_serve_rooms(struct tbi_agent *agent); /* give room to who waits for it */
+/* Who has waited for room too long is refused. */
+void tbi_objects_tick(struct tbi_agent *agent);
+uint64_t tbi_objects_deadline(const struct tbi_agent *agent);
 
 /* procs.c */
 struct tbi_proc *tbi_procs_find(const struct tbi_agent *agent, uint32_t proc);

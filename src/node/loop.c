@@ -84,6 +84,16 @@ static uint64_t take_back(void *ctx, uint32_t proc, uint64_t offered)
     return tbi_pool_take_back(((struct tbi_loop *)ctx)->pool, proc, offered);
 }
 
+static void interrupt(void *ctx, uint32_t proc, uint64_t number)
+{
+    tbi_pool_interrupt(((struct tbi_loop *)ctx)->pool, proc, number);
+}
+
+static void kill_executor(void *ctx, uint32_t proc)
+{
+    tbi_pool_kill(((struct tbi_loop *)ctx)->pool, proc);
+}
+
 static void on_copied(void *ctx, uint32_t ticket, bool ok)
 {
     struct tbi_loop *loop = ctx;
@@ -108,12 +118,12 @@ static const char *of_executor(void *ctx, const struct tbi_record *record)
     return loop->stopping ? NULL : to_agent(loop, loop->config.agent.rank, record);
 }
 
-static void executor_died(void *ctx, uint32_t proc, const struct tbi_error_link *cause)
+static void executor_died(void *ctx, uint32_t proc, const struct tbi_error_link *cause, bool said)
 {
     struct tbi_loop *loop = ctx;
 
     if (!loop->stopping)
-        tbi_agent_died(loop->agent, proc, cause);
+        tbi_agent_died(loop->agent, proc, cause, said);
 }
 
 static void begin_to_stop(struct tbi_loop *loop)
@@ -145,7 +155,7 @@ static void of_rank(void *ctx, unsigned rank, const struct tbi_record *record)
         refused(loop, "a worker", rank, record, "it is for the head");
     } else {
         loop->sched_dirty = true;
-        why = tbi_sched_handle(loop->sched, rank, record);
+        why = tbi_sched_handle(loop->sched, rank, record, loop->now_us);
         if (why != NULL)
             refused(loop, "the head", rank, record, why);
     }
@@ -236,6 +246,10 @@ bool tbi_loop_turn(struct tbi_loop *loop)
     moved |= tbi_pool_receive(loop->pool);
     if (loop->sched != NULL)
         moved |= serve_driver(loop);
+    if (loop->sched != NULL && tbi_sched_deadline(loop->sched) <= loop->now_us) {
+        tbi_sched_tick(loop->sched, loop->now_us);
+        loop->sched_dirty = true;
+    }
     for (bool more = true; more;) {
         more = serve(loop, &loop->to_head);
         if (loop->sched_dirty) {
@@ -281,6 +295,8 @@ uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us)
     uint64_t longest = t == NULL ? SLEEP_ALONE_US : t->all_on_host ? SLEEP_HOST_US : SLEEP_HOSTS_US;
     uint64_t until = tbi_agent_deadline(loop->agent);
 
+    if (loop->sched != NULL && tbi_sched_deadline(loop->sched) < until)
+        until = tbi_sched_deadline(loop->sched);
     loop->sleep_us = loop->sleep_us == 0 ? SLEEP_MIN_US : loop->sleep_us * 2;
     if (tbi_agent_works_ahead(loop->agent)) /* their ends may come without a ring */
         longest = SLEEP_HOSTS_US;
@@ -330,7 +346,7 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
         loop->sched = tbi_sched_create(config->sched, (struct tbi_port){loop, from_head});
     loop->agent = tbi_agent_create(&config->agent, (struct tbi_port){loop, from_agent},
                                    (struct tbi_agent_ops){loop, fork_executor, copy, push,
-                                                          take_back});
+                                                          take_back, interrupt, kill_executor});
     if (config->transport != NULL)
         config->transport->on_copied(config->transport->ctx, on_copied, loop);
     return loop;

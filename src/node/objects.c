@@ -270,17 +270,16 @@ void tbi_objects_forget_rooms(struct tbi_agent *agent, uint32_t proc)
     tbi_objects_serve_rooms(agent); /* it may have stood in front of smaller ones */
 }
 
-uint64_t tbi_agent_deadline(const struct tbi_agent *agent)
+uint64_t tbi_objects_deadline(const struct tbi_agent *agent)
 {
     return tbi_list_empty(&agent->rooms)
                ? UINT64_MAX
                : TBI_ENTRY(agent->rooms.next, struct tbi_room, link)->deadline_us;
 }
 
-void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
+void tbi_objects_tick(struct tbi_agent *agent)
 {
-    agent->now_us = now_us;
-    while (tbi_agent_deadline(agent) <= now_us) {
+    while (tbi_objects_deadline(agent) <= agent->now_us) {
         struct tbi_room *room = TBI_ENTRY(agent->rooms.next, struct tbi_room, link);
 
         tbi_list_unlink(&room->link);
@@ -295,7 +294,6 @@ void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
         free(room);
     }
     tbi_objects_serve_rooms(agent);
-    tbi_jobs_start(agent);
 }
 
 /* ---- writing ---- */
@@ -345,6 +343,7 @@ void tbi_objects_need(struct tbi_agent *agent, const struct msg_located *at, str
         object = add(agent, at->id, at->bytes);
         object->rank = at->rank;
     }
+    object->unconfirmed = false; /* the head has sent us to it */
     n->next = object->needs;
     object->needs = n;
     if (fresh)

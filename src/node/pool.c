@@ -29,6 +29,11 @@ struct tbi_pool {
     size_t ndirty, dirty_room;
     struct executor **unborn;               /* no slot, or the zygote was not told yet */
     size_t nunborn, unborn_room;
+    struct late {
+        uint32_t proc;
+        bool kill;                          /* else: interrupt */
+    } *late;                                /* orders that the zygote was not told yet */
+    size_t nlate, late_room;
     uint8_t *nowhere;                       /* for records to the dead */
 };
 
@@ -69,6 +74,7 @@ void tbi_pool_destroy(struct tbi_pool *pool)
     tbi_ring_reader_fini(&pool->deaths);
     free(pool->dirty);
     free(pool->unborn);
+    free(pool->late);
     free(pool->nowhere);
     free(pool);
 }
@@ -122,7 +128,8 @@ static void drain(struct tbi_pool *pool, struct executor *x)
         snprintf(x->refused, sizeof x->refused, "%s", x->reader.broken);
 }
 
-static void describe(const struct tbi_pool *pool, const struct executor *x,
+/* Returns whether it is what the task had said of itself. */
+static bool describe(const struct tbi_pool *pool, const struct executor *x,
                      const struct msg_exited *m, struct tbi_error_link *link)
 {
     struct tbi_slot *slot = x->slot < TBI_SLOTS_MAX
@@ -134,7 +141,7 @@ static void describe(const struct tbi_pool *pool, const struct executor *x,
         link->host[sizeof link->host - 1] = link->function[sizeof link->function - 1] = 0;
         link->message[sizeof link->message - 1] = 0;
         link->signal = m->signal;
-        return;
+        return true;
     }
     if (x->refused[0] != 0)
         tbi_error_link(link, TB_ERR_CRASHED, "its process was killed: it had sent %s (was its memory "
@@ -154,16 +161,18 @@ static void describe(const struct tbi_pool *pool, const struct executor *x,
     link->pid = m->pid;
     link->rank = (int32_t)pool->config.rank;
     snprintf(link->host, sizeof link->host, "%s", pool->config.host);
+    return false;
 }
 
 static void bury(struct tbi_pool *pool, struct executor *x, const struct msg_exited *m)
 {
     struct tbi_error_link cause;
+    bool said;
 
     if (x->slot < TBI_SLOTS_MAX)
         drain(pool, x);
-    describe(pool, x, m, &cause);
-    pool->config.died(pool->config.ctx, x->proc, &cause);
+    said = describe(pool, x, m, &cause);
+    pool->config.died(pool->config.ctx, x->proc, &cause, said);
     for (size_t i = 0; x->queued && i < pool->ndirty; i++)
         if (pool->dirty[i] == x) {
             pool->dirty[i] = pool->dirty[--pool->ndirty];
@@ -229,6 +238,46 @@ uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t offer
     return next < offered ? next : offered;
 }
 
+/* Orders to the zygote that find no room go first when there is some: until then the executor lives. */
+static void order(struct tbi_pool *pool, uint32_t proc, bool kill)
+{
+    int rc = kill ? tbi_zygote_kill(pool->config.zygote, proc)
+                  : tbi_zygote_interrupt(pool->config.zygote, proc);
+
+    if (rc != -EAGAIN && rc != -ENOBUFS)
+        return;
+    if (pool->nlate == pool->late_room) {
+        pool->late_room = pool->late_room * 2 + 16;
+        pool->late = tbi_realloc(pool->late, pool->late_room * sizeof *pool->late);
+    }
+    pool->late[pool->nlate++] = (struct late){proc, kill};
+}
+
+static bool order_again(struct tbi_pool *pool)
+{
+    size_t n = pool->nlate;
+
+    pool->nlate = 0;
+    for (size_t i = 0; i < n; i++)
+        order(pool, pool->late[i].proc, pool->late[i].kill); /* appends behind what was read */
+    return pool->nlate < n;
+}
+
+void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number)
+{
+    struct executor *x = tbi_map_get(&pool->executors, key(proc));
+
+    if (x == NULL || x->slot == TBI_SLOTS_MAX)
+        return;
+    atomic_store(&tbi_slots_slot(pool->config.slots, x->slot)->cancelled, number + 1);
+    order(pool, proc, false);
+}
+
+void tbi_pool_kill(struct tbi_pool *pool, uint32_t proc)
+{
+    order(pool, proc, true);
+}
+
 bool tbi_pool_flush(struct tbi_pool *pool)
 {
     size_t left = 0;
@@ -264,7 +313,7 @@ static bool read_ring(struct tbi_pool *pool, uint32_t slot)
     was_fine = x->refused[0] == 0;
     drain(pool, x);
     if (was_fine && x->refused[0] != 0)
-        tbi_zygote_kill(pool->config.zygote, x->proc);
+        tbi_pool_kill(pool, x->proc);
     return was_fine;
 }
 
@@ -272,6 +321,9 @@ bool tbi_pool_receive(struct tbi_pool *pool)
 {
     const struct tbi_record *record;
     bool moved = pool->nunborn > 0 && ask_again(pool);
+
+    if (pool->nlate > 0)
+        moved |= order_again(pool);
 
     for (uint32_t first = 0; first < pool->nslots; first += 64)
         for (uint64_t news = tbi_slots_take_news(pool->config.slots, first); news != 0;
@@ -291,7 +343,7 @@ bool tbi_pool_receive(struct tbi_pool *pool)
 
 bool tbi_pool_has_news(const struct tbi_pool *pool)
 {
-    return pool->nunborn > 0 || tbi_slots_have_news(pool->config.slots, pool->nslots) ||
+    return pool->nunborn > 0 || pool->nlate > 0 || tbi_slots_have_news(pool->config.slots, pool->nslots) ||
            tbi_ring_has_news(&pool->deaths);
 }
 

@@ -16,8 +16,8 @@ struct tbi_pool_config {
     void *ctx;
     /* A record of the executor record->proc. NULL, or why it was refused: the executor is killed. */
     const char *(*record)(void *ctx, const struct tbi_record *record);
-    /* It is gone, and all that it sent was handed over. */
-    void (*died)(void *ctx, uint32_t proc, const struct tbi_error_link *cause);
+    /* It is gone, and all that it sent was handed over. As tbi_agent_died. */
+    void (*died)(void *ctx, uint32_t proc, const struct tbi_error_link *cause, bool said);
 };
 
 struct tbi_pool *tbi_pool_create(const struct tbi_pool_config *config);
@@ -31,6 +31,10 @@ void *tbi_pool_send(struct tbi_pool *pool, uint32_t proc, enum tbi_msg type, siz
 
 /* Takes back the tasks from the first that was not begun up to `offered`; returns its number. */
 uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t offered);
+
+/* As in tbi_agent_ops. */
+void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number);
+void tbi_pool_kill(struct tbi_pool *pool, uint32_t proc);
 
 /* Hands over what has come. True: there was something. */
 bool tbi_pool_receive(struct tbi_pool *pool);

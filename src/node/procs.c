@@ -144,6 +144,22 @@ static const char *on_release(struct tbi_agent *agent, struct tbi_proc *proc,
     return NULL;
 }
 
+static const char *on_cancel(struct tbi_agent *agent, struct tbi_proc *proc,
+                             const struct tbi_record *record)
+{
+    (void)proc;
+    forward(agent, record, TBI_MSG_CANCEL);
+    return NULL;
+}
+
+static const char *on_seen(struct tbi_agent *agent, struct tbi_proc *proc,
+                           const struct tbi_record *record)
+{
+    (void)proc;
+    forward(agent, record, TBI_MSG_SEEN);
+    return NULL;
+}
+
 /* ---- requests ---- */
 
 static const char *on_get(struct tbi_agent *agent, struct tbi_proc *proc,
@@ -152,7 +168,9 @@ static const char *on_get(struct tbi_agent *agent, struct tbi_proc *proc,
     const struct msg_get *m = (const struct msg_get *)(record + 1);
     struct tbi_local *object = tbi_objects_find(agent, m->id);
 
-    if (object != NULL && tbi_objects_usable(object) && !(m->flags & TBI_GET_EXISTS))
+    /* A result that has just come may be one of a task that was cancelled before: the head knows. */
+    if (object != NULL && tbi_objects_usable(object) && !object->unconfirmed &&
+        !(m->flags & TBI_GET_EXISTS))
         tbi_procs_tell(agent, proc->proc, object);
     else
         forward(agent, record, TBI_MSG_RESOLVE);
@@ -290,6 +308,8 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     if (proc->job == NULL || !tbi_id_equal(proc->job->m->task, m->task) ||
         proc->job->m->attempt != m->attempt || proc->blocked || proc->cpus == TBI_CPU_QUEUED)
         return "DONE of a task that does not run there";
+    if (m->crashed)
+        return "DONE that says that its process has died";
     if (m->error != 0 &&
         (m->nresults != 0 || m->error > 0 ||
          tbi_error_links((const uint8_t *)record + record->len - m->data_bytes,
@@ -299,8 +319,10 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     if (why != NULL)
         return why;
     for (unsigned i = 0; i < m->nresults; i++) {
-        if (result[i].where == TBI_AT_STORE)
+        if (result[i].where == TBI_AT_STORE) {
             tbi_objects_seal(agent, proc, tbi_id_with_index(m->task, i), result[i].bytes);
+            tbi_objects_find(agent, tbi_id_with_index(m->task, i))->unconfirmed = true;
+        }
         ids += result[i].nrefs;
     }
     abandon_results(agent, proc, m->task);
@@ -321,7 +343,8 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
         [TBI_MSG_UNBLOCK] = on_unblock, [TBI_MSG_GET] = on_get,
         [TBI_MSG_UNPIN] = on_unpin,     [TBI_MSG_CREATE] = on_create,
         [TBI_MSG_ABANDON] = on_abandon, [TBI_MSG_SEAL] = on_seal,
-        [TBI_MSG_DONE] = on_done,
+        [TBI_MSG_DONE] = on_done,       [TBI_MSG_CANCEL] = on_cancel,
+        [TBI_MSG_SEEN] = on_seen,
     };
     struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
 
@@ -333,17 +356,18 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
 /* ---- death ---- */
 
 static void send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
-                         uint32_t attempt, const struct tbi_error_link *link)
+                         uint32_t attempt, const struct tbi_error_link *link, bool crashed)
 {
     struct msg_done *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_FINISHED, proc,
                                           sizeof *m + sizeof *link);
 
     *m = (struct msg_done){.task = task, .attempt = attempt, .error = link->code,
-                           .data_bytes = sizeof *link, .error_bytes = sizeof *link};
+                           .crashed = crashed, .data_bytes = sizeof *link, .error_bytes = sizeof *link};
     memcpy(m + 1, link, sizeof *link);
 }
 
-void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_error_link *cause)
+void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_error_link *cause,
+                    bool said)
 {
     struct tbi_proc *proc = tbi_procs_find(agent, number);
     struct tbi_error_link link = *cause;
@@ -352,22 +376,23 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
 
     if (proc == NULL)
         return;
+    proc->leaving = false; /* it need not be told to exit */
     /* What it was given and had not begun runs elsewhere; but the task that it was started for fails
      * if it never began any, or a node that cannot start processes would try for ever. */
     if (proc->job != NULL) {
         struct tbi_job *first = proc->job;
 
         if (!tbi_jobs_take_back(agent, proc) && proc->job == NULL)
-            tbi_jobs_fail(agent, first, &link);
+            tbi_jobs_fail(agent, first, &link, true);
     }
     if (proc->job != NULL) {
         link.attempt = proc->job->m->attempt;
-        send_failure(agent, number, proc->job->m->task, link.attempt, &link);
+        send_failure(agent, number, proc->job->m->task, link.attempt, &link, !said);
         tbi_jobs_end(agent, proc);
     }
     while (tbi_map_next(&proc->open, &at, &e)) {
         if (((const struct tbi_local *)e.value)->announced)
-            send_failure(agent, number, e.key, 0, &link);
+            send_failure(agent, number, e.key, 0, &link, false);
         tbi_objects_abandon(agent, proc, e.key);
         at = 0;
     }

@@ -7,6 +7,7 @@ struct tbi_payload *tbi_payload_new(const void *data, uint32_t bytes)
 
     p->users = 1;
     p->bytes = bytes;
+    p->unread = false;
     if (bytes > 0)
         memcpy(p->data, data, bytes);
     return p;
@@ -18,13 +19,16 @@ struct tbi_payload *tbi_payload_use(struct tbi_payload *payload)
     return payload;
 }
 
-void tbi_payload_drop(struct tbi_payload *payload)
+void tbi_payload_drop(const struct tbi_directory *dir, struct tbi_payload *payload)
 {
-    if (payload != NULL && --payload->users == 0)
-        free(payload);
+    if (payload == NULL || --payload->users > 0)
+        return;
+    if (payload->unread && dir->unread != NULL)
+        dir->unread(dir->unread_ctx, payload->data, payload->bytes);
+    free(payload);
 }
 
-static void clear(struct tbi_object *object)
+static void clear(const struct tbi_directory *dir, struct tbi_object *object)
 {
     struct tbi_waiter *w;
 
@@ -32,7 +36,7 @@ static void clear(struct tbi_object *object)
         object->waiters = w->next;
         free(w);
     }
-    tbi_payload_drop(object->payload);
+    tbi_payload_drop(dir, object->payload);
     free(object->contained);
     free(object->replicas);
     object->payload = NULL;
@@ -40,10 +44,10 @@ static void clear(struct tbi_object *object)
     object->replicas = NULL;
 }
 
-static void destroy(struct tbi_maker *maker)
+static void destroy(const struct tbi_directory *dir, struct tbi_maker *maker)
 {
     for (unsigned i = 0; i < maker->nobjects; i++)
-        clear(&maker->object[i]);
+        clear(dir, &maker->object[i]);
     free(maker->submit);
     free(maker);
 }
@@ -54,7 +58,7 @@ void tbi_directory_fini(struct tbi_directory *dir)
     size_t at = 0;
 
     while (tbi_map_next(&dir->makers, &at, &e))
-        destroy(e.value);
+        destroy(dir, e.value);
     tbi_map_fini(&dir->makers);
 }
 
@@ -72,6 +76,7 @@ struct tbi_maker *tbi_directory_add(struct tbi_directory *dir, struct tbi_id id,
     maker = tbi_alloc_zeroed(1, sizeof *maker + n * sizeof maker->object[0]);
     maker->id = tbi_id_task(id);
     maker->nobjects = maker->live = (uint16_t)n;
+    tbi_list_init(&maker->children);
     for (unsigned i = 0; i < n; i++)
         maker->object[i].holders = 1;
     dir->objects += n;
@@ -97,7 +102,7 @@ void tbi_directory_reap(struct tbi_directory *dir, struct tbi_maker *maker)
     if (maker->state != TBI_ENDED || maker->live > 0)
         return;
     tbi_map_take(&dir->makers, maker->id);
-    destroy(maker);
+    destroy(dir, maker);
 }
 
 /* Ids whose hold is to be given back: an explicit stack, since containment may go deep. */
@@ -128,7 +133,7 @@ static void free_object(struct tbi_directory *dir, struct tbi_maker *maker, unsi
     }
     for (uint32_t k = 0; object->contained != NULL && k < object->contained->n; k++)
         push(stack, object->contained->id[k]);
-    clear(object);
+    clear(dir, object);
     object->state = TBI_FREED;
     dir->objects--;
     maker->live--;

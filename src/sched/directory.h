@@ -17,11 +17,11 @@
 /* Bytes shared by all who need them: an inline value, or an error that fails many objects. */
 struct tbi_payload {
     uint32_t users, bytes;
-    uint8_t data[];
+    bool unread;        /* a failure that no process has read yet */
+    _Alignas(8) uint8_t data[];
 };
 struct tbi_payload *tbi_payload_new(const void *data, uint32_t bytes); /* one user */
 struct tbi_payload *tbi_payload_use(struct tbi_payload *payload);
-void tbi_payload_drop(struct tbi_payload *payload);                    /* NULL: nothing */
 
 enum tbi_object_state { TBI_PENDING, TBI_READY, TBI_FAILED, TBI_FREED };
 
@@ -58,24 +58,32 @@ struct tbi_object {
  *   OPEN        a put that was announced and not yet sealed
  *   WAITING     `unmet` > 0 arguments are not there yet
  *   QUEUED      in the ready queue
+ *   DELAYED     it failed and will be QUEUED again at `due_us`
  *   DISPATCHED  the agent of `node` has it; its demand is in the ledger
  *   BLOCKED     the same, but it waits in tb_get and its demand is not in the ledger
  *   ENDED       all objects are READY, FAILED or FREED; `submit` is gone */
 enum tbi_maker_state {
-    TBI_OPEN, TBI_WAITING, TBI_QUEUED, TBI_DISPATCHED, TBI_BLOCKED, TBI_ENDED
+    TBI_OPEN, TBI_WAITING, TBI_QUEUED, TBI_DELAYED, TBI_DISPATCHED, TBI_BLOCKED, TBI_ENDED
 };
 
 struct tbi_maker {
     struct tbi_id id;
-    struct tbi_link link;       /* QUEUED: in the ready queue; else in a worklist or nowhere */
+    struct tbi_link link;       /* QUEUED, DELAYED: in that queue; else in a worklist or nowhere */
+    struct tbi_link children;   /* tasks it submitted that have not ended */
+    struct tbi_link sibling;    /* in its parent's `children` */
     struct msg_submit *submit;  /* a task's description with its tail; NULL for a put */
     uint8_t state;
     bool wanted;                /* a blocked task waits for it, directly or not */
+    bool aborted;               /* DISPATCHED, BLOCKED: cancelled, its objects are FAILED or FREED */
+    bool aborts_children;       /* ... and what it still submits is cancelled too */
     uint16_t nobjects;
     uint16_t live;              /* objects not FREED */
     uint16_t depth;
     uint32_t attempt, node, unmet;
-    uint64_t seq;               /* order of becoming ready */
+    union {
+        uint64_t seq;           /* QUEUED: order of becoming ready */
+        uint64_t due_us;        /* DELAYED */
+    };
     struct tbi_payload *failure; /* set while the failure is being carried through */
     struct tbi_object object[];
 };
@@ -83,7 +91,11 @@ struct tbi_maker {
 struct tbi_directory {
     struct tbi_map makers;      /* by tbi_id_task */
     size_t objects;             /* live ones, for reports and checks */
+    void (*unread)(void *ctx, const void *error, uint32_t bytes); /* see sched.h */
+    void *unread_ctx;
 };
+/* NULL: nothing. With its last user a payload goes. */
+void tbi_payload_drop(const struct tbi_directory *dir, struct tbi_payload *payload);
 void tbi_directory_fini(struct tbi_directory *dir);
 
 /* A new maker of n objects, each PENDING with one holder. NULL: the id is taken. */

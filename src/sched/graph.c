@@ -90,9 +90,13 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
     struct msg_submit *submit = maker->submit;
     struct tbi_id id = maker->id;
     unsigned n = maker->nobjects;
+    bool gone = maker->live == 0; /* freed before, or there never were any */
 
     maker->state = TBI_ENDED;
     maker->submit = NULL;
+    tbi_list_unlink(&maker->sibling);
+    while (!tbi_list_empty(&maker->children)) /* they go on by themselves */
+        tbi_list_unlink(maker->children.next);
     for (unsigned i = 0; i < n; i++)
         wake(sched, tbi_id_with_index(id, i), &maker->object[i]);
     if (submit != NULL) {
@@ -102,17 +106,15 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
                                   sched);
         free(submit);
     }
-    if (n == 0)
+    if (gone)
         tbi_directory_reap(&sched->dir, maker);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; !gone && i < n; i++)
         tbi_directory_settle(&sched->dir, tbi_id_with_index(id, i), tbi_sched_send_free, sched);
 }
 
-static void fail_one(struct tbi_sched *sched, struct tbi_maker *maker)
+static void fail_objects(struct tbi_sched *sched, struct tbi_maker *maker,
+                         struct tbi_payload *error)
 {
-    struct tbi_payload *error = maker->failure;
-
-    maker->failure = NULL;
     for (unsigned i = 0; i < maker->nobjects; i++) {
         struct tbi_object *object = &maker->object[i];
 
@@ -120,25 +122,40 @@ static void fail_one(struct tbi_sched *sched, struct tbi_maker *maker)
         object->payload = tbi_payload_use(error);
         object->bytes = error->bytes;
     }
-    tbi_payload_drop(error);
-    tbi_sched_conclude(sched, maker);
+    tbi_payload_drop(&sched->dir, error);
 }
 
-void tbi_sched_carry_failures(struct tbi_sched *sched)
+/* Those that failed for an argument, until there are none. */
+static void carry_failures(struct tbi_sched *sched)
 {
     while (!tbi_list_empty(&sched->failing)) {
         struct tbi_maker *maker = TBI_ENTRY(sched->failing.next, struct tbi_maker, link);
 
         tbi_list_unlink(&maker->link);
-        fail_one(sched, maker);
+        fail_objects(sched, maker, maker->failure);
+        maker->failure = NULL;
+        tbi_sched_conclude(sched, maker);
     }
 }
 
 void tbi_sched_fail(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *error)
 {
-    maker->failure = error;
-    fail_one(sched, maker);
-    tbi_sched_carry_failures(sched);
+    fail_objects(sched, maker, error);
+    tbi_sched_conclude(sched, maker);
+    carry_failures(sched);
+}
+
+void tbi_sched_abort(struct tbi_sched *sched, struct tbi_maker *task, struct tbi_payload *error)
+{
+    struct tbi_id id = task->id;
+
+    task->aborted = true;
+    fail_objects(sched, task, error);
+    for (unsigned i = 0; i < task->nobjects; i++)
+        wake(sched, tbi_id_with_index(id, i), &task->object[i]);
+    for (unsigned i = 0; i < task->nobjects; i++)
+        tbi_directory_settle(&sched->dir, tbi_id_with_index(id, i), tbi_sched_send_free, sched);
+    carry_failures(sched);
 }
 
 void tbi_sched_contain(struct tbi_sched *sched, struct tbi_object *object,

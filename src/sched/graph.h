@@ -15,7 +15,10 @@ struct tbi_sched {
     struct tbi_ready ready;
     struct tbi_nodes nodes;
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
+    struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
+    uint64_t now_us;
     size_t tasks;               /* not yet ended */
+    size_t retries;
     unsigned reservations;      /* nodes kept for a demand */
 };
 
@@ -36,8 +39,9 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker);
 /* Fail the maker and everything that depends on it. Takes over one use of `error`. */
 void tbi_sched_fail(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *error);
 
-/* Carries all failures in `failing` through. */
-void tbi_sched_carry_failures(struct tbi_sched *sched);
+/* The same for the objects of a task that an agent still has: the task goes on, `aborted`, until
+ * it is FINISHED. */
+void tbi_sched_abort(struct tbi_sched *sched, struct tbi_maker *task, struct tbi_payload *error);
 
 /* Adopt `n` contained ids: the object holds each until it is freed. */
 void tbi_sched_contain(struct tbi_sched *sched, struct tbi_object *object,

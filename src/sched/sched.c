@@ -1,7 +1,9 @@
-/* sched.c - the head's message handlers and its scheduling pass. Handlers decode, check and change
- * the directory; tbi_sched_run alone sends tasks to nodes. */
+/* sched.c - the head's message handlers. They decode, check and change the directory; dispatch.c alone
+ * sends tasks to nodes, and retry.c has what follows from failures and cancelling. */
 #include "sched/sched.h"
+#include "sched/failure.h"
 #include "sched/graph.h"
+#include "sched/retry.h"
 #include "thornback.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
@@ -22,8 +24,11 @@ struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct
         sched->nodes.node[i].cpus = config->cpus[i];
         sched->nodes.node[i].host = host[i];
     }
+    sched->dir.unread = config->unread;
+    sched->dir.unread_ctx = config->unread_ctx;
     tbi_ready_init(&sched->ready);
     tbi_list_init(&sched->failing);
+    tbi_list_init(&sched->delayed);
     return sched;
 }
 
@@ -36,57 +41,6 @@ void tbi_sched_destroy(struct tbi_sched *sched)
     free(sched->nodes.node);
     free((unsigned *)sched->config.host);
     free(sched);
-}
-
-/* ---- errors that arise here ---- */
-
-static struct tbi_payload *payload_of(const struct tbi_error_link *link)
-{
-    return tbi_payload_new(link, sizeof *link);
-}
-
-static void name_function(const struct tbi_sched *sched, struct tbi_error_link *link, uint32_t fn)
-{
-    if (sched->config.functions != NULL && fn < sched->config.nfunctions)
-        snprintf(link->function, sizeof link->function, "%s", sched->config.functions[fn]);
-}
-
-static struct tbi_payload *no_such_ref(struct tbi_id id)
-{
-    struct tbi_error_link link;
-
-    tbi_error_link(&link, TB_ERR_REF,
-                   "no object %016llx%016llx: it was freed when its last reference was released, or "
-                   "never was of this job",
-                   (unsigned long long)id.hi, (unsigned long long)id.lo);
-    return payload_of(&link);
-}
-
-static struct tbi_payload *infeasible(const struct tbi_sched *sched, const struct msg_submit *task)
-{
-    unsigned largest = tbi_place_largest(&sched->nodes);
-    struct tbi_error_link link;
-
-    tbi_error_link(&link, TB_ERR_INFEASIBLE,
-                   "the task needs %g CPUs; the largest node, rank %u, has %g: ask for fewer, or "
-                   "start the job with more cores a rank",
-                   (double)task->cpus / TBI_CPU, largest,
-                   (double)sched->nodes.node[largest].cpus / TBI_CPU);
-    name_function(sched, &link, task->fn);
-    return payload_of(&link);
-}
-
-static struct tbi_payload *too_much_inline(const struct tbi_sched *sched,
-                                           const struct msg_submit *task, size_t bytes)
-{
-    struct tbi_error_link link;
-
-    tbi_error_link(&link, TB_ERR_ARGUMENT,
-                   "the task's small arguments add up to %zu bytes, more than the %u that travel in "
-                   "one message: put them into one array",
-                   bytes, TBI_RECORD_MAX);
-    name_function(sched, &link, task->fn);
-    return payload_of(&link);
 }
 
 /* NULL also for one that is still being made, but that nobody holds any more: a ref to it is as good
@@ -122,17 +76,20 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     for (unsigned i = 0; i < m->nrefs && failure == NULL; i++)
         if (held_object(sched, refs[i], NULL) == NULL ||
             tbi_id_equal(tbi_id_task(refs[i]), m->task))
-            failure = no_such_ref(refs[i]);
+            failure = tbi_failure_no_such_ref(refs[i]);
     if (failure != NULL) {
         task->submit->nrefs = task->submit->nresolve = 0; /* it holds nothing to give back */
+        failure->unread = true;
         tbi_sched_fail(sched, task, failure);
         return NULL;
     }
     for (unsigned i = 0; i < m->nrefs; i++)
         tbi_directory_object(&sched->dir, refs[i], NULL)->holders++;
+    if (!tbi_retry_adopt(sched, task))
+        return NULL;
     largest = sched->nodes.node[tbi_place_largest(&sched->nodes)].cpus;
     if (largest == 0 || m->cpus > largest) {
-        tbi_sched_fail(sched, task, infeasible(sched, m));
+        tbi_sched_fail(sched, task, tbi_failure_infeasible(sched, m));
         return NULL;
     }
     for (unsigned i = 0; i < m->nresolve; i++) {
@@ -218,6 +175,30 @@ static const char *on_release(struct tbi_sched *sched, unsigned rank,
     return NULL;
 }
 
+static const char *on_cancel(struct tbi_sched *sched, unsigned rank,
+                             const struct tbi_record *record)
+{
+    const struct msg_cancel *m = (const struct msg_cancel *)(record + 1);
+    struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->id);
+
+    (void)rank;
+    if (task != NULL && task->submit != NULL) /* else it is over, or was none */
+        tbi_retry_cancel(sched, task, m->flags,
+                         tbi_failure_cancelled(sched, task->submit, "cancelled by tb_cancel"));
+    return NULL;
+}
+
+static const char *on_seen(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+    struct tbi_object *object = tbi_directory_object(&sched->dir, m->id, NULL);
+
+    (void)rank;
+    if (object != NULL && object->state == TBI_FAILED)
+        object->payload->unread = false;
+    return NULL;
+}
+
 /* Children first, then the answer: the agent gives the task's CPUs away only when it has what the
  * task waits for, so that it does not start older, shallower work in between. */
 static const char *on_block(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
@@ -226,8 +207,7 @@ static const char *on_block(struct tbi_sched *sched, unsigned rank, const struct
     struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
     struct msg_task *answer;
 
-    if (task == NULL || task->state != TBI_DISPATCHED || task->node != rank ||
-        task->attempt != m->attempt)
+    if (task == NULL || task->state != TBI_DISPATCHED || !tbi_retry_runs(task, rank, m->attempt))
         return "BLOCK of a task that does not run there";
     task->state = TBI_BLOCKED;
     tbi_node_give(&sched->nodes.node[rank], task->submit->cpus);
@@ -245,11 +225,22 @@ static const char *on_unblocked(struct tbi_sched *sched, unsigned rank,
     const struct msg_task *m = (const struct msg_task *)(record + 1);
     struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
 
-    if (task == NULL || task->state != TBI_BLOCKED || task->node != rank ||
-        task->attempt != m->attempt)
+    if (task == NULL || task->state != TBI_BLOCKED || !tbi_retry_runs(task, rank, m->attempt))
         return "UNBLOCKED of a task that is not blocked there";
     task->state = TBI_DISPATCHED;
     tbi_node_take(&sched->nodes.node[rank], task->submit->cpus);
+    return NULL;
+}
+
+static const char *on_overdue(struct tbi_sched *sched, unsigned rank,
+                              const struct tbi_record *record)
+{
+    const struct msg_task *m = (const struct msg_task *)(record + 1);
+    struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
+
+    if (task != NULL && tbi_retry_runs(task, rank, m->attempt) && !task->aborted)
+        tbi_retry_cancel(sched, task, TB_CANCEL_DEFAULT,
+                         tbi_failure_overdue(sched, task->submit, rank, m->attempt));
     return NULL;
 }
 
@@ -261,10 +252,10 @@ static const char *on_resolve(struct tbi_sched *sched, unsigned rank,
     struct tbi_object *object = held_object(sched, m->id, &maker);
 
     if (object == NULL) {
-        struct tbi_payload *error = no_such_ref(m->id);
+        struct tbi_payload *error = tbi_failure_no_such_ref(m->id);
 
         tbi_sched_tell_error(sched, rank, record->proc, m->id, error->data, error->bytes);
-        tbi_payload_drop(error);
+        tbi_payload_drop(&sched->dir, error);
     } else if (object->state != TBI_PENDING) {
         tbi_sched_tell(sched, rank, record->proc, m->id, object, m->flags);
     } else if (m->flags & TBI_GET_POLL) {
@@ -335,6 +326,17 @@ static void take_results(struct tbi_sched *sched, struct tbi_maker *task, unsign
     }
 }
 
+/* The task was cancelled before it was done: nobody wants what it made. */
+static void drop_results(struct tbi_sched *sched, const struct tbi_maker *task, unsigned rank,
+                         const struct msg_done *m)
+{
+    const struct tbi_result *result = (const struct tbi_result *)(m + 1);
+
+    for (unsigned i = 0; i < m->nresults; i++)
+        if (result[i].where == TBI_AT_STORE)
+            tbi_sched_send_free(sched, rank, tbi_id_with_index(task->id, i));
+}
+
 static const struct tbi_id *kept_refs(const struct msg_done *m)
 {
     const struct tbi_result *result = (const struct tbi_result *)(m + 1);
@@ -352,8 +354,8 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
     struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
     const uint8_t *end = (const uint8_t *)record + record->len;
 
-    if (task == NULL || task->node != rank || task->attempt != m->attempt ||
-        (task->state != TBI_DISPATCHED && task->state != TBI_BLOCKED && task->state != TBI_OPEN))
+    if (task == NULL || (!tbi_retry_runs(task, rank, m->attempt) &&
+                         (task->state != TBI_OPEN || task->node != rank)))
         return "FINISHED of a task that does not run there";
     if (m->error == 0 && (task->submit == NULL || m->nresults != task->submit->nreturns))
         return "FINISHED with another number of results than the task has";
@@ -369,13 +371,15 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
     }
     if (task->state == TBI_DISPATCHED)
         tbi_node_give(&sched->nodes.node[rank], task->submit->cpus);
-    if (m->error != 0) {
-        struct tbi_payload *error = tbi_payload_new(end - m->data_bytes, m->error_bytes);
-        struct tbi_error_link *link = (struct tbi_error_link *)error->data;
+    if (task->aborted) {
+        drop_results(sched, task, rank, m);
+        tbi_sched_conclude(sched, task);
+    } else if (m->error != 0) {
+        struct tbi_payload *error = tbi_failure_of_agent(sched, task->submit, end - m->data_bytes,
+                                                         m->error_bytes);
 
-        if (task->submit != NULL && link->function[0] == 0) /* agents do not know the names */
-            name_function(sched, link, task->submit->fn);
-        tbi_sched_fail(sched, task, error);
+        if (task->submit == NULL || !tbi_retry_after(sched, task, m, error))
+            tbi_sched_fail(sched, task, error);
     } else {
         take_results(sched, task, rank, m);
         tbi_sched_conclude(sched, task);
@@ -383,146 +387,8 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
     return NULL;
 }
 
-/* ---- the scheduling pass ---- */
-
-/* Bytes of the task's stored arguments on each node's host. */
-static void measure_locality(struct tbi_sched *sched, const struct tbi_maker *task)
-{
-    struct tbi_nodes *nodes = &sched->nodes;
-
-    for (unsigned n = 0; n < nodes->n; n++)
-        nodes->node[n].local_bytes = 0;
-    for (unsigned i = 0; i < task->submit->nresolve; i++) {
-        const struct tbi_object *object =
-            tbi_directory_object(&sched->dir, tbi_submit_refs(task->submit)[i], NULL);
-
-        if (!object->in_store)
-            continue;
-        for (unsigned n = 0; n < nodes->n; n++)
-            if (nodes->node[n].host ==
-                nodes->node[tbi_sched_source(sched, object, n)].host)
-                nodes->node[n].local_bytes += object->bytes;
-    }
-}
-
-/* Returns NULL, or the error the task fails with. */
-static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task, unsigned node)
-{
-    const struct msg_submit *submit = task->submit;
-    const struct tbi_id *refs = tbi_submit_refs(submit);
-    size_t data = submit->data_bytes, args = submit->nargs * sizeof(uint64_t), size;
-    struct msg_dispatch *m;
-    struct msg_located *at;
-    uint8_t *to;
-
-    for (unsigned i = 0; i < submit->nresolve; i++) {
-        const struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
-
-        if (!object->in_store)
-            data += tbi_padded(object->bytes);
-    }
-    size = sizeof *m + submit->nresolve * sizeof *at + args + data;
-    m = size > TBI_RECORD_MAX ? NULL
-                              : sched->port.send(sched->port.ctx, node, TBI_MSG_DISPATCH,
-                                                 TBI_PROC_NONE, size);
-    if (m == NULL)
-        return too_much_inline(sched, submit, size);
-    *m = (struct msg_dispatch){
-        .task = task->id, .attempt = task->attempt, .fn = submit->fn, .cpus = submit->cpus,
-        .data_bytes = (uint32_t)data, .nreturns = submit->nreturns, .nargs = submit->nargs,
-        .nresolve = submit->nresolve, .depth = submit->depth,
-        .flags = task->wanted ? TBI_DISPATCH_WANTED : 0};
-    at = (struct msg_located *)(m + 1);
-    to = (uint8_t *)(at + submit->nresolve);
-    memcpy(to, tbi_submit_args(submit), args + submit->data_bytes);
-    to += args + submit->data_bytes;
-    for (unsigned i = 0; i < submit->nresolve; i++) {
-        const struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
-
-        at[i] = (struct msg_located){.id = refs[i], .bytes = object->bytes};
-        if (object->in_store) {
-            at[i].where = TBI_AT_STORE;
-            at[i].rank = tbi_sched_source(sched, object, node);
-        } else {
-            at[i].where = TBI_AT_INLINE;
-            memset(to + tbi_padded(object->bytes) - 8, 0, object->bytes > 0 ? 8 : 0);
-            memcpy(to, object->payload->data, object->bytes);
-            to += tbi_padded(object->bytes);
-        }
-    }
-    task->node = node;
-    task->state = TBI_DISPATCHED;
-    tbi_node_take(&sched->nodes.node[node], submit->cpus);
-    return NULL;
-}
-
-/* A demand that was overtaken too often gets a node that takes nothing else until it is served. */
-static void reserve(struct tbi_sched *sched, int32_t cpus)
-{
-    struct tbi_node *best = NULL;
-
-    for (unsigned n = 0; n < sched->nodes.n; n++) {
-        struct tbi_node *node = &sched->nodes.node[n];
-
-        if (node->reserved && node->reserved_cpus == cpus)
-            return;
-        if (node->cpus > 0 && node->cpus >= cpus && !node->reserved &&
-            (best == NULL || node->count < best->count))
-            best = node;
-    }
-    if (best != NULL) {
-        best->reserved = true;
-        best->reserved_cpus = cpus;
-        sched->reservations++;
-    }
-}
-
-/* A reservation ends when a task of its demand got a place, here or elsewhere, and when none waits
- * any more: because it failed, or because it is wanted now and passes anyway. Otherwise the node
- * would be kept for nobody, for ever. */
-static void end_reservations(struct tbi_sched *sched, int32_t served)
-{
-    for (unsigned n = 0; sched->reservations > 0 && n < sched->nodes.n; n++) {
-        struct tbi_node *node = &sched->nodes.node[n];
-
-        if (node->reserved && (node->reserved_cpus == served ||
-                               !tbi_ready_has(&sched->ready, node->reserved_cpus))) {
-            node->reserved = false;
-            sched->reservations--;
-        }
-    }
-}
-
-void tbi_sched_run(struct tbi_sched *sched)
-{
-    struct tbi_maker *task;
-
-    tbi_ready_begin_pass(&sched->ready);
-    end_reservations(sched, -1);
-    while ((task = tbi_ready_best(&sched->ready)) != NULL) {
-        struct tbi_payload *failure;
-        int node;
-
-        measure_locality(sched, task);
-        node = tbi_place(&sched->nodes, task->submit->cpus, task->wanted);
-        if (node < 0) {
-            tbi_ready_set_stuck(&sched->ready, task->submit->cpus);
-            continue;
-        }
-        tbi_ready_note_sent(&sched->ready, task);
-        tbi_ready_remove(&sched->ready, task);
-        end_reservations(sched, task->submit->cpus);
-        failure = dispatch(sched, task, (unsigned)node);
-        if (failure != NULL)
-            tbi_sched_fail(sched, task, failure);
-    }
-    for (unsigned i = 0; i < sched->ready.nclasses; i++)
-        if ((task = tbi_ready_starving(&sched->ready, i, sched->config.overtakes)) != NULL)
-            reserve(sched, task->submit->cpus);
-}
-
 const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
-                             const struct tbi_record *record)
+                             const struct tbi_record *record, uint64_t now_us)
 {
     static const char *(*const handler[TBI_MSG_COUNT])(struct tbi_sched *, unsigned,
                                                        const struct tbi_record *) = {
@@ -531,18 +397,20 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_RELEASE] = on_release,     [TBI_MSG_BLOCK] = on_block,
         [TBI_MSG_UNBLOCKED] = on_unblocked, [TBI_MSG_RESOLVE] = on_resolve,
         [TBI_MSG_SEALED] = on_sealed,       [TBI_MSG_REPLICA] = on_replica,
-        [TBI_MSG_FINISHED] = on_finished,
+        [TBI_MSG_FINISHED] = on_finished,   [TBI_MSG_CANCEL] = on_cancel,
+        [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
     };
 
     if (rank >= sched->nodes.n || handler[record->type] == NULL)
         return "a message that is not for the scheduler";
+    sched->now_us = now_us;
     return handler[record->type](sched, rank, record);
 }
 
 struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched)
 {
-    struct tbi_sched_counts c = {sched->tasks, sched->ready.count, sched->dir.objects,
-                                 sched->dir.makers.count, 0};
+    struct tbi_sched_counts c = {sched->tasks, sched->ready.count, sched->retries,
+                                 sched->dir.objects, sched->dir.makers.count, 0};
 
     for (unsigned n = 0; n < sched->nodes.n; n++)
         c.load += sched->nodes.node[n].load;
@@ -568,6 +436,11 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
             return "a task's description outlived it, or it lost it";
         if ((m->state == TBI_WAITING) != (m->unmet > 0) && m->state != TBI_ENDED)
             return "a waiting task misses nothing, or another one does";
+        if (m->aborted && m->state != TBI_DISPATCHED && m->state != TBI_BLOCKED &&
+            m->state != TBI_ENDED)
+            return "a task that no agent has waits for its end";
+        if (m->state == TBI_ENDED && !tbi_list_empty(&m->children))
+            return "an ended task has children";
         if (m->state == TBI_DISPATCHED)
             load += m->submit->cpus, count++;
     }

@@ -2,11 +2,16 @@
  *
  * Messages in (tbi_sched_handle), messages out (the `send` of its port); it makes no MPI call,
  * reads no clock and does no I/O, so the whole of it runs in tests and simulations.
- * Units: CPUs in 1/10000. Not thread-safe: the caller holds the progress lock.
+ * Units: CPUs in 1/10000, times in microseconds. Not thread-safe: the caller holds the progress lock.
  *
  * A task:   SUBMIT -> WAITING -> QUEUED -> DISPATCHED <-> BLOCKED -> ENDED
- *                        |          |           |             |
- *                        +----------+-----------+-------------+--> ENDED with all returns FAILED */
+ *                        |         | ^          |             |
+ *                        |         | +-[DELAYED]+-------------+   the attempt failed, it is retried
+ *                        |         |            |             |
+ *                        +---------+------------+-------------+--> ENDED with all returns FAILED
+ *
+ * A cancelled task that runs has failed at once for everyone who waits for it; it stays DISPATCHED or
+ * BLOCKED, `aborted`, until its agent says that it has ended. */
 #ifndef TBI_SCHED_H
 #define TBI_SCHED_H
 
@@ -22,6 +27,9 @@ struct tbi_sched_config {
     unsigned overtakes;     /* how often a task may be overtaken before a node is kept for it */
     const char *const *functions; /* names by function id, for error texts; may be NULL */
     unsigned nfunctions;
+    /* A failure goes that no process has read: a packed error. May be NULL. */
+    void (*unread)(void *ctx, const void *error, uint32_t bytes);
+    void *unread_ctx;
 };
 
 /* How messages leave: returns room for `size` body bytes of a record to `rank`, to be filled before
@@ -37,14 +45,19 @@ void tbi_sched_destroy(struct tbi_sched *sched);
 /* Takes one record that came from `rank` (already found well-formed by tbi_record_check).
  * Returns NULL, or why it was refused; a refused record changes nothing. */
 const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
-                             const struct tbi_record *record);
+                             const struct tbi_record *record, uint64_t now_us);
 
 /* Sends ready tasks where they fit. Call after a batch of records. */
 void tbi_sched_run(struct tbi_sched *sched);
 
+/* Queues the retries whose delay is over. Call, and then tbi_sched_run, when the deadline is past. */
+void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us);
+uint64_t tbi_sched_deadline(const struct tbi_sched *sched); /* UINT64_MAX: none */
+
 struct tbi_sched_counts {
     size_t tasks;       /* not yet ended */
     size_t queued;      /* of them, waiting for a place */
+    size_t retries;     /* attempts after the first, so far */
     size_t objects;     /* alive */
     size_t makers;      /* tasks and puts on record */
     int64_t load;       /* forecast over all nodes */

@@ -18,7 +18,8 @@ struct sim {
     struct tbi_outbox in;
     char text[1 << 16];
     size_t len;
-    uint64_t next;
+    uint64_t next, now;
+    unsigned unread;              /* failures that went unread */
     unsigned order[4096], norder; /* ranks in the order of sending */
 };
 
@@ -34,13 +35,19 @@ static inline void *sim_send(void *ctx, unsigned rank, enum tbi_msg type, uint32
 
 static const char *const sim_functions[] = {"work"};
 
+static inline void sim_unread(void *ctx, const void *error, uint32_t bytes)
+{
+    assert_int_not_equal(tbi_error_links(error, bytes), 0);
+    ((struct sim *)ctx)->unread++;
+}
+
 static inline struct sim *sim_new(unsigned nranks, const int32_t *cpus, const unsigned *host,
                                   unsigned ahead)
 {
     struct sim *sim = calloc(1, sizeof *sim);
     struct tbi_sched_config config = {
         .nranks = nranks, .cpus = cpus, .host = host, .ahead = ahead, .overtakes = 4,
-        .functions = sim_functions, .nfunctions = 1};
+        .functions = sim_functions, .nfunctions = 1, .unread = sim_unread, .unread_ctx = sim};
 
     sim->sched = tbi_sched_create(&config, (struct tbi_port){sim, sim_send});
     return sim;
@@ -80,11 +87,16 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
 
         if (m->flags & TBI_DISPATCH_WANTED)
             sim_print(sim, " wanted");
+        if (m->attempt > 0)
+            sim_print(sim, " attempt=%u", m->attempt);
         for (unsigned i = 0; i < m->nresolve; i++)
             if (at[i].where == TBI_AT_STORE)
                 sim_print(sim, " at=%u", at[i].rank);
             else
                 sim_print(sim, " inline=%d", (int)at[i].bytes);
+    } else if (r->type == TBI_MSG_ABORT) {
+        if (((const struct msg_abort *)(r + 1))->force)
+            sim_print(sim, " by force");
     } else if (r->type == TBI_MSG_RESOLVED) {
         const struct msg_located *m = (const void *)(r + 1);
         const struct tbi_error_link *error = (const void *)(m + 1);
@@ -98,6 +110,8 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
         else if (m->where == TBI_AT_ERROR)
             sim_print(sim, " error=%d%s%s", error->code, error->function[0] ? " in " : "",
                       error->function);
+        if (m->where == TBI_AT_ERROR && m->bytes > sizeof *error)
+            sim_print(sim, " because %d", error[1].code);
     }
     sim_print(sim, "\n");
 }
@@ -141,7 +155,7 @@ static inline const char *sim_deliver(struct sim *sim, unsigned rank)
     const struct tbi_record *r = (void *)(sim->in.data + sim->in.begin);
 
     assert_null(tbi_record_check(r, tbi_outbox_bytes(&sim->in)));
-    return tbi_sched_handle(sim->sched, rank, r);
+    return tbi_sched_handle(sim->sched, rank, r, sim->now);
 }
 
 struct sim_task {
@@ -149,6 +163,9 @@ struct sim_task {
     unsigned depth, nreturns;
     int after[4];  /* objects whose values are arguments; 0 ends */
     int holds[4];  /* objects that travel as refs; 0 ends */
+    int parent;    /* the task that submits it; 0: the driver */
+    int max_retries;
+    uint32_t retry_codes, retry_delay_ms;
 };
 
 /* Submit a task by the driver; returns its number. One return unless said otherwise. */
@@ -166,7 +183,11 @@ static inline int sim_submit(struct sim *sim, struct sim_task t)
     *m = (struct msg_submit){.task = sim_id(++sim->next), .cpus = (int32_t)(t.cpus * 10000),
                              .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1),
                              .nargs = (uint16_t)nresolve, .nrefs = (uint16_t)nrefs,
-                             .nresolve = (uint16_t)nresolve, .depth = (uint16_t)t.depth};
+                             .nresolve = (uint16_t)nresolve, .depth = (uint16_t)t.depth,
+                             .max_retries = t.max_retries, .retry_codes = t.retry_codes,
+                             .retry_delay_ms = t.retry_delay_ms};
+    if (t.parent != 0)
+        m->parent = sim_id((uint64_t)t.parent);
     refs = (struct tbi_id *)(m + 1);
     for (unsigned i = 0; i < nrefs; i++)
         refs[i] = sim_id((uint64_t)(i < nresolve ? t.after[i] : t.holds[i - nresolve]));
@@ -230,16 +251,31 @@ static inline void sim_done_stored(struct sim *sim, unsigned rank, int task, uin
     assert_null(sim_deliver(sim, rank));
 }
 
-static inline void sim_failed(struct sim *sim, unsigned rank, int task, int code)
+static inline void sim_attempt_failed(struct sim *sim, unsigned rank, int task, uint32_t attempt,
+                                      int code)
 {
     struct msg_done *m =
         sim_record(sim, TBI_MSG_FINISHED, sizeof *m + sizeof(struct tbi_error_link));
 
-    *m = (struct msg_done){.task = sim_id((uint64_t)task), .error = code,
+    *m = (struct msg_done){.task = sim_id((uint64_t)task), .error = code, .attempt = attempt,
+                           .crashed = code == TB_ERR_CRASHED,
                            .data_bytes = sizeof(struct tbi_error_link),
                            .error_bytes = sizeof(struct tbi_error_link)};
     tbi_error_link((struct tbi_error_link *)(m + 1), code, "as the test wants it");
     assert_null(sim_deliver(sim, rank));
+}
+
+static inline void sim_failed(struct sim *sim, unsigned rank, int task, int code)
+{
+    sim_attempt_failed(sim, rank, task, 0, code);
+}
+
+static inline void sim_cancel(struct sim *sim, int object, uint32_t flags)
+{
+    struct msg_cancel *m = sim_record(sim, TBI_MSG_CANCEL, sizeof *m);
+
+    *m = (struct msg_cancel){sim_id((uint64_t)object), flags, 0};
+    assert_null(sim_deliver(sim, 0));
 }
 
 static inline void sim_object(struct sim *sim, enum tbi_msg type, unsigned rank, int object)

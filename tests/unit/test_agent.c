@@ -13,6 +13,7 @@ struct fake {
     char text[4096];
     size_t len;
     uint32_t ticket;      /* of the last FETCH or copy */
+    uint64_t now;
     unsigned not_begun;         /* how many of the tasks given to it an executor has not begun */
 };
 
@@ -43,7 +44,7 @@ static void describe(struct fake *f)
         else
             print(f, "%d", (int)to);
         if (r->type == TBI_MSG_FINISHED && done->error != 0)
-            print(f, " error=%d", done->error);
+            print(f, " error=%d%s", done->error, done->crashed ? " crashed" : "");
         if (r->type == TBI_MSG_CREATED && created->error_bytes > 0)
             print(f, " error=%d", ((const struct tbi_error_link *)(created + 1))->code);
         if (r->type == TBI_MSG_FETCH)
@@ -96,6 +97,18 @@ static uint64_t fake_take_back(void *ctx, uint32_t proc, uint64_t offered)
     return offered - f->not_begun;
 }
 
+static void fake_interrupt(void *ctx, uint32_t proc, uint64_t number)
+{
+    describe(ctx);
+    print(ctx, "interrupt p%u in task number %u\n", proc, (unsigned)number);
+}
+
+static void fake_kill(void *ctx, uint32_t proc)
+{
+    describe(ctx);
+    print(ctx, "kill p%u\n", proc);
+}
+
 static int setup_with(void **state, unsigned offers)
 {
     struct fake *f = calloc(1, sizeof *f);
@@ -103,11 +116,12 @@ static int setup_with(void **state, unsigned offers)
     struct tbi_agent_config config = {.rank = 1, .nranks = 3, .host = host, .cpus = 20000,
                                       .max_executors = 2, .overtakes = 2, .offers = offers,
                                       .store_bytes = 10 * 4096, .create_timeout_us = 1000,
-                                      .fetch = TBI_FETCH_RMA};
+                                      .fetch = TBI_FETCH_RMA, .grace_us = 500};
 
     f->agent = tbi_agent_create(&config, (struct tbi_port){f, fake_send},
                                 (struct tbi_agent_ops){f, fake_fork, fake_copy, NULL,
-                                                       fake_take_back});
+                                                       fake_take_back, fake_interrupt,
+                                                       fake_kill});
     *state = f;
     return 0;
 }
@@ -151,7 +165,7 @@ static void *record(struct fake *f, enum tbi_msg type, uint32_t proc, size_t siz
 static const char *deliver(struct fake *f, unsigned rank)
 {
     assert_null(tbi_record_check((void *)f->in.data, tbi_outbox_bytes(&f->in)));
-    return tbi_agent_handle(f->agent, rank, (void *)f->in.data, 0);
+    return tbi_agent_handle(f->agent, rank, (void *)f->in.data, f->now);
 }
 
 /* A task without or, if `at` >= 0, with one stored argument, object 100, at that rank. */
@@ -239,7 +253,7 @@ static void crash(struct fake *f, uint32_t proc)
     struct tbi_error_link link;
 
     tbi_error_link(&link, TB_ERR_CRASHED, "signal 11");
-    tbi_agent_died(f->agent, proc, &link);
+    tbi_agent_died(f->agent, proc, &link, false);
 }
 
 static void executors_are_forked_as_needed_and_used_again(void **state)
@@ -334,9 +348,9 @@ static void what_a_dead_executor_had_not_begun_runs_elsewhere(void **state)
     f->not_begun = 1;
     crash(f, 1);
     assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\ntake back 1 from p1\nFINISHED 1 to 0 "
-                   "error=-2\nfork p2\nRUN 2 to p2\n");
+                   "error=-2 crashed\nfork p2\nRUN 2 to p2\n");
     crash(f, 2); /* it never began anything: else nodes that cannot start processes would go on */
-    assert_said(f, "take back 1 from p2\nFINISHED 2 to 0 error=-2\n");
+    assert_said(f, "take back 1 from p2\nFINISHED 2 to 0 error=-2 crashed\n");
 }
 
 /* The store has 10 pages: 7 for copies of arguments. */
@@ -516,7 +530,7 @@ static void a_crash_fails_the_task_and_returns_all_it_had(void **state)
                    "HOLD 70 to 0\n");
     crash(f, 1);
     describe(f);
-    assert_non_null(strstr(f->text, "FINISHED 1 to 0 error=-2\n"));
+    assert_non_null(strstr(f->text, "FINISHED 1 to 0 error=-2 crashed\n"));
     assert_non_null(strstr(f->text, "FINISHED 9 to 0 error=-2\n"));
     assert_non_null(strstr(f->text, "RELEASE 70 to 0\n"));
     assert_non_null(strstr(f->text, "RELEASE 9 to 0\n"));
@@ -544,6 +558,113 @@ static void nonsense_from_a_process_is_refused_and_changes_nothing(void **state)
     assert_said(f, "FINISHED 1 to 0\n");
 }
 
+static void abort_task(struct fake *f, int task, uint32_t attempt, uint32_t force)
+{
+    *(struct msg_abort *)record(f, TBI_MSG_ABORT, TBI_PROC_NONE, sizeof(struct msg_abort)) =
+        (struct msg_abort){id(task), attempt, force};
+    assert_null(deliver(f, 0));
+}
+
+static void what_is_aborted_before_it_began_never_runs(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 4; k++)
+        dispatch(f, k, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\n");
+    abort_task(f, 4, 0, 0); /* in the queue */
+    assert_said(f, "FINISHED 4 to 0 error=-3\n");
+    f->not_begun = 2;
+    abort_task(f, 2, 0, 0); /* given ahead */
+    assert_said(f, "take back 2 from p1\nFINISHED 2 to 0 error=-3\nRUN 3 to p1\n");
+}
+
+static void a_running_task_is_interrupted_and_then_killed(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    f->now = 100;
+    abort_task(f, 1, 1, 0); /* another attempt */
+    assert_said(f, "");
+    abort_task(f, 1, 0, 0);
+    assert_said(f, "INTERRUPT 1 to p1\ninterrupt p1 in task number 0\n");
+    abort_task(f, 1, 0, 0);
+    assert_said(f, "");
+    assert_int_equal(tbi_agent_deadline(f->agent), 600);
+    tbi_agent_tick(f->agent, 600);
+    assert_said(f, "kill p1\n");
+    crash(f, 1);
+    assert_said(f, "FINISHED 1 to 0 error=-2 crashed\n");
+}
+
+static void a_process_whose_task_was_interrupted_runs_no_other(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    abort_task(f, 1, 0, 0);
+    assert_said(f, "fork p1\nRUN 1 to p1\nINTERRUPT 1 to p1\ninterrupt p1 in task number 0\n");
+    dispatch(f, 2, 2, 0, -1);
+    assert_said(f, "");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nEXIT 0 to p1\nfork p2\nRUN 2 to p2\n");
+    crash(f, 1);
+    assert_said(f, "");
+}
+
+static void by_force_it_is_killed_at_once(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    abort_task(f, 1, 0, 1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nkill p1\n");
+}
+
+static void a_task_aborted_while_its_argument_comes_ends_when_it_is_here(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, 2);
+    assert_said(f, "FETCH 100 to 2\n");
+    abort_task(f, 1, 0, 0);
+    assert_said(f, "");
+    answer_fetch(f, 2, false);
+    tbi_agent_copied(f->agent, f->ticket, true);
+    assert_said(f, "copy from 2\nFETCH_DONE 100 to 2\nREPLICA 100 to 0\nFINISHED 1 to 0 error=-3\n");
+    assert_int_equal(tbi_agent_counts(f->agent).pins, 0);
+}
+
+static void a_task_aborted_before_its_copies_were_admitted_ends_at_once(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch_large(f, 1, 100, 4);
+    dispatch_large(f, 2, 101, 4);
+    assert_said(f, "FETCH 100 to 2\n");
+    abort_task(f, 2, 0, 0);
+    assert_said(f, "FINISHED 2 to 0 error=-3\n");
+}
+
+static void a_task_that_exceeds_its_limit_is_reported_once(void **state)
+{
+    struct fake *f = *state;
+    struct msg_dispatch *m = record(f, TBI_MSG_DISPATCH, TBI_PROC_NONE, sizeof *m);
+
+    f->now = 1000;
+    *m = (struct msg_dispatch){.task = id(1), .cpus = 10000, .nreturns = 1, .limit_ms = 2};
+    assert_null(deliver(f, 0));
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    tbi_agent_tick(f->agent, 2999);
+    assert_said(f, "");
+    tbi_agent_tick(f->agent, 3000);
+    assert_said(f, "OVERDUE 1 to 0\n");
+    tbi_agent_tick(f->agent, 99999);
+    assert_said(f, "");
+}
+
 #define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define AHEAD(test) cmocka_unit_test_setup_teardown(test, setup_ahead, teardown)
 int main(void)
@@ -567,6 +688,13 @@ int main(void)
         ON(a_leased_object_is_not_freed_before_the_lease_ends),
         ON(a_create_waits_for_room_then_gets_it_or_fails),
         ON(a_crash_fails_the_task_and_returns_all_it_had),
+        AHEAD(what_is_aborted_before_it_began_never_runs),
+        ON(a_running_task_is_interrupted_and_then_killed),
+        ON(a_process_whose_task_was_interrupted_runs_no_other),
+        ON(by_force_it_is_killed_at_once),
+        ON(a_task_aborted_while_its_argument_comes_ends_when_it_is_here),
+        ON(a_task_aborted_before_its_copies_were_admitted_ends_at_once),
+        ON(a_task_that_exceeds_its_limit_is_reported_once),
         ON(nonsense_from_a_process_is_refused_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

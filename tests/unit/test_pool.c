@@ -41,9 +41,9 @@ static const char *record(void *ctx, const struct tbi_record *r)
     return r->proc == 3 ? "RELEASE of what is not held" : NULL;
 }
 
-static void died(void *ctx, uint32_t proc, const struct tbi_error_link *cause)
+static void died(void *ctx, uint32_t proc, const struct tbi_error_link *cause, bool said)
 {
-    (void)proc;
+    (void)proc, (void)said;
     ((struct world *)ctx)->deaths++;
     ((struct world *)ctx)->last = *cause;
 }

@@ -98,23 +98,23 @@ static void the_digest_tells_programs_apart(void **state)
 static void the_demand_is_the_calls_over_the_tasks_over_one(void **state)
 {
     const tb_options half = {.num_cpus = 0.5}, none = {.num_cpus = TB_NONE}, unset = {0};
-    struct tbi_demand d;
+    struct tbi_terms d;
 
     (void)state;
-    assert_int_equal(tbi_options_demand("f", NULL, NULL, &d), 0);
+    assert_int_equal(tbi_options_read("f", NULL, NULL, &d), 0);
     assert_int_equal(d.cpus, 10000);
-    assert_int_equal(tbi_options_demand("f", &half, &unset, &d), 0);
+    assert_int_equal(tbi_options_read("f", &half, &unset, &d), 0);
     assert_int_equal(d.cpus, 5000);
-    assert_int_equal(tbi_options_demand("f", &half, &none, &d), 0);
+    assert_int_equal(tbi_options_read("f", &half, &none, &d), 0);
     assert_int_equal(d.cpus, 0);
-    assert_int_equal(tbi_options_demand("f", &none, TB_OPTIONS(.num_cpus = 3), &d), 0);
+    assert_int_equal(tbi_options_read("f", &none, TB_OPTIONS(.num_cpus = 3), &d), 0);
     assert_int_equal(d.cpus, 30000);
 }
 
 #define WRONG(code, part, ...)                                                                     \
     do {                                                                                           \
-        struct tbi_demand d_;                                                                      \
-        assert_int_equal(tbi_options_demand("f", NULL, TB_OPTIONS(__VA_ARGS__), &d_), code);       \
+        struct tbi_terms d_;                                                                      \
+        assert_int_equal(tbi_options_read("f", NULL, TB_OPTIONS(__VA_ARGS__), &d_), code);       \
         assert_non_null(strstr(tb_last_error(), part));                                            \
     } while (0)
 
@@ -127,8 +127,36 @@ static void a_wrong_demand_names_function_field_and_value(void **state)
     WRONG(TB_ERR_ARGUMENT, "smallest part", .num_cpus = 1e-6);
     WRONG(TB_ERR_UNSUPPORTED, "num_gpus = 1", .num_gpus = 1);
     WRONG(TB_ERR_UNSUPPORTED, "memory = 4096", .memory = 4096);
-    WRONG(TB_ERR_UNSUPPORTED, "max_retries = -1", .max_retries = -1);
+    WRONG(TB_ERR_ARGUMENT, "max_retries = -2", .max_retries = -2);
+    WRONG(TB_ERR_ARGUMENT, "retry_on_error = {-18}", .retry_on_error = {TB_ERR_TASK, -18});
+    WRONG(TB_ERR_ARGUMENT, "retry_delay = -1", .retry_delay = -1);
+    WRONG(TB_ERR_ARGUMENT, "time_limit = inf", .time_limit = __builtin_inf());
     WRONG(TB_ERR_UNSUPPORTED, "'Disk'", .resources = {{"Disk", 1}});
+}
+
+static void retries_and_limits_have_defaults_and_are_overridden(void **state)
+{
+    const tb_options task = {.max_retries = -1, .retry_on_error = {TB_ERR_TASK, TB_ERR_TYPE},
+                             .retry_delay = 0.5, .time_limit = 1e-9},
+                     call = {.max_retries = TB_NONE, .retry_on_error = {TB_NONE}, .time_limit = 2};
+    struct tbi_terms t;
+
+    (void)state;
+    assert_int_equal(tbi_options_read("f", NULL, NULL, &t), 0);
+    assert_int_equal(t.max_retries, 3);
+    assert_int_equal(t.retry_codes | t.retry_delay_ms | t.limit_ms, 0);
+    assert_int_equal(tbi_options_read("f", &task, NULL, &t), 0);
+    assert_int_equal(t.max_retries, -1);
+    assert_int_equal(t.retry_codes, 1 << 1 | 1 << 11);
+    assert_int_equal(t.retry_delay_ms, 500);
+    assert_int_equal(t.limit_ms, 1);
+    assert_int_equal(tbi_options_read("f", &task, &call, &t), 0);
+    assert_int_equal(t.max_retries, 0);
+    assert_int_equal(t.retry_codes, 0);
+    assert_int_equal(t.limit_ms, 2000);
+    assert_int_equal(tbi_options_read("f", NULL, TB_OPTIONS(.retry_on_error = {TB_ERR_ANY}), &t),
+                     0);
+    assert_true(t.retry_codes == UINT32_MAX);
 }
 
 int main(void)
@@ -140,6 +168,7 @@ int main(void)
         cmocka_unit_test_teardown(two_names_at_one_address_are_refused, thaw),
         cmocka_unit_test_teardown(a_task_in_a_header_is_one_task_with_two_addresses, thaw),
         cmocka_unit_test(the_demand_is_the_calls_over_the_tasks_over_one),
+        cmocka_unit_test(retries_and_limits_have_defaults_and_are_overridden),
         cmocka_unit_test(a_wrong_demand_names_function_field_and_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

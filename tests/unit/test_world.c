@@ -9,7 +9,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     const char *worlds = getenv("TB_WORLDS"), *only = getenv("TB_SEED");
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
     uint64_t last = only ? first : worlds ? strtoull(worlds, NULL, 10) : 10000;
-    unsigned long ran = 0, killed = 0, crashed = 0;
+    unsigned long ran = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0;
 
     (void)state;
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -22,17 +22,45 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         ran += world->ran;
         killed += world->killed;
         crashed += world->crashed_seen;
+        retried += world->retried;
+        cancelled += world->cancelled_seen;
+        overdue += world->overdue_seen;
+        unread += world->unread;
         world_free(world);
     }
-    print_message("%llu worlds: %lu tasks ran, %lu executors killed, %lu crashes seen\n",
-                  (unsigned long long)(last - first + 1), ran, killed, crashed);
+    print_message("%llu worlds: %lu attempts ran, %lu of them retries; %lu executors killed; seen: "
+                  "%lu crashes, %lu cancelled, %lu of them overdue; %lu failures unread\n",
+                  (unsigned long long)(last - first + 1), ran, retried, killed, crashed, cancelled,
+                  overdue, unread);
     assert_true(ran > 0);
-    assert_true(only || (killed > 0 && crashed > 0)); /* else the test tests nothing */
+    assert_true(only || (killed && crashed && retried && cancelled && overdue && unread));
+}
+
+static void a_cancel_at_any_event_gives_a_value_or_cancelled(void **state)
+{
+    unsigned long races = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++)
+        for (int force = 0; force < 2; force++) {
+            bool late = false;
+
+            for (unsigned at = 1; !late; at++, races++) {
+                const char *why = world_race(seed, at, force, &late);
+
+                if (why != NULL)
+                    fail_msg("seed %llu, cancelled at event %u%s: %s", (unsigned long long)seed, at,
+                             force ? " by force" : "", why);
+                assert_true(at < 10000);
+            }
+        }
+    print_message("%lu races\n", races);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cancel_at_any_event_gives_a_value_or_cancelled),
         cmocka_unit_test(every_world_ends_with_every_ref_settled_and_nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

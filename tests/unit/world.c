@@ -65,6 +65,46 @@ static void world_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from,
     *c = (struct copying){ticket, self->rank, true};
 }
 
+static void world_interrupt(void *ctx, uint32_t number, uint64_t task)
+{
+    struct world_self *self = ctx;
+    struct proc *p = find_proc(self->world, self->rank, number);
+
+    if (p->running && p->run.number == task)
+        p->cancelled = true;
+}
+
+static void world_kill(void *ctx, uint32_t number)
+{
+    struct world_self *self = ctx;
+    struct proc *p = find_proc(self->world, self->rank, number);
+
+    p->doomed = p->alive;
+}
+
+static void world_unread(void *ctx, const void *error, uint32_t bytes)
+{
+    (void)error, (void)bytes;
+    ((struct world *)ctx)->unread++;
+}
+
+/* Whoever hears of an object hears the same. */
+static const char *note_outcome(struct world *w, struct tbi_id id, int code)
+{
+    unsigned i = 0;
+
+    /* Freed meanwhile, for who passed it on did not hold it; or no room for a copy at this reader. */
+    if (code == TB_ERR_REF || code == TB_ERR_STORE_FULL)
+        return NULL;
+    while (i < w->noutcomes && !tbi_id_equal(w->outcome[i].id, id))
+        i++;
+    if (i < w->noutcomes)
+        return w->outcome[i].code == code ? NULL : "an object has a value and an error, or two errors";
+    w->outcome = tbi_realloc(w->outcome, (i + 1) * sizeof *w->outcome);
+    w->outcome[w->noutcomes++] = (struct outcome){id, code};
+    return NULL;
+}
+
 static uint64_t world_take_back(void *ctx, uint32_t number, uint64_t offered)
 {
     struct world_self *self = ctx;
@@ -103,7 +143,7 @@ static const char *head_takes(struct world *w, unsigned rank)
     const char *why = take_first(&w->to_head[rank], &record);
 
     if (why == NULL)
-        why = tbi_sched_handle(w->sched, rank, record);
+        why = tbi_sched_handle(w->sched, rank, record, w->now);
     free(record);
     if (pick(w, 2) == 0) /* the head runs its pass once per batch, however long that is */
         tbi_sched_run(w->sched);
@@ -188,7 +228,10 @@ static void do_submit(struct world *w, struct proc *p)
     w->tasks_left--;
     m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number,
                           sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16);
-    *m = (struct msg_submit){.task = new_id(p), .parent = p->run.task, .depth = (uint16_t)depth,
+    *m = (struct msg_submit){.max_retries = (int32_t)pick(w, 4) - 1,
+                             .retry_codes = pick(w, 2) << -TB_ERR_TASK,
+                             .retry_delay_ms = pick(w, 3) / 2, .limit_ms = pick(w, 6) / 5,
+                             .task = new_id(p), .parent = p->run.task, .depth = (uint16_t)depth,
                              .cpus = (int32_t)pick(w, 5) * 5000, .nargs = (uint16_t)nargs,
                              .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nresolve,
                              .nreturns = (uint16_t)pick(w, 3), .data_bytes = nheld * 16};
@@ -204,6 +247,19 @@ static void do_submit(struct world *w, struct proc *p)
     }
     for (unsigned i = 0; i < m->nreturns; i++)
         add_handle(p, tbi_id_with_index(m->task, i), false);
+}
+
+static void send_cancel(struct proc *p, struct tbi_id id, uint32_t flags)
+{
+    struct msg_cancel *m = tbi_outbox_append(&p->out, TBI_MSG_CANCEL, p->number, sizeof *m);
+
+    *m = (struct msg_cancel){id, flags, 0};
+}
+
+static void do_cancel(struct world *w, struct proc *p)
+{
+    if (p->nhandles > 0 && pick(w, 2) == 0)
+        send_cancel(p, p->handle[pick(w, p->nhandles)].id, pick(w, 4));
 }
 
 static void do_put(struct world *w, struct proc *p)
@@ -315,7 +371,10 @@ static bool can_act(const struct proc *p)
 static void act(struct world *w, struct proc *p)
 {
     if (p->steps-- > 0) {
-        switch (pick(w, 8)) {
+        switch (pick(w, 9)) {
+        case 8:
+            do_cancel(w, p);
+            break;
         case 0: case 1: case 2:
             do_submit(w, p);
             break;
@@ -352,16 +411,20 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
 {
     const struct msg_run *m = (const void *)(r + 1);
     const struct tbi_run_arg *arg = (const void *)(m + 1);
+    uintptr_t attempts;
 
     if (p->running)
         return "RUN to an executor that runs a task";
-    if (tbi_map_get(&w->started, m->task) != NULL)
-        return "a task ran twice";
-    tbi_map_put(&w->started, m->task, w);
+    attempts = (uintptr_t)tbi_map_take(&w->started, m->task);
+    if (m->attempt < attempts) /* one may have died before it began */
+        return "an attempt ran twice, or out of turn";
+    tbi_map_put(&w->started, m->task, (void *)((uintptr_t)m->attempt + 1));
     w->ran++;
+    w->retried += m->attempt > 0;
     p->run = *m;
     p->running = true;
     p->steps = (int)pick(w, 8);
+    p->cancelled = false;
     p->results_made = 0;
     p->stored = 0;
     for (unsigned i = 0; i < m->nargs; i++)
@@ -387,21 +450,38 @@ static const char *next_task(struct world *w, struct proc *p)
     return why;
 }
 
-static void got_object(struct world *w, struct proc *p, const struct msg_located *m)
+static void leave_wait(struct proc *p)
 {
-    if (m->where == TBI_AT_STORE)
-        p->pinned[p->npinned++] = m->id;
-    if (m->where == TBI_AT_ERROR)
-        w->crashed_seen += ((const struct tbi_error_link *)(m + 1))->code == TB_ERR_CRASHED;
-    if (p->number == TBI_PROC_DRIVER) {
-        p->answered++;
-        return;
-    }
-    if (m->where == TBI_AT_INLINE)
-        adopt(p, m + 1, m->bytes, false);
     p->waiting = (struct tbi_id){0};
     p->resuming = true;
     send_task(p, TBI_MSG_UNBLOCK);
+}
+
+static const char *got_object(struct world *w, struct proc *p, const struct msg_located *m)
+{
+    const struct tbi_error_link *error = (const void *)(m + 1);
+    int code = m->where == TBI_AT_ERROR ? error->code : 0;
+
+    if (m->where == TBI_AT_STORE && p->npinned == WORLD_HANDLES)
+        send_object(p, TBI_MSG_UNPIN, m->id);
+    else if (m->where == TBI_AT_STORE)
+        p->pinned[p->npinned++] = m->id;
+    w->crashed_seen += code == TB_ERR_CRASHED;
+    w->cancelled_seen += code == TB_ERR_CANCELLED;
+    w->overdue_seen += code == TB_ERR_CANCELLED && m->bytes > sizeof *error;
+    if (code != 0 && pick(w, 2) == 0)
+        send_object(p, TBI_MSG_SEEN, m->id);
+    TRY(note_outcome(w, m->id, code));
+    if (p->number == TBI_PROC_DRIVER) {
+        p->answered++;
+        return NULL;
+    }
+    if (!tbi_id_equal(p->waiting, m->id))
+        return NULL; /* asked for before it was cancelled */
+    if (m->where == TBI_AT_INLINE)
+        adopt(p, m + 1, m->bytes, false);
+    leave_wait(p);
+    return NULL;
 }
 
 static void got_room(struct world *w, struct proc *p, const struct msg_created *m)
@@ -440,10 +520,19 @@ static const char *proc_takes(struct world *w, struct proc *p)
                    r->len - sizeof *r);
             break;
         case TBI_MSG_OBJECT:
-            got_object(w, p, (const void *)(r + 1));
+            why = got_object(w, p, (const void *)(r + 1));
             break;
         case TBI_MSG_CREATED:
             got_room(w, p, (const void *)(r + 1));
+            break;
+        case TBI_MSG_EXIT:
+            if (p->running)
+                why = "EXIT to a process that runs a task";
+            p->exiting = true;
+            break;
+        case TBI_MSG_INTERRUPT:
+            if (p->running && p->cancelled && !tbi_id_is_null(p->waiting))
+                leave_wait(p);
             break;
         case TBI_MSG_RESUME:
             if (!p->resuming)
@@ -467,16 +556,24 @@ static const char *kill_proc(struct world *w, struct proc *p)
     while (tbi_outbox_bytes(&p->out) > 0)
         TRY(agent_takes(w, p->rank, p->rank, &p->out));
     tbi_error_link(&link, TB_ERR_CRASHED, "killed by the seed");
-    tbi_agent_died(w->agent[p->rank], p->number, &link);
+    tbi_agent_died(w->agent[p->rank], p->number, &link, pick(w, 8) == 0);
     return NULL;
 }
 
 /* ---- the loop ---- */
 
+static void pass_time(struct world *w, uint64_t now)
+{
+    w->now = now;
+    tbi_sched_tick(w->sched, now);
+    for (unsigned r = 0; r < w->nranks; r++)
+        tbi_agent_tick(w->agent[r], now);
+}
+
 /* One event of all that are possible now; false: none is. */
 static bool one_event(struct world *w, const char **why)
 {
-    enum kind { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL };
+    enum kind { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL, LEAVE, TIME };
     struct { enum kind kind; unsigned a, b; } can[2048], *e;
     unsigned n = 0;
 
@@ -501,6 +598,8 @@ static bool one_event(struct world *w, const char **why)
             can[n].kind = PROC_IN, can[n++].a = i;
         if (tbi_outbox_bytes(&p->out) > 0)
             can[n].kind = PROC_OUT, can[n++].a = i;
+        if (p->doomed || (p->exiting && tbi_outbox_bytes(&p->out) == 0))
+            can[n].kind = LEAVE, can[n++].a = i;
         if (!p->running && tbi_outbox_bytes(&p->runs) > 0)
             can[n].kind = BEGIN, can[n++].a = i;
         if (can_act(p))
@@ -510,6 +609,8 @@ static bool one_event(struct world *w, const char **why)
     }
     if (n == 0)
         return false;
+    if (pick(w, 200) == 0)
+        can[n++].kind = TIME;
     e = &can[pick(w, n)];
     switch (e->kind) {
     case HEAD:
@@ -537,10 +638,17 @@ static bool one_event(struct world *w, const char **why)
     case ACT:
         act(w, &w->proc[e->a]);
         break;
+    case TIME:
+        pass_time(w, w->now + pick(w, 700));
+        break;
     case KILL:
         w->kills_left--;
         *why = kill_proc(w, &w->proc[e->a]);
+        break;
+    case LEAVE:
+        *why = kill_proc(w, &w->proc[e->a]);
     }
+    w->events++;
     return true;
 }
 
@@ -556,8 +664,13 @@ static const char *check(const struct world *w)
 static const char *until_quiet(struct world *w)
 {
     for (int events = 0;; events++) {
-        uint64_t deadline = UINT64_MAX;
+        uint64_t deadline = tbi_sched_deadline(w->sched);
         const char *why = NULL;
+
+        if (w->race_at != 0 && !w->raced && w->events + 1 >= w->race_at) {
+            send_cancel(&w->proc[0], w->proc[0].handle[0].id, (uint32_t)w->tasks_left);
+            w->raced = true;
+        }
 
         if (events > 200000)
             return "the world does not come to rest";
@@ -575,9 +688,7 @@ static const char *until_quiet(struct world *w)
         }
         if (deadline == UINT64_MAX)
             return NULL;
-        w->now = deadline;
-        for (unsigned r = 0; r < w->nranks; r++)
-            tbi_agent_tick(w->agent[r], w->now);
+        pass_time(w, deadline);
     }
 }
 
@@ -619,7 +730,8 @@ static void create(struct world *w, uint64_t seed)
         host[r] = pick(w, 2);
     }
     struct tbi_sched_config sc = {.nranks = w->nranks, .cpus = cpus, .host = host,
-                                  .ahead = pick(w, 6), .overtakes = 1 + pick(w, 8)};
+                                  .ahead = pick(w, 6), .overtakes = 1 + pick(w, 8),
+                                  .unread = world_unread, .unread_ctx = w};
     w->sched = tbi_sched_create(&sc, (struct tbi_port){w, from_head});
     w->proc[w->nprocs++] = (struct proc){.alive = true, .running = true, .steps = 30};
     for (unsigned r = 0; r < w->nranks; r++) {
@@ -627,24 +739,22 @@ static void create(struct world *w, uint64_t seed)
             .rank = r, .nranks = w->nranks, .host = host, .cpus = cpus[r],
             .max_executors = 1 + pick(w, 5), .offers = pick(w, 4), .overtakes = 1 + pick(w, 8),
             .store_bytes = 4096 * (4 + pick(w, 60)), .create_timeout_us = 1000,
-            .fetch = TBI_FETCH_RMA};
+            .grace_us = 1 + pick(w, 1000), .fetch = TBI_FETCH_RMA};
 
         w->self[r].world = w;
         w->self[r].rank = r;
         w->agent[r] = tbi_agent_create(&ac, (struct tbi_port){&w->self[r], from_agent},
                                        (struct tbi_agent_ops){&w->self[r], world_fork,
                                                               world_copy, NULL,
-                                                              world_take_back});
+                                                              world_take_back, world_interrupt,
+                                                              world_kill});
     }
 }
 
-const char *world_run(uint64_t seed, struct world **out)
+static const char *to_the_end(struct world *w)
 {
-    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
     struct proc *driver = &w->proc[0];
 
-    *out = w;
-    create(w, seed);
     TRY(until_quiet(w));
     if (driver->running || driver->answered < driver->asked)
         return "a ref of the driver never became ready or failed";
@@ -666,6 +776,54 @@ const char *world_run(uint64_t seed, struct world **out)
     return nothing_left(w);
 }
 
+const char *world_run(uint64_t seed, struct world **out)
+{
+    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
+
+    *out = w;
+    create(w, seed);
+    return to_the_end(w);
+}
+
+/* The driver has submitted its two tasks, asks for both, and does nothing else. */
+static void begin_race(struct world *w)
+{
+    struct proc *driver = &w->proc[0];
+
+    w->kills_left = 0;
+    driver->steps = 0;
+    for (int i = 0; i < 2; i++) {
+        struct msg_submit *m = tbi_outbox_append(&driver->out, TBI_MSG_SUBMIT, driver->number,
+                                                 sizeof *m + (size_t)i * 24);
+
+        *m = (struct msg_submit){.task = new_id(driver), .cpus = 5000, .nreturns = 1,
+                                 .nargs = (uint16_t)i, .nrefs = (uint16_t)i,
+                                 .nresolve = (uint16_t)i, .max_retries = 2};
+        if (i == 1) {
+            *(struct tbi_id *)(m + 1) = driver->handle[0].id;
+            *(uint64_t *)((struct tbi_id *)(m + 1) + 1) = TBI_ARG_REF;
+        }
+        add_handle(driver, m->task, false);
+    }
+}
+
+const char *world_race(uint64_t seed, unsigned at, bool force, bool *late)
+{
+    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
+    const char *why;
+
+    create(w, seed);
+    begin_race(w);
+    w->tasks_left = force; /* none are submitted any more; the flags of the cancel */
+    w->race_at = at;
+    why = to_the_end(w);
+    *late = !w->raced;
+    if (why == NULL && w->noutcomes < 2)
+        why = "a ref has neither a value nor an error";
+    world_free(w);
+    return why;
+}
+
 void world_free(struct world *w)
 {
     tbi_sched_destroy(w->sched);
@@ -682,5 +840,6 @@ void world_free(struct world *w)
         tbi_outbox_fini(&w->proc[i].out);
     }
     tbi_map_fini(&w->started);
+    free(w->outcome);
     free(w);
 }

@@ -37,11 +37,20 @@ struct proc {
     int steps;                     /* what it will still do before it ends its task */
     struct tbi_id waiting;         /* null, or the object it blocks on */
     bool resuming;
+    bool cancelled;                /* the running task is not wanted any more */
+    bool exiting;                  /* it was told to end */
+    bool doomed;                   /* its agent has had it killed, it still runs */
     struct tbi_id creating;        /* null, or what it waits for room for */
     unsigned results_made;         /* stored results written so far */
     uint32_t stored;               /* bit i: result i is in the store */
     uint64_t made[32];             /* ... and has so many bytes */
     unsigned asked, answered;      /* GETs of the driver's last act */
+};
+
+/* What became of an object, as a process heard of it. */
+struct outcome {
+    struct tbi_id id;
+    int code;                      /* 0: it has a value */
 };
 
 struct copying {
@@ -62,12 +71,20 @@ struct world {
     struct proc proc[WORLD_PROCS];  /* [0]: the driver */
     unsigned nprocs;
     struct copying copy[64];
-    struct tbi_map started;         /* tasks that ran: none may run twice */
-    unsigned tasks_left, kills_left, killed, ran, crashed_seen;
+    struct tbi_map started;         /* task -> attempts that ran, and its struct msg_submit */
+    struct outcome *outcome;
+    unsigned noutcomes;
+    unsigned events, race_at;       /* race_at: cancel the first task at this event; 0: not a race */
+    bool raced;
+    unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
+    unsigned unread;
 };
 
 /* Runs the world of this seed to its end and checks it. NULL, or what went wrong. */
 const char *world_run(uint64_t seed, struct world **kept_for_reports);
+/* The smallest world in which a task is cancelled at its event number `at`, with one dependant, by force
+ * or not. *late: there was no such event, the task was over. */
+const char *world_race(uint64_t seed, unsigned at, bool force, bool *late);
 void world_free(struct world *world);
 
 #endif

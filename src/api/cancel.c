@@ -1,0 +1,31 @@
+/* cancel.c - tb_cancel, and how a task sees that it is cancelled. */
+#include "api/call.h"
+#include "api/errors.h"
+
+int tb_cancel(tb_ref ref, int flags)
+{
+    struct tbi_process *p;
+    int rc;
+
+    if (flags & ~(TB_CANCEL_FORCE | TB_CANCEL_NOT_RECURSIVE))
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_cancel: unknown flags %#x", flags);
+    p = tbi_process_enter("tb_cancel");
+    if (p == NULL)
+        return TB_ERR_STATE;
+    rc = tbi_ref_check(p, ref);
+    if (rc == 0 && tbi_id_error(tbi_id_of(ref)) == 0) { /* else its call failed: nothing runs */
+        struct msg_cancel *m = p->port.send(p->port.ctx, TBI_MSG_CANCEL, sizeof *m);
+
+        *m = (struct msg_cancel){tbi_id_of(ref), (uint32_t)flags, 0};
+    }
+    tbi_process_leave(p);
+    return rc;
+}
+
+/* The agent writes the task's number there. */
+bool tb_cancelled(const tb_call *call)
+{
+    return call != NULL &&
+           atomic_load_explicit(&call->slot->cancelled, memory_order_acquire) ==
+               call->run->number + 1;
+}

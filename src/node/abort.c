@@ -1,0 +1,84 @@
+/* abort.c - the end of tasks that are not wanted any more, or take too long. A task that has not begun
+ * never does. One that runs is interrupted, or killed by force; whatever it then says, FINISHED
+ * goes to the head, which has decided already. A limit that is exceeded is told to the head, which
+ * answers with ABORT. */
+#include "node/local.h"
+#include "thornback.h"
+#include "util/alloc.h"
+
+static void set_timer(struct tbi_agent *agent, struct tbi_job *job, uint64_t due_us)
+{
+    tbi_list_unlink(&job->timer);
+    tbi_list_append(&agent->timers, &job->timer);
+    job->due_us = due_us;
+    if (due_us < agent->timer_us)
+        agent->timer_us = due_us;
+}
+
+void tbi_abort_begin_limit(struct tbi_agent *agent, struct tbi_job *job)
+{
+    if (job->m->limit_ms > 0 && !job->aborted) /* it may have begun, and been aborted, unnoticed */
+        set_timer(agent, job, agent->now_us + (uint64_t)job->m->limit_ms * 1000);
+}
+
+static void send_task(struct tbi_agent *agent, unsigned rank, enum tbi_msg type, uint32_t proc,
+                      const struct tbi_job *job)
+{
+    struct msg_task *m = agent->port.send(agent->port.ctx, rank, type, proc, sizeof *m);
+
+    *m = (struct msg_task){job->m->task, job->m->attempt, 0};
+}
+
+static void abort_running(struct tbi_agent *agent, struct tbi_job *job, bool force)
+{
+    struct tbi_proc *proc = job->proc;
+
+    if (force) {
+        agent->ops.kill(agent->ops.ctx, proc->proc);
+    } else if (!job->aborted) {
+        send_task(agent, agent->config.rank, TBI_MSG_INTERRUPT, proc->proc, job);
+        agent->ops.interrupt(agent->ops.ctx, proc->proc, job->number);
+        set_timer(agent, job, agent->now_us + agent->config.grace_us);
+    }
+    job->aborted = proc->leaving = true;
+}
+
+void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m)
+{
+    struct tbi_job *job = tbi_map_get(&agent->jobs, m->task);
+    struct tbi_error_link link;
+
+    if (job == NULL || job->m->attempt != m->attempt)
+        return; /* it has ended meanwhile */
+    if (job->proc != NULL)
+        tbi_jobs_take_back(agent, job->proc);
+    if (job->proc != NULL) {
+        abort_running(agent, job, m->force);
+        return;
+    }
+    tbi_error_link(&link, TB_ERR_CANCELLED, "cancelled before it began");
+    tbi_jobs_fail(agent, job, &link, false);
+}
+
+void tbi_abort_tick(struct tbi_agent *agent)
+{
+    uint64_t next = UINT64_MAX;
+
+    if (agent->timer_us > agent->now_us)
+        return;
+    for (struct tbi_link *l = agent->timers.next, *after; l != &agent->timers; l = after) {
+        struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, timer);
+
+        after = l->next;
+        if (job->due_us > agent->now_us) {
+            next = job->due_us < next ? job->due_us : next;
+            continue;
+        }
+        tbi_list_unlink(l);
+        if (job->aborted)
+            agent->ops.kill(agent->ops.ctx, job->proc->proc);
+        else
+            send_task(agent, 0, TBI_MSG_OVERDUE, TBI_PROC_NONE, job);
+    }
+    agent->timer_us = next;
+}

@@ -1,0 +1,26 @@
+/* failure.h - the errors that the head itself finds, as the packed errors that objects fail with. Each
+ * returns a payload with one user. Internal to the scheduler. */
+#ifndef TBI_FAILURE_H
+#define TBI_FAILURE_H
+
+#include "sched/graph.h"
+#include "util/error_blob.h"
+
+/* What an agent sent; task NULL: of an object that was being put. */
+struct tbi_payload *tbi_failure_of_agent(const struct tbi_sched *sched,
+                                         const struct msg_submit *task, const void *error,
+                                         uint32_t bytes);
+
+struct tbi_payload *tbi_failure_no_such_ref(struct tbi_id id);
+struct tbi_payload *tbi_failure_infeasible(const struct tbi_sched *sched,
+                                           const struct msg_submit *task);
+struct tbi_payload *tbi_failure_too_much_inline(const struct tbi_sched *sched,
+                                                const struct msg_submit *task, size_t bytes);
+struct tbi_payload *tbi_failure_cancelled(const struct tbi_sched *sched,
+                                          const struct msg_submit *task, const char *why);
+/* CANCELLED with the cause TIMEOUT. */
+struct tbi_payload *tbi_failure_overdue(const struct tbi_sched *sched,
+                                        const struct msg_submit *task, unsigned rank,
+                                        uint32_t attempt);
+
+#endif

@@ -1,0 +1,133 @@
+#include "sched/retry.h"
+#include "sched/failure.h"
+#include "thornback.h"
+
+bool tbi_retry_runs(const struct tbi_maker *task, unsigned rank, uint32_t attempt)
+{
+    return (task->state == TBI_DISPATCHED || task->state == TBI_BLOCKED) && task->node == rank &&
+           task->attempt == attempt;
+}
+
+bool tbi_retry_adopt(struct tbi_sched *sched, struct tbi_maker *task)
+{
+    struct tbi_maker *parent = tbi_id_is_null(task->submit->parent)
+                                   ? NULL
+                                   : tbi_directory_maker(&sched->dir, task->submit->parent);
+
+    if (parent == NULL || (parent->state != TBI_DISPATCHED && parent->state != TBI_BLOCKED))
+        return true;
+    if (parent->aborts_children) {
+        tbi_sched_fail(sched, task, tbi_failure_cancelled(sched, task->submit,
+                                                          "cancelled with the task that submitted it"));
+        return false;
+    }
+    tbi_list_append(&parent->children, &task->sibling);
+    return true;
+}
+
+/* Ending one child may end others, its dependants: so always the first that is left. */
+static void cancel_children(struct tbi_sched *sched, struct tbi_maker *task, uint32_t flags,
+                            const char *why)
+{
+    while (!tbi_list_empty(&task->children)) {
+        struct tbi_maker *child = TBI_ENTRY(task->children.next, struct tbi_maker, sibling);
+
+        tbi_list_unlink(&child->sibling);
+        tbi_retry_cancel(sched, child, flags, tbi_failure_cancelled(sched, child->submit, why));
+    }
+}
+
+static void send_abort(struct tbi_sched *sched, const struct tbi_maker *task, uint32_t flags)
+{
+    struct msg_abort *m = sched->port.send(sched->port.ctx, task->node, TBI_MSG_ABORT,
+                                           TBI_PROC_NONE, sizeof *m);
+
+    *m = (struct msg_abort){task->id, task->attempt, flags & TB_CANCEL_FORCE};
+}
+
+void tbi_retry_cancel(struct tbi_sched *sched, struct tbi_maker *task, uint32_t flags,
+                      struct tbi_payload *error)
+{
+    switch ((enum tbi_maker_state)task->state) {
+    case TBI_QUEUED:
+        tbi_ready_remove(&sched->ready, task);
+        tbi_sched_fail(sched, task, error);
+        return;
+    case TBI_DELAYED:
+        tbi_list_unlink(&task->link);
+        tbi_sched_fail(sched, task, error);
+        return;
+    case TBI_WAITING:
+        tbi_sched_fail(sched, task, error);
+        return;
+    default: /* an agent has it */
+        break;
+    }
+    if (!task->aborted || (flags & TB_CANCEL_FORCE))
+        send_abort(sched, task, flags);
+    if (!task->aborted)
+        tbi_sched_abort(sched, task, error);
+    else
+        tbi_payload_drop(&sched->dir, error);
+    if (!(flags & TB_CANCEL_NOT_RECURSIVE)) {
+        task->aborts_children = true;
+        cancel_children(sched, task, flags, "cancelled with the task that submitted it");
+    }
+}
+
+static void delay(struct tbi_sched *sched, struct tbi_maker *task)
+{
+    struct tbi_link *at = &sched->delayed;
+
+    task->state = TBI_DELAYED;
+    task->due_us = sched->now_us + (uint64_t)task->submit->retry_delay_ms * 1000;
+    while (at->prev != &sched->delayed &&
+           TBI_ENTRY(at->prev, struct tbi_maker, link)->due_us > task->due_us)
+        at = at->prev;
+    tbi_list_insert_before(at, &task->link);
+}
+
+static void queue(struct tbi_sched *sched, struct tbi_maker *task)
+{
+    task->state = TBI_QUEUED;
+    tbi_ready_add(&sched->ready, task);
+}
+
+bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const struct msg_done *m,
+                     struct tbi_payload *error)
+{
+    const struct msg_submit *submit = task->submit;
+    bool may = m->crashed || (m->error > -32 && (submit->retry_codes >> -m->error & 1));
+
+    if (m->crashed) /* the next attempt submits its own */
+        cancel_children(sched, task, TB_CANCEL_DEFAULT,
+                        "cancelled, for the process that submitted it died");
+    if (!may || (submit->max_retries >= 0 && task->attempt >= (uint32_t)submit->max_retries))
+        return false;
+    tbi_payload_drop(&sched->dir, error);
+    task->attempt++;
+    sched->retries++;
+    if (submit->retry_delay_ms > 0)
+        delay(sched, task);
+    else
+        queue(sched, task);
+    return true;
+}
+
+void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us)
+{
+    sched->now_us = now_us;
+    while (tbi_sched_deadline(sched) <= now_us) {
+        struct tbi_maker *task = TBI_ENTRY(sched->delayed.next, struct tbi_maker, link);
+
+        tbi_list_unlink(&task->link);
+        queue(sched, task);
+    }
+}
+
+uint64_t tbi_sched_deadline(const struct tbi_sched *sched)
+{
+    return tbi_list_empty(&sched->delayed)
+               ? UINT64_MAX
+               : TBI_ENTRY(sched->delayed.next, struct tbi_maker, link)->due_us;
+}
