@@ -104,6 +104,7 @@ bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const stru
                         "cancelled, for the process that submitted it died");
     if (!may || (submit->max_retries >= 0 && task->attempt >= (uint32_t)submit->max_retries))
         return false;
+    error->unread = false; /* the next attempt makes up for it */
     tbi_payload_drop(&sched->dir, error);
     task->attempt++;
     sched->retries++;

@@ -512,6 +512,7 @@ static void a_crashed_task_is_tried_again_as_often_as_it_may(void **state)
     sim_attempt_failed(sim, 1, a, 2, TB_ERR_CRASHED);
     assert_actions(sim, "RESOLVED 1 to 0 error=-2 in work\n");
     assert_int_equal(tbi_sched_counts(sim->sched).retries, 2);
+    assert_int_equal(sim->unread, 0);
 }
 
 static void an_error_of_the_function_is_final_unless_its_code_was_named(void **state)
