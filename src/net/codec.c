@@ -102,7 +102,8 @@ static uint64_t tail_submit(const struct msg_submit *m, uint64_t room)
             return UINT64_MAX;
         }
     }
-    return data != m->data_bytes ? UINT64_MAX : refs + args + data;
+    return data != m->data_bytes ? UINT64_MAX
+                                 : refs + args + data + m->nmore * sizeof(struct tbi_amount);
 }
 
 static uint64_t tail_dispatch(const struct msg_dispatch *m, uint64_t room)
@@ -130,7 +131,8 @@ static uint64_t tail_dispatch(const struct msg_dispatch *m, uint64_t room)
         } else if (at[i].where != TBI_AT_STORE) {
             return UINT64_MAX;
         }
-    return data != m->data_bytes ? UINT64_MAX : refs + args + data;
+    return data != m->data_bytes ? UINT64_MAX
+                                 : refs + args + data + m->nmore * sizeof(struct tbi_amount);
 }
 
 static uint64_t tail_done(const struct msg_done *m, uint64_t room)

@@ -123,13 +123,29 @@ struct msg_abort {
     uint32_t force;          /* 1: kill the process at once */
 };
 
+/* One part of a demand: so much of a resource. Resources are numbered alike on all ranks: the first three
+ * as below, then custom resources and node labels in the order of their names. Amounts are in
+ * 1/10000 of a unit; 0 asks for a node that has any of it, which is how labels are asked for. */
+struct tbi_amount {
+    uint32_t resource, unused;
+    int64_t amount;
+};
+enum { TBI_CPUS, TBI_GPUS, TBI_MEMORY, TBI_CUSTOM, TBI_RESOURCES_MAX = 64 };
+enum tbi_strategy {
+    TBI_DEFAULT,        /* by locality, else packed to half, then spread */
+    TBI_SPREAD,         /* on the least loaded node */
+    TBI_ON_NODE,        /* on `node` and no other */
+    TBI_PREFER_NODE     /* on `node` if it can be there now, else as by default */
+};
+
 /* A task, as its submitter describes it. Behind it:
  *   struct tbi_id refs[nrefs]       what the task holds until it is done: the first nresolve are
  *                                   arguments to be replaced by their values, the others travel
  *                                   as refs inside inline values
  *   uint64_t      args[nargs]       TBI_ARG_REF | i: refs[i]'s value; else the bytes of an inline
  *                                   packed value, taken from data in turn
- *   uint8_t       data[data_bytes]  the inline values, each padded to 8 bytes */
+ *   uint8_t       data[data_bytes]  the inline values, each padded to 8 bytes
+ *   struct tbi_amount more[nmore]   what it demands besides CPUs, by rising resource */
 struct msg_submit {
     struct tbi_id task;      /* the returns are this id with index 0 .. nreturns-1 */
     struct tbi_id parent;    /* the submitting task; null for the driver */
@@ -142,7 +158,9 @@ struct msg_submit {
     uint32_t limit_ms;       /* how long an attempt may run; 0: for ever */
     uint16_t nreturns, nargs, nrefs, nresolve;
     uint16_t depth;          /* 0 by the driver, else the submitting task's + 1 */
-    uint16_t unused;
+    uint8_t nmore, strategy; /* strategy: enum tbi_strategy */
+    uint32_t node;           /* a rank, for the strategies that name one */
+    uint32_t unused;
 };
 #define TBI_ARG_REF (UINT64_C(1) << 63)
 static inline const struct tbi_id *tbi_submit_refs(const struct msg_submit *m)
@@ -156,6 +174,10 @@ static inline const uint64_t *tbi_submit_args(const struct msg_submit *m)
 static inline const uint8_t *tbi_submit_data(const struct msg_submit *m)
 {
     return (const uint8_t *)(tbi_submit_args(m) + m->nargs);
+}
+static inline const struct tbi_amount *tbi_submit_more(const struct msg_submit *m)
+{
+    return (const struct tbi_amount *)(tbi_submit_data(m) + m->data_bytes);
 }
 
 /* A small object, ready at once; its maker holds it. Behind it: ids[nrefs], value[bytes]. */
@@ -246,17 +268,25 @@ struct msg_exited {
  *   struct msg_located resolved[nresolve]  where the resolved arguments are
  *   uint64_t           args[nargs]         as in SUBMIT
  *   uint8_t            data[data_bytes]    SUBMIT's inline values, then each TBI_AT_INLINE value of
- *                                          `resolved` in turn, all padded to 8 */
+ *                                          `resolved` in turn, all padded to 8
+ *   struct tbi_amount  more[nmore]         as in SUBMIT */
 struct msg_dispatch {
     struct tbi_id task;
     uint32_t attempt, fn;
     int32_t cpus;
     uint32_t data_bytes;
     uint16_t nreturns, nargs, nresolve, depth;
-    uint32_t flags;
+    uint16_t flags, nmore;
     uint32_t limit_ms;      /* as in SUBMIT */
 };
 enum { TBI_DISPATCH_WANTED = 1 };
+static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispatch *m)
+{
+    const struct msg_located *at = (const struct msg_located *)(m + 1);
+    const uint64_t *args = (const uint64_t *)(at + m->nresolve);
+
+    return (const struct tbi_amount *)((const uint8_t *)(args + m->nargs) + m->data_bytes);
+}
 
 /* A task for an executor. Behind it: struct tbi_run_arg args[nargs], data[data_bytes]. */
 struct msg_run {

@@ -40,7 +40,8 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         if (!object->in_store)
             data += tbi_padded(object->bytes);
     }
-    size = sizeof *m + submit->nresolve * sizeof *at + args + data;
+    size = sizeof *m + submit->nresolve * sizeof *at + args + data +
+           submit->nmore * sizeof(struct tbi_amount);
     m = size > TBI_RECORD_MAX ? NULL
                               : sched->port.send(sched->port.ctx, node, TBI_MSG_DISPATCH,
                                                  TBI_PROC_NONE, size);
@@ -49,7 +50,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
     *m = (struct msg_dispatch){
         .task = task->id, .attempt = task->attempt, .fn = submit->fn, .cpus = submit->cpus,
         .data_bytes = (uint32_t)data, .nreturns = submit->nreturns, .nargs = submit->nargs,
-        .nresolve = submit->nresolve, .depth = submit->depth,
+        .nresolve = submit->nresolve, .nmore = submit->nmore, .depth = submit->depth,
         .flags = task->wanted ? TBI_DISPATCH_WANTED : 0, .limit_ms = submit->limit_ms};
     at = (struct msg_located *)(m + 1);
     to = (uint8_t *)(at + submit->nresolve);
@@ -69,6 +70,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
             to += tbi_padded(object->bytes);
         }
     }
+    memcpy(to, tbi_submit_more(submit), submit->nmore * sizeof(struct tbi_amount));
     task->node = node;
     task->state = TBI_DISPATCHED;
     tbi_node_take(&sched->nodes.node[node], submit->cpus);
