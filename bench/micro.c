@@ -106,6 +106,35 @@ static void settle(void)
     }
 }
 
+/* Dies in its first attempt; the second says how long after that it began. Each rank, and so its
+ * executors, has a page of its own. */
+static double *died_at;
+
+static int die_once(tb_call *call)
+{
+    if (tb_call_attempt(call) == 0) {
+        *died_at = bench_now();
+        raise(SIGKILL);
+    }
+    return tb_return(call, bench_now() - *died_at);
+}
+TB_TASK(die_once);
+
+static void recover_executor(void)
+{
+    double ms[5 * ROUNDS];
+
+    for (int k = 0; k < 5 * ROUNDS; k++) {
+        tb_ref r = tb_remote(die_once);
+        double seconds;
+
+        tb_must(tb_get(r, &seconds));
+        tb_must(tb_release(r));
+        ms[k] = seconds * 1e3;
+    }
+    bench_row("recover_executor", bench_median(ms, 5 * ROUNDS), "ms", 0);
+}
+
 static void task_async(void)
 {
     double rate[ROUNDS];
@@ -271,6 +300,7 @@ static void wait_for_one_of(const char *name, int n, double limit)
 int main(int argc, char **argv)
 {
     start_chain();
+    died_at = mmap(NULL, sizeof *died_at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     tb_must(tb_init(&argc, &argv, NULL));
     settle();
     task_async();
@@ -280,5 +310,6 @@ int main(int argc, char **argv)
     wait_for_one_of("wait_1k", 1000, 100);
     large();
     views();
+    recover_executor();
     return tb_finalize();
 }

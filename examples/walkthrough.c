@@ -1,6 +1,6 @@
 /* walkthrough.c - Ray's "Core Walkthrough" in C, section by section, with every claim asserted. So far:
- * starting, remote functions, passing refs, resources (CPUs), multiple returns, objects, fetching
- * results and waiting. Runs as ./walkthrough or under mpirun, with any number of ranks. */
+ * starting, remote functions, passing refs, resources (CPUs), multiple returns, cancelling, objects,
+ * fetching results and waiting. Runs as ./walkthrough or under mpirun, with any number of ranks. */
 #define _XOPEN_SOURCE 700
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +136,27 @@ static void multiple_returns(void)
     tb_must(tb_release_all(abc, 3));
 }
 
+/* ---- Cancelling tasks ---- */
+
+static int blocking_operation(tb_call *call)
+{
+    pretend_to_compute(10e6);
+    return tb_return(call, 0);
+}
+TB_TASK(blocking_operation);
+
+static void cancelling(void)
+{
+    tb_ref ref = tb_remote(blocking_operation), dependant = tb_remote(function_with_an_argument, ref);
+    int value;
+
+    tb_must(tb_cancel(ref, TB_CANCEL_DEFAULT)); /* running or not */
+    check(tb_get(ref, &value) == TB_ERR_CANCELLED);
+    check(tb_get(dependant, &value) == TB_ERR_CANCELLED);
+    tb_must(tb_release(ref));
+    tb_must(tb_release(dependant));
+}
+
 /* ---- Objects ---- */
 
 static int sum(tb_call *call)
@@ -236,6 +257,7 @@ int main(int argc, char **argv)
     passing_refs();
     required_resources();
     multiple_returns();
+    cancelling();
     objects();
     fetching_results();
     waiting();

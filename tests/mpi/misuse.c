@@ -21,6 +21,14 @@ TB_TASK(affinity);
 static int one(tb_call *call) { return tb_return(call, 1); }
 TB_TASK(one);
 
+static int fails(tb_call *call) { return tb_fail(call, "no luck"); }
+TB_TASK(fails);
+
+static int one_more(tb_call *call) { return tb_return(call, tb_arg_int(call, 0) + 1); }
+TB_TASK(one_more);
+
+static int not_registered(tb_call *call) { return tb_return(call, 1); }
+
 static void *init_in_a_thread(void *arg)
 {
     *(int *)arg = tb_init(NULL, NULL, NULL);
@@ -58,6 +66,22 @@ int main(int argc, char **argv)
     if (rc != 0) {
         report(rc);
         return 4;
+    }
+    if (strcmp(how, "unread") == 0) {
+        tb_ref failed[4] = {tb_remote(fails), tb_remote(fails)};
+
+        failed[2] = tb_remote(one_more, failed[1]);
+        failed[3] = tb_remote(one);
+        tb_must(tb_wait(failed, 4, 4, -1, &(size_t){0}));
+        report(tb_get(failed[0], NULL));   /* read */
+        tb_must(tb_release(failed[0]));
+        tb_must(tb_release(failed[1]));    /* not read, nor is its dependant: reported once */
+        tb_must(tb_release(failed[2]));
+        tb_must(tb_release(tb_remote(not_registered))); /* nor this */
+        failed[0] = tb_remote(one);
+        tb_must(tb_cancel(failed[0], TB_CANCEL_DEFAULT)); /* as it was wanted: not reported */
+        tb_must(tb_release_all((tb_ref[]){failed[0], failed[3]}, 2));
+        return tb_finalize();
     }
     if (strcmp(how, "affinity") == 0) {
         tb_must(tb_get(tb_remote(affinity), &there));
