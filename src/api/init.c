@@ -93,11 +93,12 @@ static int executor(void *ctx, uint32_t slot, uint32_t proc)
 
 static int map_alone(struct job *j)
 {
+    struct tbi_system sys = tbi_system_here();
     uint64_t bytes = (uint64_t)j->settings.store;
     int rc;
 
     if (bytes == 0)
-        bytes = tbi_machine_store();
+        bytes = tbi_machine_store(&sys);
     rc = tbi_memory_map_alone(&j->memory, 1, 0, bytes);
     return rc == 0 ? 0 : tbi_error_set(TB_ERR_STORE_FULL, "the object store of %llu bytes cannot be "
                                        "mapped: %s; set TB_STORE lower",
@@ -107,16 +108,16 @@ static int map_alone(struct job *j)
 /* One rank, which is also the worker. */
 static int start_alone(struct job *j)
 {
+    struct tbi_system sys = tbi_system_here();
     struct tbi_cpu_set allowed;
-    unsigned quota = tbi_machine_quota();
 
     j->nranks = 1;
     j->host = tbi_alloc_zeroed(1, sizeof *j->host);
     j->cpus = tbi_alloc_zeroed(1, sizeof *j->cpus);
     allowed = tbi_cores_allowed();
     j->cores = tbi_cores_share(&allowed, 1, 0);
-    if (quota < j->cores.cores)
-        j->cores.cores = quota;
+    if (tbi_machine_cpus(&sys) < j->cores.cores)
+        j->cores.cores = tbi_machine_cpus(&sys);
     j->cpus[0] = (int32_t)((j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cores) *
                            UNIT);
     return map_alone(j);

@@ -144,9 +144,10 @@ struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi)
         struct tbi_cpu_set allowed;
         int worker;
     } mine = {.allowed = tbi_cores_allowed(), .worker = mpi->rank != 0 || mpi->nranks == 1}, *all;
+    struct tbi_system sys = tbi_system_here();
     struct tbi_cpu_set *workers;
     struct tbi_core_share share = {.set = mine.allowed};
-    unsigned quota = tbi_machine_quota(), nworkers = 0, me = 0;
+    unsigned quota = tbi_machine_cpus(&sys), nworkers = 0, me = 0;
     int i, n;
 
     MPI_Comm_rank(mpi->physical, &i);
@@ -178,13 +179,14 @@ void tbi_mpi_gather(const struct tbi_mpi *mpi, int32_t mine, int32_t *all)
 uint64_t tbi_mpi_segment_bytes(const struct tbi_mpi *mpi, uint64_t wanted)
 {
     char host[MPI_MAX_PROCESSOR_NAME];
-    uint64_t bytes = wanted, free_bytes = tbi_machine_shm_free(), need, least;
+    struct tbi_system sys = tbi_system_here();
+    uint64_t bytes = wanted, free_bytes = tbi_machine_shm_free(&sys), need, least;
     int n, length, alone;
 
     MPI_Comm_size(mpi->physical, &n);
     MPI_Comm_size(mpi->node, &alone);
     if (bytes == 0)
-        bytes = tbi_machine_store() / (uint64_t)n;
+        bytes = tbi_machine_store(&sys) / (uint64_t)n;
     MPI_Allreduce(&bytes, &least, 1, MPI_UINT64_T, MPI_MIN, mpi->physical);
     MPI_Allreduce(MPI_IN_PLACE, &free_bytes, 1, MPI_UINT64_T, MPI_MIN, mpi->physical);
     /* Open MPI wants 5 % to spare, and 4 MB a rank for itself; too little makes it hang. */

@@ -1,59 +1,84 @@
 #include "node/machine.h"
+#include "node/cgroup.h"
 
+#include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
-/* The first number in a small file; UINT64_MAX if there is none, or it says "max". */
-static uint64_t read_number(const char *path)
+/* A variable that is a whole number above 0; UINT64_MAX if it is none, for it is not ours to
+ * judge. */
+static uint64_t number_of(const struct tbi_system *sys, const char *name)
 {
-    FILE *f = fopen(path, "r");
+    const char *text = sys->getenv(name);
     unsigned long long x;
-    int n = 0;
+    char *end;
 
-    if (f == NULL)
+    if (text == NULL || !isdigit((unsigned char)text[0]))
         return UINT64_MAX;
-    n = fscanf(f, "%llu", &x);
-    fclose(f);
-    return n == 1 ? x : UINT64_MAX;
+    errno = 0;
+    x = strtoull(text, &end, 10);
+    return errno == 0 && *end == '\0' && x > 0 ? x : UINT64_MAX;
 }
 
-/* cgroup v2 as seen from inside: "max 100000" or "200000 100000" (microseconds a period). */
-unsigned tbi_machine_quota(void)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
-    unsigned long long use, period;
-    int n = 0;
-
-    if (f == NULL)
-        return UINT_MAX;
-    n = fscanf(f, "%llu %llu", &use, &period);
-    fclose(f);
-    if (n != 2 || period == 0)
-        return UINT_MAX;
-    return use < period ? 1 : (unsigned)(use / period);
+    return a < b ? a : b;
 }
 
-uint64_t tbi_machine_shm_free(void)
+unsigned tbi_machine_cpus(const struct tbi_system *sys)
 {
+    uint64_t quota = tbi_cgroup_quota(sys);
+    uint64_t cpus = smaller(quota == UINT64_MAX ? quota : quota / 1000,
+                            number_of(sys, "SLURM_CPUS_ON_NODE"));
+
+    return cpus < 1 ? 1 : cpus < UINT_MAX ? (unsigned)cpus : UINT_MAX;
+}
+
+static uint64_t installed(const struct tbi_system *sys)
+{
+    unsigned long long kb;
+    char text[256];
+
+    /* first line: "MemTotal:       16316412 kB" */
+    if (!tbi_system_read(sys, "/proc/meminfo", text, sizeof text) ||
+        sscanf(text, "MemTotal: %llu kB", &kb) != 1)
+        return UINT64_MAX;
+    return (uint64_t)kb << 10;
+}
+
+/* In MB, as an allocation says it. SLURM_MEM_PER_NODE=0 is all memory. */
+static uint64_t allocated(const struct tbi_system *sys)
+{
+    uint64_t node = number_of(sys, "SLURM_MEM_PER_NODE");
+    uint64_t each = number_of(sys, "SLURM_MEM_PER_CPU");
+    uint64_t cpus = number_of(sys, "SLURM_CPUS_ON_NODE");
+
+    if (node == UINT64_MAX && each != UINT64_MAX && cpus != UINT64_MAX && each < UINT32_MAX &&
+        cpus < UINT_MAX)
+        node = each * cpus;
+    return node < UINT64_MAX >> 20 ? node << 20 : UINT64_MAX;
+}
+
+uint64_t tbi_machine_memory(const struct tbi_system *sys)
+{
+    return smaller(installed(sys), smaller(tbi_cgroup_memory(sys), allocated(sys)));
+}
+
+uint64_t tbi_machine_shm_free(const struct tbi_system *sys)
+{
+    char path[TBI_PATH];
     struct statvfs fs;
 
-    return statvfs("/dev/shm", &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+    snprintf(path, sizeof path, "%s/dev/shm", sys->root);
+    return statvfs(path, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
 }
 
-uint64_t tbi_machine_store(void)
+uint64_t tbi_machine_store(const struct tbi_system *sys)
 {
-    uint64_t least = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t limit = read_number("/sys/fs/cgroup/memory.max"), shm = tbi_machine_shm_free();
-
-    if (limit < least)
-        least = limit;
-    if (shm < least)
-        least = shm;
-    return least / 10 * 3;
+    return smaller(tbi_machine_memory(sys), tbi_machine_shm_free(sys)) / 10 * 3;
 }
 
 unsigned tbi_machine_threads(void)

@@ -1,18 +1,28 @@
-/* machine.h - what this host has, and what of it is this process's. */
+/* machine.h - what this host has, and what of it the job may use: the least of the machine, control
+ * groups and the SLURM allocation. All for the host as a whole; its ranks share it out. */
 #ifndef TBI_MACHINE_H
 #define TBI_MACHINE_H
 
+#include "node/system.h"
+
 #include <stdint.h>
 
-/* CPUs that the cgroup lets the host's processes use at a time, at least 1; UINT_MAX: no limit. */
-unsigned tbi_machine_quota(void);
+/* CPUs that may be busy at a time, at least 1, UINT_MAX: no limit but the cores. The quota of
+ * the control groups, rounded down, and SLURM_CPUS_ON_NODE, which also counts where SLURM binds
+ * nobody. (SLURM may count hardware threads; a core's worth is not known here, so this is an
+ * upper bound.) */
+unsigned tbi_machine_cpus(const struct tbi_system *sys);
 
-/* Bytes that a store on this host may take by default: 30 % of the least of memory, the cgroup's
- * limit and the free part of /dev/shm. */
-uint64_t tbi_machine_store(void);
+/* Bytes of memory: all that is installed, not what is free at the moment, so that a job finds the
+ * same each time; the control groups' limit; SLURM_MEM_PER_NODE or _PER_CPU. */
+uint64_t tbi_machine_memory(const struct tbi_system *sys);
+
+/* Bytes that a store on this host may take by default: 30 % of the lesser of memory and the free
+ * part of /dev/shm. */
+uint64_t tbi_machine_store(const struct tbi_system *sys);
 
 /* Bytes of /dev/shm that are free; UINT64_MAX if there is none. */
-uint64_t tbi_machine_shm_free(void);
+uint64_t tbi_machine_shm_free(const struct tbi_system *sys);
 
 /* Threads of this process. */
 unsigned tbi_machine_threads(void);
