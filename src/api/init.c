@@ -115,10 +115,9 @@ static int start_alone(struct job *j)
     j->host = tbi_alloc_zeroed(1, sizeof *j->host);
     j->cpus = tbi_alloc_zeroed(1, sizeof *j->cpus);
     allowed = tbi_cores_allowed();
-    j->cores = tbi_cores_share(&allowed, 1, 0);
-    if (tbi_machine_cpus(&sys) < j->cores.cores)
-        j->cores.cores = tbi_machine_cpus(&sys);
-    j->cpus[0] = (int32_t)((j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cores) *
+    j->cores = tbi_cores_share(NULL, &allowed, 1, 0);
+    tbi_cores_cap(&j->cores, tbi_machine_cpus(&sys), 1, 0);
+    j->cpus[0] = (int32_t)((j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cpus) *
                            UNIT);
     return map_alone(j);
 }
@@ -148,12 +147,13 @@ static int agree_on_settings(struct job *j, int rc)
 static void find_cores(struct job *j)
 {
     bool works = j->rank != 0 || j->nranks == 1;
+    struct tbi_system sys = tbi_system_here();
     double cpus;
 
-    tbi_cores_widen();
+    tbi_cores_widen(&sys);
     j->cores = tbi_mpi_share_cores(&j->mpi);
-    cpus = j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cores;
-    if (works && cpus <= j->cores.cores && !j->cores.shared)
+    cpus = j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cpus;
+    if (works && cpus <= j->cores.cpus && !j->cores.shared)
         tbi_cores_bind(&j->cores.set);
     j->cpus = tbi_alloc(j->nranks * sizeof *j->cpus);
     tbi_mpi_gather(&j->mpi, works ? (int32_t)(cpus * UNIT) : 0, j->cpus);
@@ -287,6 +287,7 @@ static void stop(struct job *j)
     free(j->host);
     free(j->cpus);
     free(j->functions);
+    tbi_cores_free(&j->cores);
     memset(j, 0, sizeof *j);
 }
 

@@ -147,7 +147,7 @@ struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi)
     struct tbi_system sys = tbi_system_here();
     struct tbi_cpu_set *workers;
     struct tbi_core_share share = {.set = mine.allowed};
-    unsigned quota = tbi_machine_cpus(&sys), nworkers = 0, me = 0;
+    unsigned nworkers = 0, me = 0;
     int i, n;
 
     MPI_Comm_rank(mpi->physical, &i);
@@ -162,9 +162,8 @@ struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi)
             workers[nworkers++] = all[k].allowed;
     }
     if (mine.worker) {
-        share = tbi_cores_share(workers, nworkers, me);
-        if (quota / nworkers < share.cores)
-            share.cores = quota / nworkers > 0 ? quota / nworkers : 1;
+        share = tbi_cores_share(NULL, workers, nworkers, me);
+        tbi_cores_cap(&share, tbi_machine_cpus(&sys), nworkers, me);
     }
     free(all);
     free(workers);

@@ -42,7 +42,8 @@ int tbi_mpi_same(const struct tbi_mpi *mpi, const void *mine, size_t n, const ch
 /* Finds the hosts and splits each into `virtual_nodes`. 0 or TB_ERR_ARGUMENT. */
 int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes);
 
-/* The cores of this rank, split with the other workers of its host; rank 0 is none unless alone. */
+/* The cores of this rank, split with the other workers of its host; rank 0 is none unless alone.
+ * To be freed with tbi_cores_free. */
 struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi);
 
 /* Every rank's number. all[nranks]. */

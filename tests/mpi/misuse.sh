@@ -68,5 +68,6 @@ all=$(nproc --all)
     says plain_mpirun_binds_nobody_to_one_core "^driver $all executor $all\$" mpirun -np 2 "$misuse" affinity
     says alone_uses_every_core "^driver $all executor $all\$" "$misuse" affinity
     [ "$all" -lt 2 ] || says a_chosen_binding_is_kept '^driver 1 executor 1$' mpirun -np 2 --bind-to core "$misuse" affinity
+    [ "$all" -lt 2 ] || says what_mpirun_may_not_use_its_ranks_do_not '^driver 1 executor 1$' taskset -c 0 $both "$misuse" affinity
 }
 exit $failed
