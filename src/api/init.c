@@ -42,6 +42,7 @@ static struct job {
     struct tbi_mpi_transport *transport;
     struct tbi_transport port;
     struct tbi_core_share cores;
+    int64_t totals[TBI_RESOURCES_MAX];  /* of this rank, in 1/10000 */
 } job;
 static enum { NEVER, RUNNING, ENDED } state;
 
@@ -252,12 +253,14 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
     unsigned most = s->max_executors > 0 ? (unsigned)s->max_executors
                                          : 4 * (unsigned)((cpus + UNIT - 1) / UNIT) + 8;
 
+    j->totals[TBI_CPUS] = cpus;
     *sched = (struct tbi_sched_config){
         .nranks = j->nranks, .cpus = j->cpus, .host = j->host, .ahead = (unsigned)s->ahead,
         .overtakes = (unsigned)s->overtakes, .functions = j->functions,
         .nfunctions = (unsigned)tbi_registry_count(), .unread = report_unread};
     return (struct tbi_loop_config){
-        .agent = {.rank = j->rank, .nranks = j->nranks, .host = j->host, .cpus = cpus,
+        .agent = {.rank = j->rank, .nranks = j->nranks, .host = j->host,
+                  .resources = {.nresources = TBI_CUSTOM, .totals = j->totals},
                   .max_executors = most, .offers = (unsigned)s->offers,
                   .overtakes = (unsigned)s->overtakes,
                   .store_bytes = j->memory.bytes,

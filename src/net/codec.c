@@ -166,7 +166,7 @@ static uint64_t tail_run(const struct msg_run *m, uint64_t room)
         if (arg[i].rank == TBI_ARG_INLINE &&
             (arg[i].offset > m->data_bytes || arg[i].bytes > m->data_bytes - arg[i].offset))
             return UINT64_MAX;
-    return size + m->data_bytes;
+    return size + m->data_bytes + tbi_padded((m->ncores + m->ngpus) * sizeof(uint16_t));
 }
 
 static uint64_t tail_located(const struct msg_located *m)
@@ -192,6 +192,8 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
         return tail_done(body, room);
     case TBI_MSG_RUN:
         return tail_run(body, room);
+    case TBI_MSG_RESUME:
+        return tbi_padded(((const struct msg_resume *)body)->ncores * UINT64_C(2));
     case TBI_MSG_OBJECT:
     case TBI_MSG_RESOLVED:
         return tail_located(body);

@@ -62,10 +62,10 @@ struct tbi_record {
     X(SEAL,         PROC,  AGENT, msg_seal,            "ids contained")                            \
     X(DONE,         PROC,  AGENT, msg_done,            "results, ids contained, ids kept, values") \
     X(EXITED,       PROC,  AGENT, msg_exited,          "")                                         \
-    X(RUN,          AGENT, PROC,  msg_run,             "argument rows, inline values")             \
+    X(RUN,          AGENT, PROC,  msg_run,             "argument rows, inline values, places")     \
     X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
     X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
-    X(RESUME,       AGENT, PROC,  msg_task,            "")                                         \
+    X(RESUME,       AGENT, PROC,  msg_resume,          "its cores")                                \
     X(INTERRUPT,    AGENT, PROC,  msg_task,            "")                                         \
     X(EXIT,         AGENT, PROC,  msg_none,            "")                                         \
     X(RESOLVE,      AGENT, HEAD,  msg_get,             "")                                         \
@@ -109,6 +109,12 @@ struct msg_object {
 struct msg_task {
     struct tbi_id task;
     uint32_t attempt, unused;
+};
+
+/* Behind it: uint16_t cores[ncores], padded to 8 bytes: places in the rank's cores. */
+struct msg_resume {
+    struct tbi_id task;
+    uint32_t attempt, ncores;
 };
 
 /* CANCEL: the task that makes this object is not wanted any more. ABORT: so its agent is to end it,
@@ -288,13 +294,18 @@ static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispat
     return (const struct tbi_amount *)((const uint8_t *)(args + m->nargs) + m->data_bytes);
 }
 
-/* A task for an executor. Behind it: struct tbi_run_arg args[nargs], data[data_bytes]. */
+/* A task for an executor. Behind it:
+ *   struct tbi_run_arg args[nargs]
+ *   uint8_t            data[data_bytes]
+ *   uint16_t           places[ncores + ngpus]  of the rank's cores, then GPUs; padded to 8 bytes */
 struct msg_run {
     struct tbi_id task;
     uint32_t attempt, fn;
     int32_t cpus;
     uint32_t data_bytes;
     uint16_t nreturns, nargs, depth, unused;
+    uint16_t ncores, ngpus; /* ncores 0: not bound */
+    uint32_t unused2;
     uint64_t number;        /* in the order in which this executor gets tasks, from 0 */
 };
 /* One argument: rank == TBI_ARG_INLINE: `bytes` of data at `offset` there; else in a segment. */

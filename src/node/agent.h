@@ -20,6 +20,7 @@
 #define TBI_AGENT_H
 
 #include "net/messages.h"
+#include "node/ledger.h"
 #include "sched/sched.h" /* struct tbi_port */
 #include "util/error_blob.h"
 
@@ -28,7 +29,7 @@ struct tbi_agent;
 struct tbi_agent_config {
     unsigned rank, nranks;
     const unsigned *host;      /* per rank: equal numbers share memory */
-    int32_t cpus;              /* 0: runs no tasks */
+    struct tbi_ledger_config resources; /* no CPUs: runs no tasks */
     unsigned max_executors;    /* above it, only what a blocked task waits for gets a process */
     unsigned offers;           /* tasks an executor is given beyond the one it runs */
     unsigned overtakes;        /* how often a task that does not fit may be overtaken */
@@ -90,7 +91,7 @@ bool tbi_agent_works_ahead(const struct tbi_agent *agent);
 struct tbi_agent_counts {
     unsigned executors, running, blocked;
     size_t jobs;            /* tasks here, running ones included */
-    int32_t cpus_free;
+    int64_t cpus_free;
     size_t objects;         /* on record: own, copies, mapped */
     size_t pins, leases;    /* leases given to other agents */
     uint64_t store_used;

@@ -1,5 +1,5 @@
-/* jobs.c - the local queue and what runs. The sum of the demands of running tasks, blocked ones left
- * out, never exceeds the node's CPUs. Order: resumed tasks, then deeper tasks, then older ones; one
+/* jobs.c - the local queue and what runs. The sum of the demands of running tasks, of blocked ones
+ * without their CPUs, never exceeds what the node has. Order: resumed tasks, then deeper tasks, then older ones; one
  * that does not fit may be overtaken a limited number of times, so that it does not starve. */
 #include "node/local.h"
 #include "util/alloc.h"
@@ -206,9 +206,11 @@ static void admit_waiting(struct tbi_agent *agent)
 const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *record)
 {
     const struct msg_dispatch *m = (const struct msg_dispatch *)(record + 1);
+    struct tbi_demand demand;
     struct tbi_job *job;
 
-    if (m->cpus > agent->config.cpus || m->cpus < 0)
+    demand = (struct tbi_demand){m->cpus, m->nmore, tbi_dispatch_more(m)};
+    if (!tbi_ledger_feasible(agent->ledger, &demand))
         return "DISPATCH of more than the node has";
     if (tbi_map_get(&agent->jobs, m->task) != NULL)
         return "DISPATCH of a task that is here";
@@ -245,14 +247,18 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struc
     const struct msg_located *at = arguments_at(job);
     const uint64_t *word = (const uint64_t *)(at + m->nresolve);
     uint64_t *resolved = tbi_alloc((m->nresolve + 1) * sizeof *resolved), offset = 0;
+    const struct tbi_grant *grant = &proc->grant;
+    size_t places = (size_t)(grant->ncores + grant->ngpus) * sizeof *grant->place;
     struct msg_run *run = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RUN,
                                            proc->proc, sizeof *run +
-                                           m->nargs * sizeof(struct tbi_run_arg) + m->data_bytes);
+                                           m->nargs * sizeof(struct tbi_run_arg) + m->data_bytes +
+                                           tbi_padded(places));
     struct tbi_run_arg *arg = (struct tbi_run_arg *)(run + 1);
 
     *run = (struct msg_run){.task = m->task, .attempt = m->attempt, .fn = m->fn, .cpus = m->cpus,
                             .data_bytes = m->data_bytes, .nreturns = m->nreturns,
-                            .nargs = m->nargs, .depth = m->depth, .number = job->number};
+                            .nargs = m->nargs, .depth = m->depth, .number = job->number,
+                            .ncores = grant->ncores, .ngpus = grant->ngpus};
     for (unsigned i = 0; i < m->nargs; i++)
         if (!(word[i] & TBI_ARG_REF)) {
             arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, offset, word[i]};
@@ -277,6 +283,8 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struc
         }
     if (m->data_bytes > 0)
         memcpy(arg + m->nargs, word + m->nargs, m->data_bytes);
+    if (places > 0)
+        memcpy((uint8_t *)(arg + m->nargs) + m->data_bytes, grant->place, places);
     free(resolved);
 }
 
@@ -308,38 +316,88 @@ static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_
     return proc;
 }
 
+/* Sent with the cores that it has from now on, which may be others. */
+static void send_resume(struct tbi_agent *agent, const struct tbi_proc *proc)
+{
+    const struct tbi_grant *grant = &proc->grant;
+    size_t places = grant->ncores * sizeof *grant->place;
+    struct msg_resume *m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME,
+                                            proc->proc, sizeof *m + tbi_padded(places));
+
+    *m = (struct msg_resume){proc->job->m->task, proc->job->m->attempt, grant->ncores};
+    if (places > 0)
+        memcpy(m + 1, grant->place, places);
+}
+
+void tbi_jobs_resume(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    tbi_list_append(&agent->busy, &proc->link);
+    send_resume(agent, proc);
+}
+
 static void resume_what_fits(struct tbi_agent *agent)
 {
     while (!tbi_list_empty(&agent->resuming)) {
         struct tbi_proc *proc = TBI_ENTRY(agent->resuming.next, struct tbi_proc, link);
         struct msg_task *m;
 
-        if (proc->job->m->cpus > agent->cpus_free)
+        if (!tbi_ledger_cpus_fit(agent->ledger, proc->job->m->cpus))
             return;
         tbi_list_unlink(&proc->link);
-        tbi_list_append(&agent->busy, &proc->link);
         proc->cpus = TBI_CPU_HELD;
-        agent->cpus_free -= proc->job->m->cpus;
+        tbi_ledger_take_cpus(agent->ledger, proc->job->m->cpus, &proc->grant);
         agent->blocked--;
-        m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME, proc->proc,
-                             sizeof *m);
-        *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
+        tbi_jobs_resume(agent, proc);
         m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED, proc->proc, sizeof *m);
         *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
     }
 }
 
-/* A job that was passed by one that took CPUs it would have needed. */
-static void count_overtaking(struct tbi_agent *agent, const struct tbi_link *next, unsigned depth,
-                             int32_t cpus)
+static bool fits(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+
+    return tbi_ledger_fits(agent->ledger, &demand);
+}
+
+static bool alike(const struct tbi_job *a, const struct tbi_job *b)
+{
+    struct tbi_demand x = tbi_job_demand(a), y = tbi_job_demand(b);
+
+    return tbi_demand_equal(&x, &y);
+}
+
+static int64_t free_cpus(const struct tbi_agent *agent)
+{
+    return tbi_ledger_free(agent->ledger, TBI_CPUS);
+}
+
+/* Jobs that one has just passed, and that do not fit. */
+static void count_overtaking(struct tbi_agent *agent, const struct tbi_link *next, unsigned depth)
 {
     for (unsigned d = agent->depths; d-- > depth;)
         for (struct tbi_link *o = agent->ready[d].next; o != &agent->ready[d] && o != next;
              o = o->next) {
             struct tbi_job *other = TBI_ENTRY(o, struct tbi_job, link);
 
-            other->overtaken += other->m->cpus > agent->cpus_free + cpus;
+            other->overtaken += !fits(agent, other);
         }
+}
+
+/* The job begins on the executor, which has no other. */
+static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job *job)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+    struct tbi_grant last = proc->grant;
+
+    tbi_ledger_take(agent->ledger, &demand, &last, &proc->grant);
+    free(last.place);
+    agent->running++;
+    proc->job = job;
+    proc->cpus = TBI_CPU_HELD;
+    give(agent, proc, job);
+    tbi_abort_begin_limit(agent, job);
+    tbi_list_append(&agent->busy, &proc->link);
 }
 
 /* Starts what fits, best first. Returns whether one in front was overtaken too often: then only
@@ -355,10 +413,10 @@ static bool start_what_fits(struct tbi_agent *agent)
             struct tbi_proc *proc;
 
             next = l->next;
-            if (job->m->cpus > agent->cpus_free) {
+            if (!fits(agent, job)) {
                 starved |= job->overtaken >= agent->config.overtakes;
                 skipped++;
-                if (agent->cpus_free <= 0 && agent->nready_free == 0)
+                if (free_cpus(agent) <= 0 && agent->nready_free == 0)
                     return starved; /* nothing fits any more */
                 continue;
             }
@@ -367,15 +425,9 @@ static bool start_what_fits(struct tbi_agent *agent)
             proc = find_executor(agent, job);
             if (proc == NULL)
                 continue;
-            agent->cpus_free -= job->m->cpus;
-            agent->running++;
-            proc->job = job;
-            proc->cpus = TBI_CPU_HELD;
-            give(agent, proc, job);
-            tbi_abort_begin_limit(agent, job);
-            tbi_list_append(&agent->busy, &proc->link);
+            begin(agent, proc, job);
             if (skipped > 0 && !job->wanted)
-                count_overtaking(agent, next, d, job->m->cpus);
+                count_overtaking(agent, next, d);
         }
     return starved;
 }
@@ -399,7 +451,7 @@ static void offer(struct tbi_agent *agent)
             struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
             if (proc->nwork <= agent->config.offers && !proc->leaving &&
-                proc->job->m->cpus == job->m->cpus) {
+                alike(proc->job, job)) {
                 give(agent, proc, job);
                 tbi_list_unlink(l);
                 tbi_list_append(&agent->busy, l);
@@ -419,12 +471,17 @@ bool tbi_agent_works_ahead(const struct tbi_agent *agent)
     return false;
 }
 
-static void give_cpus_back(struct tbi_agent *agent, struct tbi_proc *proc, int32_t cpus)
+static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
+                          const struct tbi_job *job)
 {
-    if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED)
-        agent->cpus_free += cpus;
-    else
+    struct tbi_demand demand = tbi_job_demand(job);
+
+    if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED) {
+        tbi_ledger_give(agent->ledger, &demand, &proc->grant);
+    } else {
+        tbi_ledger_give_others(agent->ledger, &demand, &proc->grant);
         agent->blocked--;
+    }
     tbi_list_unlink(&proc->link); /* from `busy` or `resuming` */
     agent->running--;
     proc->job = NULL;
@@ -434,7 +491,6 @@ static void give_cpus_back(struct tbi_agent *agent, struct tbi_proc *proc, int32
 bool tbi_jobs_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     uint64_t from = agent->ops.take_back(agent->ops.ctx, proc->proc, proc->offered);
-    int32_t cpus = proc->job != NULL ? proc->job->m->cpus : 0;
 
     while (!tbi_list_empty(&proc->work)) {
         struct tbi_job *job = TBI_ENTRY(proc->work.prev, struct tbi_job, link);
@@ -450,7 +506,7 @@ bool tbi_jobs_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
         agent->nready_free += job->m->cpus == 0;
     }
     if (proc->job != NULL && proc->nwork == 0) { /* it had not begun the first one either */
-        give_cpus_back(agent, proc, cpus);
+        give_all_back(agent, proc, proc->job);
         tbi_list_insert_before(agent->idle.next, &proc->link);
     }
     return from > 0;
@@ -464,7 +520,7 @@ static bool take_back_for_free_cpus(struct tbi_agent *agent)
     for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
-        if (proc->nwork > 1 && proc->job->m->cpus <= agent->cpus_free) {
+        if (proc->nwork > 1 && fits(agent, proc->job)) {
             tbi_jobs_take_back(agent, proc);
             return agent->nready > 0;
         }
@@ -497,7 +553,7 @@ void tbi_jobs_start(struct tbi_agent *agent)
         if (!tbi_list_empty(&agent->resuming))
             return;
     }
-    starved = agent->nready > 0 && (agent->cpus_free > 0 || agent->nready_free > 0) &&
+    starved = agent->nready > 0 && (free_cpus(agent) > 0 || agent->nready_free > 0) &&
               start_what_fits(agent);
     if (agent->config.offers == 0)
         return;
@@ -519,7 +575,7 @@ void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc)
         proc->cpus = TBI_CPU_HELD; /* an answer to the old one's BLOCK is not about this one */
         tbi_abort_begin_limit(agent, proc->job);
     } else {
-        give_cpus_back(agent, proc, job->m->cpus);
+        give_all_back(agent, proc, job);
         if (proc->leaving)
             agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc,
                              sizeof(struct msg_none));

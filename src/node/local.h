@@ -41,6 +41,7 @@ struct tbi_proc {
     unsigned nwork;
     uint64_t offered;           /* tasks given to it so far, in all */
     enum tbi_cpu_state cpus;
+    struct tbi_grant grant;     /* of its task; of the last one while it is idle */
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
     bool leaving;               /* its task was interrupted: it runs no other; without one, in no list */
     struct tbi_map handles;     /* ids it holds at the head; executors only */
@@ -99,7 +100,7 @@ struct tbi_agent {
     unsigned admitted;          /* jobs with such copies */
     unsigned depths;
     size_t nready, nready_free; /* nready_free: of them, those that demand no CPU */
-    int32_t cpus_free;
+    struct tbi_ledger *ledger;
     unsigned running, blocked;
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
     uint64_t timer_us;          /* not later than the first of them */
@@ -119,6 +120,11 @@ struct tbi_agent {
     unsigned executors;
 };
 
+static inline struct tbi_demand tbi_job_demand(const struct tbi_job *job)
+{
+    return (struct tbi_demand){job->m->cpus, job->m->nmore, tbi_dispatch_more(job->m)};
+}
+
 static inline struct tbi_id tbi_small_id(uint64_t number)
 {
     return (struct tbi_id){0, number + 1};
@@ -134,6 +140,8 @@ void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, stru
 void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why,
                    bool crashed);
 void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task);
+/* A process that waited goes on with its CPUs. */
+void tbi_jobs_resume(struct tbi_agent *agent, struct tbi_proc *proc);
 void tbi_jobs_start(struct tbi_agent *agent);   /* start and resume what fits */
 /* Its task is over: it goes on with the next one it has, or is idle. */
 void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc);

@@ -31,6 +31,7 @@ void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc)
     tbi_map_fini(&proc->handles);
     tbi_map_fini(&proc->pins);
     tbi_map_fini(&proc->open);
+    free(proc->grant.place);
     free(proc);
 }
 
@@ -247,10 +248,7 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
 static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
                               const struct tbi_record *record)
 {
-    const struct msg_task *m = (const struct msg_task *)(record + 1);
-    struct msg_task *answer;
-
-    if (!runs(proc, m) || !proc->blocked)
+    if (!runs(proc, (const struct msg_task *)(record + 1)) || !proc->blocked)
         return "UNBLOCK of a task that is not blocked";
     proc->blocked = false;
     if (proc->cpus == TBI_CPU_GIVEN) {
@@ -258,10 +256,7 @@ static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
         tbi_list_append(&agent->resuming, &proc->link);
         return NULL;
     }
-    tbi_list_append(&agent->busy, &proc->link);
-    answer = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME, proc->proc,
-                              sizeof *answer);
-    *answer = *m;
+    tbi_jobs_resume(agent, proc);
     return NULL;
 }
 

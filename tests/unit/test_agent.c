@@ -113,7 +113,9 @@ static int setup_with(void **state, unsigned offers)
 {
     struct fake *f = calloc(1, sizeof *f);
     unsigned host[3] = {0, 0, 1};
-    struct tbi_agent_config config = {.rank = 1, .nranks = 3, .host = host, .cpus = 20000,
+    int64_t totals[TBI_CUSTOM] = {20000};
+    struct tbi_agent_config config = {.rank = 1, .nranks = 3, .host = host,
+                                      .resources = {.nresources = TBI_CUSTOM, .totals = totals},
                                       .max_executors = 2, .overtakes = 2, .offers = offers,
                                       .store_bytes = 10 * 4096, .create_timeout_us = 1000,
                                       .fetch = TBI_FETCH_RMA, .grace_us = 500};
