@@ -7,6 +7,7 @@
 #include "api/registry.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
+#include "util/fault.h"
 
 #include <stdarg.h>
 #include <unistd.h>
@@ -371,7 +372,9 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     p->task_scope = tbi_scope_create();
     pthread_mutex_unlock(&p->lock);
     tbi_error_set(0, "%s", "");
+    tbi_fault_point(TBI_FAULT_BEGIN);
     rc = task->fn(&call);
+    tbi_fault_point(TBI_FAULT_RETURN);
     fflush(stdout);
     end(&call, chain, judge(&call, rc, chain));
     for (unsigned i = 0; i < run->nreturns; i++)

@@ -4,6 +4,7 @@
 #include "api/errors.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
+#include "util/fault.h"
 
 #include <string.h>
 
@@ -23,6 +24,7 @@ void tbi_handle_ask(struct tbi_process *p, struct tbi_handle *h, uint32_t flags)
         h->asked_exists = true;
     else
         h->asked = true;
+    tbi_fault_point(TBI_FAULT_GET);
     m = p->port.send(p->port.ctx, TBI_MSG_GET, sizeof *m);
     *m = (struct msg_get){h->id, flags, 0};
 }
@@ -111,6 +113,7 @@ int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *v
     case TBI_HANDLE_INLINE:
         return tbi_value_open(h->blob, h->bytes, view);
     case TBI_HANDLE_STORED:
+        tbi_fault_point(TBI_FAULT_READ);
         return tbi_value_open(p->memory->base[h->rank] + h->offset, h->bytes, view);
     default:
         tbi_handle_see(p, h);

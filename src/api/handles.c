@@ -3,6 +3,7 @@
 #include "api/errors.h"
 #include "api/process.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 struct tbi_handle *tbi_handle_find(const struct tbi_process *p, struct tbi_id id)
 {
@@ -85,8 +86,10 @@ struct tbi_handle *tbi_handle_own(struct tbi_process *p, struct tbi_id id)
 
     if (h == NULL)
         h = add(p, id);
-    if (h->count++ == 0 && !h->borrowed && !h->local)
+    if (h->count++ == 0 && !h->borrowed && !h->local) {
+        tbi_fault_point(TBI_FAULT_HOLD);
         tbi_process_send_id(p, TBI_MSG_HOLD, id);
+    }
     return h;
 }
 
@@ -135,8 +138,10 @@ int tbi_handle_release(struct tbi_process *p, struct tbi_id id)
                              tb_ref_text(tbi_ref_of(id), text, sizeof text));
     if (--h->count > 0)
         return 0;
-    if (!h->borrowed && !h->local && h->state != TBI_HANDLE_OPEN)
+    if (!h->borrowed && !h->local && h->state != TBI_HANDLE_OPEN) {
+        tbi_fault_point(TBI_FAULT_RELEASE);
         tbi_process_send_id(p, TBI_MSG_RELEASE, id);
+    }
     h->views = 0; /* views end with the ref */
     h->kept = false;
     if (h->users == 0 && !h->borrowed)

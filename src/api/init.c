@@ -15,6 +15,7 @@
 #include "node/machine.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -220,6 +221,25 @@ static int connect_ranks(struct job *j)
     return 0;
 }
 
+static int check_faults(const struct job *j)
+{
+    struct tbi_fault_plan plan;
+    char why[512];
+
+    return tbi_fault_parse(j->settings.fault, &plan, why, sizeof why)
+               ? 0 : tbi_error_set(TB_ERR_ARGUMENT, "%s", why);
+}
+
+/* With rank 0's settings, which were checked there. */
+static void arm_faults(struct job *j)
+{
+    struct tbi_fault_plan plan;
+    char why[512];
+
+    if (tbi_fault_parse(j->settings.fault, &plan, why, sizeof why))
+        tbi_fault_arm(&plan, tbi_slots_faults(j->slots));
+}
+
 static int start_zygote(struct job *j)
 {
     struct tbi_zygote_config config = {.executor = executor, .ctx = j,
@@ -234,6 +254,7 @@ static int start_zygote(struct job *j)
         .slots = j->slots, .memory = &j->memory, .rank = j->rank, .host = j->hostname,
         .job = j->process.job, .limits = j->process.limits};
     config.deaths = tbi_slots_deaths(j->slots);
+    arm_faults(j);
     rc = tbi_zygote_start(&j->zygote, &config);
     j->has_zygote = rc == 0;
     return rc == 0 ? 0 : tbi_error_set(TB_ERR_OUT_OF_MEMORY, "no process can be started: %s",
@@ -280,6 +301,8 @@ static void stop(struct job *j)
         tbi_driver_destroy(j->driver);
     if (j->has_zygote)
         tbi_zygote_stop(&j->zygote); /* before MPI_Finalize: mpirun waits for who holds its pipes */
+    tbi_fault_report(j->rank, stderr);
+    tbi_fault_disarm();
     tbi_slots_destroy(j->slots);
     if (j->memory.base != NULL && j->mpi.shared == MPI_WIN_NULL && j->mpi.window == MPI_WIN_NULL)
         tbi_memory_unmap_alone(&j->memory);
@@ -328,6 +351,8 @@ static int start(struct job *j, const tb_config *config)
         rc = check_tasks();
     if (rc == 0)
         rc = tbi_settings_read(&j->settings, config);
+    if (rc == 0)
+        rc = check_faults(j);
     if (rc == 0 && j->settings.inline_bytes > INLINE_MAX)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_INLINE=%g: at most %d bytes travel in messages",
                            j->settings.inline_bytes, INLINE_MAX);

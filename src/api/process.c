@@ -2,6 +2,7 @@
 #include "api/call.h"
 #include "api/errors.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 #include <errno.h>
 #include <math.h>
@@ -156,6 +157,15 @@ static bool is_resumed(void *arg)
     return ((struct tb_call *)arg)->resumed;
 }
 
+/* The executor may end here, all told. */
+static void may_end(struct tbi_process *p, enum tbi_fault point)
+{
+    if (tbi_fault(point)) {
+        p->port.flush(p->port.ctx);
+        tbi_fault_die();
+    }
+}
+
 static void send_task(struct tbi_process *p, enum tbi_msg type)
 {
     struct msg_task *m = p->port.send(p->port.ctx, type, sizeof *m);
@@ -176,10 +186,13 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
         return tbi_process_wait(p, done, arg, deadline_us);
     if (tb_cancelled(call))
         return false;
+    tbi_fault_point(TBI_FAULT_BLOCK);
     send_task(p, TBI_MSG_BLOCK);
+    may_end(p, TBI_FAULT_WAIT);
     ok = tbi_process_wait(p, done, arg, deadline_us);
     call->resumed = false;
     send_task(p, TBI_MSG_UNBLOCK);
+    may_end(p, TBI_FAULT_RESUME);
     wait_for(p, is_resumed, call, UINT64_MAX, true);
     return ok;
 }

@@ -4,6 +4,7 @@
 #include "api/errors.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
+#include "util/fault.h"
 
 static bool is_answered(void *arg)
 {
@@ -15,9 +16,11 @@ void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, uint64
 {
     struct tbi_creating creating = {.next = p->creating, .id = id, .error = error};
     struct tbi_creating **at;
-    struct msg_create *m = p->port.send(p->port.ctx, TBI_MSG_CREATE, sizeof *m);
+    struct msg_create *m;
     void *to;
 
+    tbi_fault_point(TBI_FAULT_CREATE);
+    m = p->port.send(p->port.ctx, TBI_MSG_CREATE, sizeof *m);
     *m = (struct msg_create){id, bytes};
     p->creating = &creating;
     tbi_process_wait(p, is_answered, &creating, UINT64_MAX);
@@ -30,6 +33,7 @@ void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, uint64
     }
     if (creating.failed)
         return NULL;
+    tbi_fault_point(TBI_FAULT_ROOM);
     *offset = creating.offset;
     pthread_mutex_unlock(&p->lock); /* getting pages can take long */
     to = tbi_memory_open(p->memory, creating.offset, bytes, creating.cold);
@@ -101,6 +105,7 @@ static void seal(struct tbi_process *p, const tb_value *v, struct tbi_id id, uin
     struct msg_seal *m;
 
     tbi_contained(v, &n);
+    tbi_fault_point(TBI_FAULT_SEAL);
     m = p->port.send(p->port.ctx, TBI_MSG_SEAL, sizeof *m + n * sizeof(struct tbi_id));
     *m = (struct msg_seal){id, bytes, (uint32_t)n, p->rank};
     write_contained(v, m + 1);
@@ -118,9 +123,10 @@ int tbi_put(struct tbi_process *p, const tb_value *v, struct tbi_id *id,
         return tbi_error_link(error, TB_ERR_ARGUMENT, "an array of %zu refs: at most %zu can be in "
                               "one object", n, (size_t)TBI_RECORD_MAX / 2 / sizeof(struct tbi_id));
     if (bytes <= p->limits.inline_bytes) {
-        struct msg_put *m = p->port.send(p->port.ctx, TBI_MSG_PUT, sizeof *m + n * sizeof *id +
-                                                                       tbi_padded(bytes));
+        struct msg_put *m;
 
+        tbi_fault_point(TBI_FAULT_PUT);
+        m = p->port.send(p->port.ctx, TBI_MSG_PUT, sizeof *m + n * sizeof *id + tbi_padded(bytes));
         *m = (struct msg_put){*id, (uint32_t)n, (uint32_t)bytes};
         pack_padded(v, bytes, write_contained(v, m + 1));
     } else {
@@ -236,8 +242,10 @@ int tb_seal(tb_ref ref)
         rc = tbi_error_set(TB_ERR_REF, "ref %s is sealed, but was not made by tb_create_array here, "
                            "or is sealed already", tb_ref_text(ref, text, sizeof text));
     if (rc == 0) {
-        struct msg_seal *m = p->port.send(p->port.ctx, TBI_MSG_SEAL, sizeof *m);
+        struct msg_seal *m;
 
+        tbi_fault_point(TBI_FAULT_SEAL);
+        m = p->port.send(p->port.ctx, TBI_MSG_SEAL, sizeof *m);
         tbi_memory_close(p->memory, h->offset, h->bytes);
         *m = (struct msg_seal){h->id, h->bytes, 0, p->rank};
         h->state = TBI_HANDLE_EXISTS;

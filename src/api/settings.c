@@ -1,5 +1,6 @@
 #include "api/settings.h"
 #include "api/errors.h"
+#include "util/spelling.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -105,47 +106,15 @@ static int parse(const struct row *row, const char *text, void *to)
     return 0;
 }
 
-/* Levenshtein's edit distance, for names of up to 39 characters. */
-static unsigned distance(const char *a, const char *b)
+static const char *name_of(unsigned i)
 {
-    unsigned row[40], n = (unsigned)strlen(b);
-
-    if (n > 39)
-        return 100;
-    for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 1; a[i - 1] != 0; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[n];
+    return rows[i].variable;
 }
 
 static void warn_unknown(const char *name)
 {
-    unsigned nearest = 0, least = 100;
-
-    for (unsigned i = 0; i < ROWS; i++) {
-        unsigned d = distance(name, rows[i].variable);
-
-        if (d < least) {
-            least = d;
-            nearest = i;
-        }
-    }
     fprintf(stderr, "thornback: warning: %s is set, but there is no such setting; did you mean "
-            "%s?\n", name, rows[nearest].variable);
+            "%s?\n", name, tbi_spelling_nearest(name, name_of, ROWS));
 }
 
 static const struct row *find(const char *name)

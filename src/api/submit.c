@@ -7,6 +7,7 @@
 #include "api/registry.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
+#include "util/fault.h"
 
 enum { VALUES_MAX = 65535 };
 
@@ -176,6 +177,7 @@ static int submit(struct draft *d, tb_task_fn *fn, const tb_options *options, tb
     if (rc == 0)
         rc = plan(d);
     if (rc == 0) {
+        tbi_fault_point(TBI_FAULT_SUBMIT);
         task = send_submit(d);
         for (size_t i = 0; i < d->nreturns; i++)
             refs[i] = tbi_ref_of(tbi_handle_new(d->p, tbi_id_with_index(task, (unsigned)i))->id);

@@ -4,6 +4,7 @@
 #include "net/codec.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ static void *send_record(void *ctx, enum tbi_msg type, size_t size)
 
 static void ring(struct executor *x)
 {
+    tbi_fault_point(TBI_FAULT_BELL);
     x->unrung = false;
     x->rung_us = tbi_now_us();
     tbi_bell_ring(tbi_memory_bell(x->config->memory, x->config->rank));
@@ -64,8 +66,13 @@ static void flush(void *ctx)
     struct tbi_outbox *b = &x->backlog;
 
     while (b->end > b->begin) {
-        size_t n = tbi_ring_write(&x->out, b->data + b->begin, b->end - b->begin);
+        size_t n = b->end - b->begin;
 
+        if (tbi_fault(TBI_FAULT_RECORD)) {
+            tbi_ring_write(&x->out, b->data + b->begin, n / 2);
+            tbi_fault_die();
+        }
+        n = tbi_ring_write(&x->out, b->data + b->begin, n);
         b->begin += n;
         if (n > 0) {
             tbi_slots_note_news(x->config->slots, x->slot_number);
@@ -161,6 +168,10 @@ static struct msg_run *next_run(struct executor *x)
     struct msg_run *run = NULL;
 
     pthread_mutex_lock(&x->process.lock);
+    if (tbi_outbox_bytes(&x->runs) == 0 && tbi_fault(TBI_FAULT_IDLE)) {
+        flush(x);
+        tbi_fault_die();
+    }
     tbi_process_wait(&x->process, has_work, x, UINT64_MAX);
     if (tbi_outbox_bytes(&x->runs) > 0) {
         const struct tbi_record *record = (const void *)(x->runs.data + x->runs.begin);
@@ -230,9 +241,12 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
         .host = config->host, .limits = config->limits, .take_other = take_other,
         .port = {&x, send_record, flush, progress, NULL}};
     tbi_process_init(&x.process);
+    tbi_fault_arm_executor();
+    tbi_fault_point(TBI_FAULT_START);
     while ((run = next_run(&x)) != NULL) {
         uint64_t number = run->number;
 
+        tbi_fault_point(TBI_FAULT_CLAIM);
         if (atomic_compare_exchange_strong(&x.slot->next, &number, run->number + 1))
             tbi_call_run(&x.process, x.slot, run);
         free(run);

@@ -12,6 +12,7 @@ static size_t pages(size_t bytes)
 
 struct front {
     _Atomic uint64_t news[TBI_SLOTS_MAX / 64];
+    struct tbi_fault_board faults;
     struct tbi_ring deaths; /* and its data behind it */
 };
 
@@ -69,6 +70,11 @@ struct tbi_ring *tbi_slots_out(struct tbi_slots *s, uint32_t slot)
 struct tbi_ring *tbi_slots_deaths(struct tbi_slots *s)
 {
     return &s->front->deaths;
+}
+
+struct tbi_fault_board *tbi_slots_faults(struct tbi_slots *s)
+{
+    return &s->front->faults;
 }
 
 void tbi_slots_reset(struct tbi_slots *s, uint32_t slot)

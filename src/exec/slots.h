@@ -3,7 +3,8 @@
  *
  *      page 0           slot 0                               slot 1
  *     +----------------+--------+-----------+-----------+   +--------
- *     | news, deaths   | control| ring in   | ring out  |   |
+ *     | news, deaths,  | control| ring in   | ring out  |   |
+ *     | faults         |        |           |           |
  *     +----------------+--------+-----------+-----------+   +--------
  *
  * The region is mapped before the zygote is forked, so every executor inherits it; each then closes
@@ -15,6 +16,7 @@
 #include "exec/bell.h"
 #include "exec/ring.h"
 #include "util/error_blob.h"
+#include "util/fault.h"
 
 enum {
     TBI_SLOTS_MAX = 1024,           /* executors of one rank at a time */
@@ -45,6 +47,7 @@ struct tbi_slot *tbi_slots_slot(struct tbi_slots *slots, uint32_t slot);
 struct tbi_ring *tbi_slots_in(struct tbi_slots *slots, uint32_t slot);   /* agent to executor */
 struct tbi_ring *tbi_slots_out(struct tbi_slots *slots, uint32_t slot);
 struct tbi_ring *tbi_slots_deaths(struct tbi_slots *slots);
+struct tbi_fault_board *tbi_slots_faults(struct tbi_slots *slots);
 
 /* Makes a slot like new, for the next executor in it. */
 void tbi_slots_reset(struct tbi_slots *slots, uint32_t slot);

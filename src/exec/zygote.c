@@ -1,5 +1,6 @@
 #include "exec/zygote.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -143,7 +144,8 @@ static void fork_executor(struct nursery *y, int commands, struct command comman
         y->room = y->room * 2 + 16;
         y->child = tbi_realloc(y->child, y->room * sizeof *y->child);
     }
-    pid = fork();
+    errno = EAGAIN;
+    pid = tbi_fault(TBI_FAULT_FORK) ? -1 : fork();
     if (pid == 0)
         run_executor(y, commands, command, zygote);
     else if (pid < 0)

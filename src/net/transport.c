@@ -2,6 +2,7 @@
 #include "net/codec.h"
 #include "net/copies.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 enum {
     FRAME_HOST = 4000,          /* below vader's eager limit of 4,096 */
@@ -20,6 +21,7 @@ struct peer {
     bool dirty;                 /* it is in the list of those with something to send */
     uint32_t sent, sent_acked;  /* frames with records to it; of them, those it has handled */
     uint32_t got, got_acked;    /* from it, handled; of them, those it was told of */
+    uint64_t held_until_us;     /* by a fault; 0: not */
 };
 
 struct sending {
@@ -172,6 +174,17 @@ static void isend(struct tbi_mpi_transport *t, unsigned rank, struct sending *s,
     }
 }
 
+/* Is what goes to this peer held back by a fault? What comes after it waits too, so order is kept. */
+static bool is_held(struct peer *peer)
+{
+    if (peer->held_until_us == 0)
+        peer->held_until_us = tbi_now_us() + tbi_fault_delay_us();
+    if (tbi_now_us() < peer->held_until_us)
+        return true;
+    peer->held_until_us = 0;
+    return false;
+}
+
 static void send_frames(struct tbi_mpi_transport *t, unsigned rank)
 {
     struct peer *peer = &t->peer[rank];
@@ -223,14 +236,22 @@ static bool flush(void *ctx)
 {
     struct tbi_mpi_transport *t = ctx;
 
+    unsigned held = 0;
+
     for (unsigned i = 0; i < t->ndirty; i++) {
-        t->peer[t->dirty[i]].dirty = false;
-        send_frames(t, t->dirty[i]);
+        unsigned rank = t->dirty[i];
+
+        if (tbi_fault_is_armed(TBI_FAULT_FRAME_DELAY) && is_held(&t->peer[rank])) {
+            t->dirty[held++] = rank;
+            continue;
+        }
+        t->peer[rank].dirty = false;
+        send_frames(t, rank);
     }
-    t->ndirty = 0;
+    t->ndirty = held;
     if (t->under_way != NULL)
         test_sends(t);
-    return t->under_way != NULL || tbi_copies_busy(t->copies);
+    return held > 0 || t->under_way != NULL || tbi_copies_busy(t->copies);
 }
 
 /* ---- the rest of the port ---- */

@@ -1,6 +1,7 @@
 #include "store/memory.h"
 #include "store/segment.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -72,6 +73,8 @@ bool tbi_memory_populate(void *at, uint64_t bytes)
 {
     int rc;
 
+    if (tbi_fault(TBI_FAULT_POPULATE))
+        return false;
     do
         rc = madvise(at, bytes, MADV_POPULATE_WRITE);
     while (rc != 0 && (errno == EINTR || errno == EAGAIN));

@@ -4,13 +4,15 @@
 #ifndef TBI_ALLOC_H
 #define TBI_ALLOC_H
 
+#include "util/fault.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static inline void *tbi_need_memory(void *p, size_t bytes)
 {
-    if (p == NULL && bytes != 0) {
+    if ((p == NULL || tbi_fault(TBI_FAULT_ALLOC)) && bytes != 0) {
         fprintf(stderr, "thornback: out of memory (%zu bytes)\n", bytes);
         abort();
     }
