@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-enum { URGENT_BYTES = 64 * 1024, QUEUE_BYTES = 512 * 1024 };
+enum { URGENT_BYTES = 64 * 1024, QUEUE_BYTES = 512 * 1024, TASKS_END_US = 5000000 };
 
 struct tbi_driver {
     struct tbi_process *process;
@@ -156,11 +156,33 @@ static void *progress_thread(void *ctx)
     return NULL;
 }
 
+/* With the progress lock: takes in what the driver said last, and waits a while for tasks that it let
+ * run without a ref. False: some are still under way. */
+static bool end_tasks(struct tbi_driver *d)
+{
+    uint64_t deadline_us = tbi_now_us() + TASKS_END_US;
+    size_t tasks;
+
+    for (;;) {
+        bool moved = tbi_loop_turn(d->loop);
+
+        tasks = tbi_sched_counts(tbi_loop_sched(d->loop)).tasks;
+        if (tasks == 0 || tbi_now_us() >= deadline_us)
+            break;
+        if (!moved)
+            sleep_on_bell(d, TBI_BELL_LEADER, deadline_us);
+    }
+    if (tasks > 0)
+        fprintf(stderr, "thornback: %zu task%s not ended at tb_finalize\n", tasks,
+                tasks == 1 ? " had" : "s had");
+    return tasks == 0;
+}
+
 /* With the progress lock: tells the workers that the job is over and waits until they have left. */
-static void end_loop(struct tbi_driver *d)
+static void end_loop(struct tbi_driver *d, bool settles)
 {
     tbi_loop_turn(d->loop); /* what the program has said so far counts */
-    tbi_loop_shutdown(d->loop);
+    tbi_loop_shutdown(d->loop, settles && end_tasks(d));
     for (;;) {
         bool moved = tbi_loop_turn(d->loop);
 
@@ -185,7 +207,7 @@ struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loo
     rc = pthread_create(&d->thread, NULL, progress_thread, d);
     if (rc != 0) {
         pthread_mutex_lock(&d->progress);
-        end_loop(d); /* the workers serve already */
+        end_loop(d, false); /* the workers serve already */
         pthread_mutex_unlock(&d->progress);
         tbi_driver_destroy(d);
         errno = rc;
@@ -194,7 +216,7 @@ struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loo
     return d;
 }
 
-void tbi_driver_end(struct tbi_driver *d)
+void tbi_driver_end(struct tbi_driver *d, bool settles)
 {
     atomic_store(&d->leading, true); /* the progress thread keeps away */
     atomic_store(&d->stop, true);
@@ -202,7 +224,7 @@ void tbi_driver_end(struct tbi_driver *d)
     tbi_bell_wake(d->bell);
     pthread_join(d->thread, NULL);
     pthread_mutex_lock(&d->progress);
-    end_loop(d);
+    end_loop(d, settles);
     pthread_mutex_unlock(&d->progress);
 }
 

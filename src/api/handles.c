@@ -234,7 +234,7 @@ int tb_release_all(const tb_ref *refs, size_t n)
     return first;
 }
 
-void tbi_handles_report_leaks(const struct tbi_process *p, FILE *to)
+size_t tbi_handles_report_leaks(const struct tbi_process *p, FILE *to)
 {
     enum { SHOWN = 10 };
     tb_ref leaked[SHOWN];
@@ -251,7 +251,7 @@ void tbi_handles_report_leaks(const struct tbi_process *p, FILE *to)
         n++;
     }
     if (n == 0)
-        return;
+        return 0;
     fprintf(to, "thornback: %zu ref%s not released before tb_finalize:", n,
             n == 1 ? " was" : "s were");
     for (size_t i = 0; i < n && i < SHOWN; i++) {
@@ -260,4 +260,5 @@ void tbi_handles_report_leaks(const struct tbi_process *p, FILE *to)
         fprintf(to, " %s", tb_ref_text(leaked[i], text, sizeof text));
     }
     fprintf(to, n > SHOWN ? " ...\n" : "\n");
+    return n;
 }

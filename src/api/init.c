@@ -423,6 +423,7 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
 int tb_finalize(void)
 {
     struct job *j = &job;
+    bool settles;
 
     if (state != RUNNING)
         return tbi_error_set(TB_ERR_STATE, state == NEVER ? "tb_finalize before tb_init"
@@ -430,10 +431,9 @@ int tb_finalize(void)
     pthread_mutex_lock(&j->process.lock);
     j->process.closing = true; /* who waits gives up */
     pthread_cond_broadcast(&j->process.changed);
+    settles = j->settings.debug >= 1 && tbi_handles_report_leaks(&j->process, stderr) == 0;
     pthread_mutex_unlock(&j->process.lock);
-    tbi_driver_end(j->driver);
-    if (j->settings.debug >= 1)
-        tbi_handles_report_leaks(&j->process, stderr);
+    tbi_driver_end(j->driver, settles);
     tbi_process_fini(&j->process);
     stop(j);
     tbi_error_report_rest();

@@ -150,8 +150,9 @@ void tbi_handle_settle(struct tbi_process *process, struct tbi_handle *handle);
 void tbi_handle_report_unread(const struct tbi_handle *handle);
 void tbi_handle_forget(struct tbi_process *process, struct tbi_handle *handle);
 
-/* Names the refs that are still owned, the first ten of them; says nothing if there are none. */
-void tbi_handles_report_leaks(const struct tbi_process *process, FILE *to);
+/* Names the refs that are still owned, the first ten of them; says nothing if there are none. Returns
+ * how many there are. */
+size_t tbi_handles_report_leaks(const struct tbi_process *process, FILE *to);
 
 /* Is this a ref that can be used here? 0, or TB_ERR_REF with the last error set. */
 int tbi_ref_check(const struct tbi_process *process, tb_ref ref);

@@ -35,7 +35,7 @@
     X(idle,              TB_IDLE,             CHOICE,  0,       "sleep, spin",                     \
       "what a rank does without news; spin answers sooner and wants a core of its own")            \
     X(debug,             TB_DEBUG,            COUNT,   0,       "level",                           \
-      "1: tb_finalize names the refs that the driver did not release")                             \
+      "1: tb_finalize names the refs that the driver did not release, or what leaked without any")  \
     X(fault,             TB_FAULT,            TEXT,    0,       "point:n[,point:n...]",            \
       "lets the n-th passing of a named point go wrong, for tests: see doc/faults.md")
 

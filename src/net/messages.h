@@ -80,7 +80,7 @@ struct tbi_record {
     X(WANTED,       HEAD,  AGENT, msg_task,            "")                                         \
     X(ABORT,        HEAD,  AGENT, msg_abort,           "")                                         \
     X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
-    X(SHUTDOWN,     HEAD,  AGENT, msg_none,            "")                                         \
+    X(SHUTDOWN,     HEAD,  AGENT, msg_shutdown,        "")                                         \
     X(FETCH,        AGENT, AGENT, msg_fetch,           "")                                         \
     X(FETCHED,      AGENT, AGENT, msg_fetched,         "the bytes, if sent along")                 \
     X(FETCH_DONE,   AGENT, AGENT, msg_fetch_end,       "")                                         \
@@ -105,6 +105,11 @@ struct msg_none {
 };
 struct msg_object {
     struct tbi_id id;
+};
+/* The job is over. With `settles`, nobody holds a ref and no task is under way: agents go on until
+ * nothing is left on their books, and tell what stays. */
+struct msg_shutdown {
+    uint64_t settles;
 };
 struct msg_task {
     struct tbi_id task;

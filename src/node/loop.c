@@ -1,10 +1,12 @@
 #include "node/loop.h"
+#include "node/remains.h"
 #include "util/alloc.h"
 
 #include <unistd.h>
 
 enum { SLEEP_MIN_US = 50, SLEEP_HOST_US = 10000, SLEEP_HOSTS_US = 1000, SLEEP_ALONE_US = 1000000 };
 enum { STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000 }; /* for executors to leave by themselves */
+enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks takes that long */
 
 struct tbi_loop {
     struct tbi_loop_config config;
@@ -19,6 +21,7 @@ struct tbi_loop {
     bool unsent;            /* something is still on its way out */
     uint64_t sleep_us, moved_us;
     bool stopping, ended;
+    bool settling;          /* stopping, but records are still handled: see tbi_loop_shutdown */
     uint64_t stop_deadline_us;
     unsigned byes;
 };
@@ -94,11 +97,17 @@ static void kill_executor(void *ctx, uint32_t proc)
     tbi_pool_kill(((struct tbi_loop *)ctx)->pool, proc);
 }
 
+/* What comes when the job is over concerns nobody any more. */
+static bool is_deaf(const struct tbi_loop *loop)
+{
+    return loop->stopping && !loop->settling;
+}
+
 static void on_copied(void *ctx, uint32_t ticket, bool ok)
 {
     struct tbi_loop *loop = ctx;
 
-    if (!loop->stopping)
+    if (!is_deaf(loop))
         tbi_agent_copied(loop->agent, ticket, ok);
 }
 
@@ -115,24 +124,27 @@ static const char *of_executor(void *ctx, const struct tbi_record *record)
 
     if (tbi_msg_info[record->type].from != TBI_ROLE_PROC || record->type == TBI_MSG_EXITED)
         return "a record that is not a process's to send";
-    return loop->stopping ? NULL : to_agent(loop, loop->config.agent.rank, record);
+    return is_deaf(loop) ? NULL : to_agent(loop, loop->config.agent.rank, record);
 }
 
 static void executor_died(void *ctx, uint32_t proc, const struct tbi_error_link *cause, bool said)
 {
     struct tbi_loop *loop = ctx;
 
-    if (!loop->stopping)
+    if (!is_deaf(loop))
         tbi_agent_died(loop->agent, proc, cause, said);
 }
 
-static void begin_to_stop(struct tbi_loop *loop)
+static void begin_to_stop(struct tbi_loop *loop, bool settles)
 {
+    bool busy = tbi_agent_counts(loop->agent).running > 0;
+
     if (loop->stopping)
         return;
     loop->stopping = true;
+    loop->settling = settles;
     loop->stop_deadline_us =
-        tbi_now_us() + (tbi_agent_counts(loop->agent).running > 0 ? STOP_BUSY_US : STOP_IDLE_US);
+        tbi_now_us() + (settles ? SETTLE_US : busy ? STOP_BUSY_US : STOP_IDLE_US);
     tbi_pool_exit_all(loop->pool);
 }
 
@@ -142,10 +154,10 @@ static void of_rank(void *ctx, unsigned rank, const struct tbi_record *record)
     const char *why;
 
     if (record->type == TBI_MSG_SHUTDOWN)
-        begin_to_stop(loop);
+        begin_to_stop(loop, ((const struct msg_shutdown *)(record + 1))->settles != 0);
     else if (record->type == TBI_MSG_BYE)
         loop->byes++;
-    else if (loop->stopping)
+    else if (is_deaf(loop))
         return;
     else if (tbi_msg_info[record->type].to != TBI_ROLE_HEAD) {
         why = to_agent(loop, rank, record);
@@ -200,7 +212,7 @@ static bool serve_driver(struct tbi_loop *loop)
         const struct tbi_record *r = (const void *)(loop->taken.data + loop->taken.begin);
 
         loop->taken.begin += r->len;
-        why = loop->stopping ? NULL : to_agent(loop, 0, r);
+        why = is_deaf(loop) ? NULL : to_agent(loop, 0, r);
         if (why != NULL)
             refused(loop, "the agent", 0, r, why);
     }
@@ -222,11 +234,17 @@ static bool deliver_to_driver(struct tbi_loop *loop)
 
 static void check_stop(struct tbi_loop *loop)
 {
-    unsigned rank = loop->config.agent.rank;
+    unsigned rank = loop->config.agent.rank, living = tbi_pool_living(loop->pool);
 
-    if (!loop->stopping || loop->ended ||
-        (tbi_pool_living(loop->pool) > 0 && loop->now_us < loop->stop_deadline_us))
+    if (!loop->stopping || loop->ended)
         return;
+    if (loop->now_us < loop->stop_deadline_us &&
+        (living > 0 ||
+         (loop->settling && !tbi_remains_none(loop->agent, loop->sched, living))))
+        return;
+    if (loop->settling)
+        tbi_remains_report(loop->agent, loop->sched, living, rank, stderr);
+    loop->settling = false;
     if (rank == 0) {
         loop->ended = loop->byes == loop->config.agent.nranks - 1;
     } else {
@@ -311,11 +329,14 @@ uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us)
     return until < now_us + loop->sleep_us ? until : now_us + loop->sleep_us;
 }
 
-void tbi_loop_shutdown(struct tbi_loop *loop)
+void tbi_loop_shutdown(struct tbi_loop *loop, bool settles)
 {
-    for (unsigned r = 1; r < loop->config.agent.nranks; r++)
-        from_head(loop, r, TBI_MSG_SHUTDOWN, TBI_PROC_NONE, sizeof(struct msg_none));
-    begin_to_stop(loop);
+    for (unsigned r = 1; r < loop->config.agent.nranks; r++) {
+        struct msg_shutdown *m = from_head(loop, r, TBI_MSG_SHUTDOWN, TBI_PROC_NONE, sizeof *m);
+
+        m->settles = settles;
+    }
+    begin_to_stop(loop, settles);
 }
 
 bool tbi_loop_ended(const struct tbi_loop *loop)

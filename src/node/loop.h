@@ -68,8 +68,10 @@ bool tbi_loop_linger(const struct tbi_loop *loop);
 /* Until when to sleep at most; counts idle turns and becomes longer. */
 uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us);
 
-/* On rank 0: ends the job; then make turns until tbi_loop_ended. */
-void tbi_loop_shutdown(struct tbi_loop *loop);
+/* On rank 0: ends the job; then make turns until tbi_loop_ended. `settles`: no ref is held and no task
+ * under way, so each rank goes on until nothing is left on its books, for a while at most, and names
+ * on stderr what is. */
+void tbi_loop_shutdown(struct tbi_loop *loop, bool settles);
 bool tbi_loop_ended(const struct tbi_loop *loop);
 
 struct tbi_agent *tbi_loop_agent(struct tbi_loop *loop);
