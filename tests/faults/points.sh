@@ -21,9 +21,10 @@ count() { # NAME fired|passed: over all ranks
 }
 
 try() { # NAME FAULT COMMAND...
-    local name=$1 fired trees
-    if ! run "$2" "${@:3}"; then
-        no "$name: TB_FAULT=$2 ${*:3}: status $?"
+    local name=$1 fired trees rc=0
+    run "$2" "${@:3}" || rc=$?
+    if [ $rc != 0 ]; then
+        no "$name: TB_FAULT=$2 ${*:3}: status $rc"
         return
     fi
     fired=$(count "${2%%:*}" fired)
