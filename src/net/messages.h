@@ -142,6 +142,7 @@ struct tbi_amount {
     int64_t amount;
 };
 enum { TBI_CPUS, TBI_GPUS, TBI_MEMORY, TBI_CUSTOM, TBI_RESOURCES_MAX = 64 };
+enum { TBI_UNIT = 10000, TBI_GPUS_MAX = 64 /* of a rank */ };
 enum tbi_strategy {
     TBI_DEFAULT,        /* by locality, else packed to half, then spread */
     TBI_SPREAD,         /* on the least loaded node */

@@ -12,7 +12,7 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     agent->config.host = tbi_copy(config->host, config->nranks * sizeof *config->host);
     agent->port = port;
     agent->ops = ops;
-    agent->ledger = tbi_ledger_create(&config->resources);
+    agent->grants = tbi_grants_create(&config->resources);
     agent->segment = tbi_segment_create(config->store_bytes);
     tbi_list_init(&agent->rooms);
     tbi_list_init(&agent->unadmitted);
@@ -64,7 +64,7 @@ void tbi_agent_destroy(struct tbi_agent *agent)
     tbi_map_fini(&agent->objects);
     tbi_map_fini(&agent->tickets);
     tbi_segment_destroy(agent->segment);
-    tbi_ledger_destroy(agent->ledger);
+    tbi_grants_destroy(agent->grants);
     free(agent->ready);
     free((unsigned *)agent->config.host);
     free(agent);
@@ -99,7 +99,7 @@ static void on_blocked(struct tbi_agent *agent, const struct tbi_record *record)
         return; /* it ended or died meanwhile, and the head will hear of that */
     if (proc->blocked) {
         proc->cpus = TBI_CPU_GIVEN;
-        tbi_ledger_give_cpus(agent->ledger, proc->job->m->cpus, &proc->grant);
+        tbi_grants_give_cpus(agent->grants, proc->job->m->cpus, &proc->grant);
         agent->blocked++;
     } else {
         struct msg_task *answer = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED,
@@ -176,7 +176,7 @@ struct tbi_agent_counts tbi_agent_counts(const struct tbi_agent *agent)
     return (struct tbi_agent_counts){
         .executors = agent->executors,     .running = agent->running,
         .blocked = agent->blocked,         .jobs = agent->jobs.count,
-        .cpus_free = tbi_ledger_free(agent->ledger, TBI_CPUS), .objects = agent->objects.count,
+        .cpus_free = tbi_grants_free(agent->grants, TBI_CPUS), .objects = agent->objects.count,
         .pins = agent->pins,               .leases = agent->leases,
         .store_used = tbi_segment_used(agent->segment),
     };
@@ -186,7 +186,7 @@ static const char *check_procs(const struct tbi_agent *agent)
 {
     struct tbi_map_slot e, pin;
     unsigned executors = 0, running = 0, blocked = 0;
-    int64_t cpus = tbi_ledger_total(agent->ledger, TBI_CPUS);
+    int64_t cpus = tbi_grants_total(agent->grants, TBI_CPUS);
     size_t at = 0, in;
 
     while (tbi_map_next(&agent->procs, &at, &e)) {
@@ -224,7 +224,7 @@ static const char *check_procs(const struct tbi_agent *agent)
     }
     if (cpus < 0)
         return "the demands of running tasks exceed the node's CPUs";
-    if (cpus != tbi_ledger_free(agent->ledger, TBI_CPUS))
+    if (cpus != tbi_grants_free(agent->grants, TBI_CPUS))
         return "the count of free CPUs is wrong";
     if (executors != agent->executors || running != agent->running || blocked != agent->blocked)
         return "the counts of executors are wrong";
@@ -239,7 +239,7 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
     uint64_t used = 0, admitted = 0;
 
     if (why == NULL)
-        why = tbi_ledger_check(agent->ledger);
+        why = tbi_grants_check(agent->grants);
     if (why == NULL)
         why = tbi_segment_check(agent->segment);
     if (why != NULL)

@@ -20,7 +20,7 @@
 #define TBI_AGENT_H
 
 #include "net/messages.h"
-#include "node/ledger.h"
+#include "node/grants.h"
 #include "sched/sched.h" /* struct tbi_port */
 #include "util/error_blob.h"
 
@@ -29,7 +29,7 @@ struct tbi_agent;
 struct tbi_agent_config {
     unsigned rank, nranks;
     const unsigned *host;      /* per rank: equal numbers share memory */
-    struct tbi_ledger_config resources; /* no CPUs: runs no tasks */
+    struct tbi_grants_config resources; /* no CPUs: runs no tasks */
     unsigned max_executors;    /* above it, only what a blocked task waits for gets a process */
     unsigned offers;           /* tasks an executor is given beyond the one it runs */
     unsigned overtakes;        /* how often a task that does not fit may be overtaken */

@@ -13,6 +13,7 @@
 #ifndef TBI_GPUS_H
 #define TBI_GPUS_H
 
+#include "net/messages.h"
 #include "node/system.h"
 
 #include <stdint.h>
@@ -20,7 +21,7 @@
 /* Whose variable the ids are for. */
 enum tbi_gpu_kind { TBI_GPUS_CUDA, TBI_GPUS_ROCR, TBI_GPUS_HIP, TBI_GPUS_ZE };
 
-enum { TBI_GPUS_MAX = 128, TBI_GPU_ID = 64 };
+enum { TBI_GPU_ID = 64 };
 struct tbi_gpus {
     uint32_t kind; /* CUDA if there is none: then a given number of GPUs can still be handed out */
     uint32_t n;

@@ -210,7 +210,7 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     struct tbi_job *job;
 
     demand = (struct tbi_demand){m->cpus, m->nmore, tbi_dispatch_more(m)};
-    if (!tbi_ledger_feasible(agent->ledger, &demand))
+    if (!tbi_grants_feasible(agent->grants, &demand))
         return "DISPATCH of more than the node has";
     if (tbi_map_get(&agent->jobs, m->task) != NULL)
         return "DISPATCH of a task that is here";
@@ -341,11 +341,11 @@ static void resume_what_fits(struct tbi_agent *agent)
         struct tbi_proc *proc = TBI_ENTRY(agent->resuming.next, struct tbi_proc, link);
         struct msg_task *m;
 
-        if (!tbi_ledger_cpus_fit(agent->ledger, proc->job->m->cpus))
+        if (!tbi_grants_cpus_fit(agent->grants, proc->job->m->cpus))
             return;
         tbi_list_unlink(&proc->link);
         proc->cpus = TBI_CPU_HELD;
-        tbi_ledger_take_cpus(agent->ledger, proc->job->m->cpus, &proc->grant);
+        tbi_grants_take_cpus(agent->grants, proc->job->m->cpus, &proc->grant);
         agent->blocked--;
         tbi_jobs_resume(agent, proc);
         m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED, proc->proc, sizeof *m);
@@ -357,7 +357,7 @@ static bool fits(const struct tbi_agent *agent, const struct tbi_job *job)
 {
     struct tbi_demand demand = tbi_job_demand(job);
 
-    return tbi_ledger_fits(agent->ledger, &demand);
+    return tbi_grants_fits(agent->grants, &demand);
 }
 
 static bool alike(const struct tbi_job *a, const struct tbi_job *b)
@@ -369,7 +369,7 @@ static bool alike(const struct tbi_job *a, const struct tbi_job *b)
 
 static int64_t free_cpus(const struct tbi_agent *agent)
 {
-    return tbi_ledger_free(agent->ledger, TBI_CPUS);
+    return tbi_grants_free(agent->grants, TBI_CPUS);
 }
 
 /* Jobs that one has just passed, and that do not fit. */
@@ -390,7 +390,7 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
     struct tbi_demand demand = tbi_job_demand(job);
     struct tbi_grant last = proc->grant;
 
-    tbi_ledger_take(agent->ledger, &demand, &last, &proc->grant);
+    tbi_grants_take(agent->grants, &demand, &last, &proc->grant);
     free(last.place);
     agent->running++;
     proc->job = job;
@@ -477,9 +477,9 @@ static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
     struct tbi_demand demand = tbi_job_demand(job);
 
     if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED) {
-        tbi_ledger_give(agent->ledger, &demand, &proc->grant);
+        tbi_grants_give(agent->grants, &demand, &proc->grant);
     } else {
-        tbi_ledger_give_others(agent->ledger, &demand, &proc->grant);
+        tbi_grants_give_others(agent->grants, &demand, &proc->grant);
         agent->blocked--;
     }
     tbi_list_unlink(&proc->link); /* from `busy` or `resuming` */

@@ -100,7 +100,7 @@ struct tbi_agent {
     unsigned admitted;          /* jobs with such copies */
     unsigned depths;
     size_t nready, nready_free; /* nready_free: of them, those that demand no CPU */
-    struct tbi_ledger *ledger;
+    struct tbi_grants *grants;
     unsigned running, blocked;
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
     uint64_t timer_us;          /* not later than the first of them */

@@ -38,9 +38,11 @@ static uint64_t take_nothing_back(void *ctx, uint32_t proc, uint64_t offered)
 static int begin(void **state)
 {
     static const int32_t cpus = 10000;
+    static const int64_t totals[TBI_CUSTOM] = {10000};
     static const unsigned host = 0;
     struct rank *r = calloc(1, sizeof *r);
-    struct tbi_agent_config agent = {.nranks = 1, .host = &host, .cpus = cpus, .max_executors = 2,
+    struct tbi_agent_config agent = {.nranks = 1, .host = &host, .max_executors = 2,
+                                     .resources = {.nresources = TBI_CUSTOM, .totals = totals},
                                      .store_bytes = 10 * 4096};
     struct tbi_sched_config sched = {.nranks = 1, .cpus = &cpus, .host = &host, .ahead = 4};
 
@@ -75,7 +77,7 @@ static void driver(struct rank *r, enum tbi_msg type, const void *body, size_t s
     while (tbi_outbox_bytes(&r->to_head) > 0) {
         const struct tbi_record *record = (const void *)(r->to_head.data + r->to_head.begin);
 
-        assert_null(tbi_sched_handle(r->sched, 0, record));
+        assert_null(tbi_sched_handle(r->sched, 0, record, 0));
         r->to_head.begin += record->len;
     }
     tbi_sched_run(r->sched);

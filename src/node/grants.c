@@ -1,11 +1,11 @@
-#include "node/ledger.h"
+#include "node/grants.h"
 #include "node/pick.h"
 #include "util/alloc.h"
 
 enum { UNIT = 10000 };
 
-struct tbi_ledger {
-    struct tbi_ledger_config config;
+struct tbi_grants {
+    struct tbi_grants_config config;
     int64_t *free;              /* free[nresources] */
     struct tbi_core *core;
     int64_t *used;              /* of each core: above UNIT only when fractions left no other */
@@ -14,9 +14,9 @@ struct tbi_ledger {
     int64_t *gpu;               /* free of each */
 };
 
-struct tbi_ledger *tbi_ledger_create(const struct tbi_ledger_config *config)
+struct tbi_grants *tbi_grants_create(const struct tbi_grants_config *config)
 {
-    struct tbi_ledger *l = tbi_alloc_zeroed(1, sizeof *l);
+    struct tbi_grants *l = tbi_alloc_zeroed(1, sizeof *l);
     int64_t *totals = tbi_copy(config->totals, config->nresources * sizeof *totals);
 
     l->config = *config;
@@ -34,7 +34,7 @@ struct tbi_ledger *tbi_ledger_create(const struct tbi_ledger_config *config)
     return l;
 }
 
-void tbi_ledger_destroy(struct tbi_ledger *l)
+void tbi_grants_destroy(struct tbi_grants *l)
 {
     if (l == NULL)
         return;
@@ -49,7 +49,7 @@ void tbi_ledger_destroy(struct tbi_ledger *l)
 
 /* ---- does it fit? ---- */
 
-bool tbi_ledger_feasible(const struct tbi_ledger *l, const struct tbi_demand *d)
+bool tbi_grants_feasible(const struct tbi_grants *l, const struct tbi_demand *d)
 {
     if (d->cpus < 0 || d->cpus > l->config.totals[TBI_CPUS])
         return false;
@@ -64,7 +64,7 @@ bool tbi_ledger_feasible(const struct tbi_ledger *l, const struct tbi_demand *d)
     return true;
 }
 
-static bool gpus_fit(const struct tbi_ledger *l, int64_t amount)
+static bool gpus_fit(const struct tbi_grants *l, int64_t amount)
 {
     int64_t need = amount < UNIT ? 1 : amount / UNIT, each = amount < UNIT ? amount : UNIT;
 
@@ -73,14 +73,14 @@ static bool gpus_fit(const struct tbi_ledger *l, int64_t amount)
     return need == 0;
 }
 
-bool tbi_ledger_cpus_fit(const struct tbi_ledger *l, int64_t cpus)
+bool tbi_grants_cpus_fit(const struct tbi_grants *l, int64_t cpus)
 {
     return cpus <= l->free[TBI_CPUS];
 }
 
-bool tbi_ledger_fits(const struct tbi_ledger *l, const struct tbi_demand *d)
+bool tbi_grants_fits(const struct tbi_grants *l, const struct tbi_demand *d)
 {
-    if (!tbi_ledger_cpus_fit(l, d->cpus))
+    if (!tbi_grants_cpus_fit(l, d->cpus))
         return false;
     for (unsigned i = 0; i < d->nmore; i++)
         if (d->more[i].amount > l->free[d->more[i].resource] ||
@@ -92,7 +92,7 @@ bool tbi_ledger_fits(const struct tbi_ledger *l, const struct tbi_demand *d)
 
 /* ---- cores ---- */
 
-static void use_core(struct tbi_ledger *l, unsigned c, int64_t amount)
+static void use_core(struct tbi_grants *l, unsigned c, int64_t amount)
 {
     l->used[c] += amount;
     if (l->used[c] == 0)
@@ -109,14 +109,14 @@ static int64_t part_of(int64_t cpus, unsigned i)
     return left < UNIT ? left : UNIT;
 }
 
-static unsigned ncores_for(const struct tbi_ledger *l, int64_t cpus)
+static unsigned ncores_for(const struct tbi_grants *l, int64_t cpus)
 {
     int64_t n = (cpus + UNIT - 1) / UNIT;
 
     return l->config.ncores == 0 ? 0 : n < l->config.ncores ? (unsigned)n : l->config.ncores;
 }
 
-static bool are_idle(const struct tbi_ledger *l, const uint16_t *place, unsigned n)
+static bool are_idle(const struct tbi_grants *l, const uint16_t *place, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         if (l->used[place[i]] != 0)
@@ -125,7 +125,7 @@ static bool are_idle(const struct tbi_ledger *l, const uint16_t *place, unsigned
 }
 
 /* The fullest core that has room for the part, else the emptiest. */
-static unsigned share_core(const struct tbi_ledger *l, int64_t part)
+static unsigned share_core(const struct tbi_grants *l, int64_t part)
 {
     unsigned best = 0;
 
@@ -138,7 +138,7 @@ static unsigned share_core(const struct tbi_ledger *l, int64_t part)
     return best;
 }
 
-static void take_cores(struct tbi_ledger *l, int64_t cpus, const struct tbi_grant *last,
+static void take_cores(struct tbi_grants *l, int64_t cpus, const struct tbi_grant *last,
                        struct tbi_grant *grant)
 {
     unsigned n = ncores_for(l, cpus), whole = (unsigned)(cpus / UNIT), got = 0;
@@ -162,19 +162,19 @@ static void take_cores(struct tbi_ledger *l, int64_t cpus, const struct tbi_gran
         grant->place[i] = (uint16_t)picked[i];
 }
 
-static void give_cores(struct tbi_ledger *l, int64_t cpus, const struct tbi_grant *grant)
+static void give_cores(struct tbi_grants *l, int64_t cpus, const struct tbi_grant *grant)
 {
     for (unsigned i = 0; i < grant->ncores; i++)
         use_core(l, grant->place[i], -part_of(cpus, i));
 }
 
-void tbi_ledger_give_cpus(struct tbi_ledger *l, int64_t cpus, const struct tbi_grant *grant)
+void tbi_grants_give_cpus(struct tbi_grants *l, int64_t cpus, const struct tbi_grant *grant)
 {
     l->free[TBI_CPUS] += cpus;
     give_cores(l, cpus, grant);
 }
 
-void tbi_ledger_take_cpus(struct tbi_ledger *l, int64_t cpus, struct tbi_grant *grant)
+void tbi_grants_take_cpus(struct tbi_grants *l, int64_t cpus, struct tbi_grant *grant)
 {
     l->free[TBI_CPUS] -= cpus;
     take_cores(l, cpus, grant, grant);
@@ -190,7 +190,7 @@ static int64_t gpus_of(const struct tbi_demand *d)
     return 0;
 }
 
-static void take_gpus(struct tbi_ledger *l, int64_t amount, struct tbi_grant *grant)
+static void take_gpus(struct tbi_grants *l, int64_t amount, struct tbi_grant *grant)
 {
     uint16_t *place = grant->place + grant->ncores;
     unsigned best = l->ngpus;
@@ -213,7 +213,7 @@ static void take_gpus(struct tbi_ledger *l, int64_t amount, struct tbi_grant *gr
 
 /* ---- all of it ---- */
 
-void tbi_ledger_take(struct tbi_ledger *l, const struct tbi_demand *d,
+void tbi_grants_take(struct tbi_grants *l, const struct tbi_demand *d,
                      const struct tbi_grant *last, struct tbi_grant *grant)
 {
     int64_t gpus = gpus_of(d);
@@ -227,14 +227,14 @@ void tbi_ledger_take(struct tbi_ledger *l, const struct tbi_demand *d,
     take_gpus(l, gpus, grant);
 }
 
-void tbi_ledger_give(struct tbi_ledger *l, const struct tbi_demand *d,
+void tbi_grants_give(struct tbi_grants *l, const struct tbi_demand *d,
                      const struct tbi_grant *grant)
 {
-    tbi_ledger_give_cpus(l, d->cpus, grant);
-    tbi_ledger_give_others(l, d, grant);
+    tbi_grants_give_cpus(l, d->cpus, grant);
+    tbi_grants_give_others(l, d, grant);
 }
 
-void tbi_ledger_give_others(struct tbi_ledger *l, const struct tbi_demand *d,
+void tbi_grants_give_others(struct tbi_grants *l, const struct tbi_demand *d,
                             const struct tbi_grant *grant)
 {
     int64_t gpus = gpus_of(d);
@@ -245,12 +245,12 @@ void tbi_ledger_give_others(struct tbi_ledger *l, const struct tbi_demand *d,
         l->gpu[grant->place[grant->ncores + i]] += gpus < UNIT ? gpus : UNIT;
 }
 
-int64_t tbi_ledger_free(const struct tbi_ledger *l, unsigned resource)
+int64_t tbi_grants_free(const struct tbi_grants *l, unsigned resource)
 {
     return l->free[resource];
 }
 
-int64_t tbi_ledger_total(const struct tbi_ledger *l, unsigned resource)
+int64_t tbi_grants_total(const struct tbi_grants *l, unsigned resource)
 {
     return l->config.totals[resource];
 }
@@ -265,7 +265,7 @@ bool tbi_demand_equal(const struct tbi_demand *a, const struct tbi_demand *b)
     return true;
 }
 
-const char *tbi_ledger_check(const struct tbi_ledger *l)
+const char *tbi_grants_check(const struct tbi_grants *l)
 {
     int64_t used = 0, gpus = 0;
 
