@@ -29,6 +29,7 @@ static struct job {
     unsigned rank, nranks;
     unsigned *host;
     int32_t *cpus;
+    int64_t *totals;            /* of all ranks, for the scheduler */
     char hostname[64];
     struct tbi_memory memory;
     struct tbi_slots *slots;
@@ -43,7 +44,6 @@ static struct job {
     struct tbi_mpi_transport *transport;
     struct tbi_transport port;
     struct tbi_core_share cores;
-    int64_t totals[TBI_RESOURCES_MAX];  /* of this rank, in 1/10000 */
 } job;
 static enum { NEVER, RUNNING, ENDED } state;
 
@@ -274,14 +274,17 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
     unsigned most = s->max_executors > 0 ? (unsigned)s->max_executors
                                          : 4 * (unsigned)((cpus + UNIT - 1) / UNIT) + 8;
 
-    j->totals[TBI_CPUS] = cpus;
+    j->totals = tbi_alloc_zeroed(j->nranks, TBI_CUSTOM * sizeof *j->totals);
+    for (unsigned r = 0; r < j->nranks; r++)
+        j->totals[r * TBI_CUSTOM + TBI_CPUS] = j->cpus[r];
     *sched = (struct tbi_sched_config){
-        .nranks = j->nranks, .cpus = j->cpus, .host = j->host, .ahead = (unsigned)s->ahead,
+        .nranks = j->nranks, .nresources = TBI_CUSTOM, .totals = j->totals, .host = j->host,
+        .ahead = (unsigned)s->ahead, .seed = j->process.job,
         .overtakes = (unsigned)s->overtakes, .functions = j->functions,
         .nfunctions = (unsigned)tbi_registry_count(), .unread = report_unread};
     return (struct tbi_loop_config){
         .agent = {.rank = j->rank, .nranks = j->nranks, .host = j->host,
-                  .resources = {.nresources = TBI_CUSTOM, .totals = j->totals},
+                  .resources = {.nresources = TBI_CUSTOM, .totals = &j->totals[j->rank * TBI_CUSTOM]},
                   .max_executors = most, .offers = (unsigned)s->offers,
                   .overtakes = (unsigned)s->overtakes,
                   .store_bytes = j->memory.bytes,
@@ -312,6 +315,7 @@ static void stop(struct job *j)
         tbi_mpi_stop(&j->mpi);
     free(j->host);
     free(j->cpus);
+    free(j->totals);
     free(j->functions);
     tbi_cores_free(&j->cores);
     memset(j, 0, sizeof *j);

@@ -68,7 +68,8 @@ enum tbi_maker_state {
 
 struct tbi_maker {
     struct tbi_id id;
-    struct tbi_link link;       /* QUEUED, DELAYED: in that queue; else in a worklist or nowhere */
+    struct tbi_link link;       /* QUEUED, DELAYED: in that queue; DISPATCHED, BLOCKED: in its node's
+                                 * `owed`, if so; else in a worklist or nowhere */
     struct tbi_link children;   /* tasks it submitted that have not ended */
     struct tbi_link sibling;    /* in its parent's `children` */
     struct msg_submit *submit;  /* a task's description with its tail; NULL for a put */
@@ -80,10 +81,13 @@ struct tbi_maker {
     uint16_t live;              /* objects not FREED */
     uint16_t depth;
     uint32_t attempt, node, unmet;
+    struct tbi_class *class;    /* a task's demand */
     union {
         uint64_t seq;           /* QUEUED: order of becoming ready */
         uint64_t due_us;        /* DELAYED */
+        uint64_t gpus;          /* DISPATCHED, BLOCKED: bits of the instances it holds */
     };
+    uint32_t cost_us;           /* DISPATCHED, BLOCKED: how long it will run; 0: nobody knows */
     struct tbi_payload *failure; /* set while the failure is being carried through */
     struct tbi_object object[];
 };

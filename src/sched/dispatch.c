@@ -1,31 +1,74 @@
 /* dispatch.c - the scheduling pass: the best ready tasks go to the nodes where they fit. */
 #include "sched/failure.h"
 #include "sched/graph.h"
+#include "util/alloc.h"
 
 #include <string.h>
 
-/* Bytes of the task's stored arguments on each node's host. */
-static void measure_locality(struct tbi_sched *sched, const struct tbi_maker *task)
-{
-    struct tbi_nodes *nodes = &sched->nodes;
+/* The arguments of the task that is being placed. */
+struct arguments {
+    const struct tbi_object **object;   /* [nresolve] */
+    struct tbi_near near[TBI_NEAR_MAX];
+    unsigned nnear;
+};
 
-    for (unsigned n = 0; n < nodes->n; n++)
-        nodes->node[n].local_bytes = 0;
-    for (unsigned i = 0; i < task->submit->nresolve; i++) {
-        const struct tbi_object *object =
-            tbi_directory_object(&sched->dir, tbi_submit_refs(task->submit)[i], NULL);
+/* Counts an object's bytes on the host of `rank`, once a host. */
+static void add_near(const struct tbi_sched *sched, struct arguments *args,
+                     const struct tbi_object **last, const struct tbi_object *object, unsigned rank)
+{
+    const struct tbi_node *node = sched->nodes.node;
+    unsigned k = 0;
+
+    while (k < args->nnear && node[args->near[k].rank].host != node[rank].host)
+        k++;
+    if (k == TBI_NEAR_MAX)
+        return;
+    if (k == args->nnear) {
+        args->near[args->nnear++] = (struct tbi_near){rank, 0};
+        last[k] = NULL;
+    }
+    if (last[k] != object)
+        args->near[k].bytes += object->bytes;
+    last[k] = object;
+}
+
+/* Looks the arguments up; for large ones, on which hosts they are. */
+static void find_arguments(struct tbi_sched *sched, const struct tbi_maker *task,
+                           struct arguments *args)
+{
+    const struct tbi_id *refs = tbi_submit_refs(task->submit);
+    const struct tbi_object *last[TBI_NEAR_MAX];
+    unsigned n = task->submit->nresolve;
+    uint64_t stored = 0;
+
+    args->nnear = 0;
+    args->object = NULL;
+    if (n == 0)
+        return;
+    if (n > sched->nscratch) {
+        sched->nscratch = n * 2;
+        sched->scratch = tbi_realloc(sched->scratch, n * 2 * sizeof *sched->scratch);
+    }
+    args->object = sched->scratch;
+    for (unsigned i = 0; i < n; i++) {
+        args->object[i] = tbi_directory_object(&sched->dir, refs[i], NULL);
+        stored += args->object[i]->in_store ? args->object[i]->bytes : 0;
+    }
+    for (unsigned i = 0; stored >= TBI_LARGE_BYTES && i < n; i++) {
+        const struct tbi_object *object = args->object[i];
+        uint32_t copies = object->replicas == NULL ? 0 : object->replicas->n;
 
         if (!object->in_store)
             continue;
-        for (unsigned n = 0; n < nodes->n; n++)
-            if (nodes->node[n].host ==
-                nodes->node[tbi_sched_source(sched, object, n)].host)
-                nodes->node[n].local_bytes += object->bytes;
+        add_near(sched, args, last, object, object->rank);
+        for (uint32_t k = 0; k < copies && k < 4 * TBI_NEAR_MAX; k++)
+            add_near(sched, args, last, object, object->replicas->rank[k]);
     }
 }
 
 /* Returns NULL, or the error the task fails with. */
-static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task, unsigned node)
+static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
+                                    const struct arguments *found, uint32_t run_us)
 {
     const struct msg_submit *submit = task->submit;
     const struct tbi_id *refs = tbi_submit_refs(submit);
@@ -34,12 +77,9 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
     struct msg_located *at;
     uint8_t *to;
 
-    for (unsigned i = 0; i < submit->nresolve; i++) {
-        const struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
-
-        if (!object->in_store)
-            data += tbi_padded(object->bytes);
-    }
+    for (unsigned i = 0; i < submit->nresolve; i++)
+        if (!found->object[i]->in_store)
+            data += tbi_padded(found->object[i]->bytes);
     size = sizeof *m + submit->nresolve * sizeof *at + args + data +
            submit->nmore * sizeof(struct tbi_amount);
     m = size > TBI_RECORD_MAX ? NULL
@@ -57,7 +97,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
     memcpy(to, tbi_submit_args(submit), args + submit->data_bytes);
     to += args + submit->data_bytes;
     for (unsigned i = 0; i < submit->nresolve; i++) {
-        const struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
+        const struct tbi_object *object = found->object[i];
 
         at[i] = (struct msg_located){.id = refs[i], .bytes = object->bytes};
         if (object->in_store) {
@@ -73,71 +113,110 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
     memcpy(to, tbi_submit_more(submit), submit->nmore * sizeof(struct tbi_amount));
     task->node = node;
     task->state = TBI_DISPATCHED;
-    tbi_node_take(&sched->nodes.node[node], submit->cpus);
+    task->cost_us = run_us;
+    tbi_ledger_take(&sched->nodes, node, task);
     return NULL;
 }
 
-/* A demand that was overtaken too often gets a node that takes nothing else until it is served. */
-static void reserve(struct tbi_sched *sched, int32_t cpus)
+static int find_node(struct tbi_sched *sched, const struct tbi_maker *task, struct arguments *args)
 {
-    struct tbi_node *best = NULL;
+    const struct msg_submit *submit = task->submit;
+    struct tbi_wish wish = {.strategy = (enum tbi_strategy)submit->strategy, .node = submit->node,
+                            .bypass = task->wanted, .run_us = tbi_sched_run_us(sched, submit->fn)};
 
-    for (unsigned n = 0; n < sched->nodes.n; n++) {
-        struct tbi_node *node = &sched->nodes.node[n];
+    find_arguments(sched, task, args);
+    wish.near = args->near;
+    wish.nnear = args->nnear;
+    return tbi_place(&sched->nodes, task->class, &wish);
+}
 
-        if (node->reserved && node->reserved_cpus == cpus)
-            return;
-        if (node->cpus > 0 && node->cpus >= cpus && !node->reserved &&
-            (best == NULL || node->count < best->count))
-            best = node;
-    }
-    if (best != NULL) {
-        best->reserved = true;
-        best->reserved_cpus = cpus;
-        sched->reservations++;
+static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
+                 const struct arguments *args)
+{
+    struct tbi_payload *failure;
+
+    tbi_ready_note_sent(&sched->ready, task, &sched->nodes.node[node].own);
+    tbi_ready_remove(&sched->ready, task);
+    tbi_ledger_unkeep(&sched->nodes, task->class); /* its turn has come, here or elsewhere */
+    failure = dispatch(sched, task, node, args, tbi_sched_run_us(sched, task->submit->fn));
+    if (failure != NULL)
+        tbi_sched_fail(sched, task, failure);
+}
+
+/* A node is kept no longer for a class without tasks: they failed, or are wanted now and pass anyway.
+ * It would be kept for nobody, for ever. */
+static void end_keeping(struct tbi_sched *sched)
+{
+    struct tbi_link *keepers = &sched->nodes.keepers;
+
+    for (struct tbi_link *l = keepers->next, *next; l != keepers; l = next) {
+        struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, keeping);
+
+        next = l->next;
+        if (class->count == 0)
+            tbi_ledger_unkeep(&sched->nodes, class);
     }
 }
 
-/* A reservation ends when a task of its demand got a place, here or elsewhere, and when none waits
- * any more: because it failed, or because it is wanted now and passes anyway. Otherwise the node
- * would be kept for nobody, for ever. */
-static void end_reservations(struct tbi_sched *sched, int32_t served)
+/* A class that was overtaken too often gets a node that takes nothing else until it is served. */
+static void begin_keeping(struct tbi_sched *sched)
 {
-    for (unsigned n = 0; sched->reservations > 0 && n < sched->nodes.n; n++) {
-        struct tbi_node *node = &sched->nodes.node[n];
+    struct tbi_link *starving = &sched->ready.starving;
 
-        if (node->reserved && (node->reserved_cpus == served ||
-                               !tbi_ready_has(&sched->ready, node->reserved_cpus))) {
-            node->reserved = false;
-            sched->reservations--;
-        }
+    for (struct tbi_link *l = starving->next; l != starving; l = l->next) {
+        struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, starving);
+        int node = class->kept == TBI_ANY_NODE ? tbi_place_soonest(&sched->nodes, class) : -1;
+
+        if (node >= 0)
+            tbi_ledger_keep(&sched->nodes, (unsigned)node, class);
     }
+}
+
+static void retry(struct tbi_sched *sched, struct tbi_link *classes)
+{
+    for (struct tbi_link *l = classes->next; l != classes; l = l->next) {
+        struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
+        struct arguments args;
+
+        if (class->stuck && find_node(sched, tbi_ready_best_of(class), &args) >= 0)
+            tbi_ready_set_stuck(&sched->ready, class, false);
+    }
+}
+
+/* Nodes have gained room since the last time: some classes may not be stuck any more. */
+static void retry_stuck(struct tbi_sched *sched)
+{
+    struct tbi_nodes *nodes = &sched->nodes;
+
+    if (nodes->gains == sched->gains)
+        return;
+    sched->gains = nodes->gains;
+    retry(sched, &sched->ready.active);
+    if (nodes->changes - sched->changes > nodes->n)
+        for (unsigned i = 0; i < nodes->n; i++)
+            retry(sched, &nodes->node[i].own);
+    else
+        for (uint64_t k = sched->changes; k < nodes->changes; k++)
+            retry(sched, &nodes->node[nodes->log[k & nodes->mask]].own);
+    sched->changes = nodes->changes;
 }
 
 void tbi_sched_run(struct tbi_sched *sched)
 {
     struct tbi_maker *task;
+    struct arguments args;
 
-    tbi_ready_begin_pass(&sched->ready);
-    end_reservations(sched, -1);
+    end_keeping(sched);
+    retry_stuck(sched);
     while ((task = tbi_ready_best(&sched->ready)) != NULL) {
-        struct tbi_payload *failure;
-        int node;
+        int node = find_node(sched, task, &args);
 
-        measure_locality(sched, task);
-        node = tbi_place(&sched->nodes, task->submit->cpus, task->wanted);
-        if (node < 0) {
-            tbi_ready_set_stuck(&sched->ready, task->submit->cpus);
-            continue;
-        }
-        tbi_ready_note_sent(&sched->ready, task);
-        tbi_ready_remove(&sched->ready, task);
-        end_reservations(sched, task->submit->cpus);
-        failure = dispatch(sched, task, (unsigned)node);
-        if (failure != NULL)
-            tbi_sched_fail(sched, task, failure);
+        if (node >= 0)
+            send(sched, task, (unsigned)node, &args);
+        else
+            tbi_ready_set_stuck(&sched->ready, task->class, true);
+        if (sched->ready.nheap == 0)
+            retry_stuck(sched);
     }
-    for (unsigned i = 0; i < sched->ready.nclasses; i++)
-        if ((task = tbi_ready_starving(&sched->ready, i, sched->config.overtakes)) != NULL)
-            reserve(sched, task->submit->cpus);
+    begin_keeping(sched);
 }

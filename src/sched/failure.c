@@ -33,18 +33,81 @@ struct tbi_payload *tbi_failure_no_such_ref(struct tbi_id id)
     return payload_of(&link);
 }
 
-struct tbi_payload *tbi_failure_infeasible(const struct tbi_sched *sched,
-                                           const struct msg_submit *task)
+/* Says what the node has of each resource that the class asks for. */
+static const char *node_words(char *to, size_t size, const struct tbi_sched *sched,
+                              const struct tbi_class *class, unsigned node)
 {
-    unsigned largest = tbi_place_largest(&sched->nodes);
+    struct tbi_amount has[TBI_RESOURCES_MAX];
+    unsigned n = 0;
+
+    for (unsigned p = 0; p < class->nparts; p++) {
+        has[n] = class->part[p];
+        has[n].amount = tbi_ledger_total(&sched->nodes, node)[has[n].resource];
+        n += class->part[p].amount > 0; /* what is asked for by name alone is named already */
+    }
+    return tbi_amount_words(to, size, has, n, "no", sched->config.resources);
+}
+
+static bool any_has(const struct tbi_nodes *nodes, unsigned resource)
+{
+    for (unsigned i = 0; i < nodes->n; i++)
+        if (nodes->node[i].works && tbi_ledger_total(nodes, i)[resource] > 0)
+            return true;
+    return false;
+}
+
+static void describe_infeasible(const struct tbi_sched *sched, const struct tbi_class *class,
+                                struct tbi_error_link *link)
+{
+    const struct tbi_nodes *nodes = &sched->nodes;
+    bool any = class->node == TBI_ANY_NODE;
+    unsigned node = any ? tbi_place_nearest(nodes, class) : class->node;
+    char wants[160], has[160], name[32];
+
+    tbi_amount_words(wants, sizeof wants, class->part, class->nparts, "a node with",
+                     sched->config.resources);
+    node_words(has, sizeof has, sched, class, node);
+    for (unsigned p = 0; any && p < class->nparts; p++)
+        if (!any_has(nodes, class->part[p].resource)) {
+            tbi_error_link(link, TB_ERR_INFEASIBLE, "the task needs %s; no node has any %s", wants,
+                           tbi_resource_name(name, sizeof name, class->part[p].resource,
+                                             sched->config.resources));
+            return;
+        }
+    if (!nodes->node[node].works)
+        tbi_error_link(link, TB_ERR_INFEASIBLE,
+                       "the task needs %s on rank %u, which runs no tasks: choose a worker rank",
+                       wants, node);
+    else if (any)
+        tbi_error_link(link, TB_ERR_INFEASIBLE,
+                       "the task needs %s; the node that comes nearest, rank %u, has %s: ask for "
+                       "less, or start the job with more a rank",
+                       wants, node, has);
+    else
+        tbi_error_link(link, TB_ERR_INFEASIBLE,
+                       "the task needs %s on rank %u, which has %s: ask for less, or for another "
+                       "node",
+                       wants, node, has);
+}
+
+struct tbi_payload *tbi_failure_of_demand(const struct tbi_sched *sched,
+                                          const struct tbi_maker *task)
+{
+    const struct tbi_class *class = task->class;
     struct tbi_error_link link;
 
-    tbi_error_link(&link, TB_ERR_INFEASIBLE,
-                   "the task needs %g CPUs; the largest node, rank %u, has %g: ask for fewer, or "
-                   "start the job with more cores a rank",
-                   (double)task->cpus / TBI_CPU, largest,
-                   (double)sched->nodes.node[largest].cpus / TBI_CPU);
-    name(sched, &link, task->fn);
+    if (class->gpus > TBI_UNIT && class->gpus % TBI_UNIT != 0)
+        tbi_error_link(&link, TB_ERR_ARGUMENT,
+                       "the task asks for %.10g GPUs: a part of one, or whole ones, are possible",
+                       (double)class->gpus / TBI_UNIT);
+    else if (task->submit->strategy >= TBI_ON_NODE && task->submit->node >= sched->nodes.n)
+        tbi_error_link(&link, TB_ERR_ARGUMENT, "the task asks for node %u: there are %u, from 0",
+                       task->submit->node, sched->nodes.n);
+    else if (!class->feasible)
+        describe_infeasible(sched, class, &link);
+    else
+        return NULL;
+    name(sched, &link, task->submit->fn);
     return unread(payload_of(&link));
 }
 

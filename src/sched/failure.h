@@ -12,8 +12,9 @@ struct tbi_payload *tbi_failure_of_agent(const struct tbi_sched *sched,
                                          uint32_t bytes);
 
 struct tbi_payload *tbi_failure_no_such_ref(struct tbi_id id);
-struct tbi_payload *tbi_failure_infeasible(const struct tbi_sched *sched,
-                                           const struct msg_submit *task);
+/* What no node can ever meet, or nobody can mean. NULL: the demand is all right. */
+struct tbi_payload *tbi_failure_of_demand(const struct tbi_sched *sched,
+                                          const struct tbi_maker *task);
 struct tbi_payload *tbi_failure_too_much_inline(const struct tbi_sched *sched,
                                                 const struct msg_submit *task, size_t bytes);
 struct tbi_payload *tbi_failure_cancelled(const struct tbi_sched *sched,

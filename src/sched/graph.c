@@ -1,6 +1,21 @@
 #include "sched/graph.h"
 #include "util/alloc.h"
 
+void tbi_sched_queue(struct tbi_sched *sched, struct tbi_maker *task)
+{
+    unsigned node = task->class->node;
+
+    task->state = TBI_QUEUED;
+    tbi_ready_add(&sched->ready,
+                  node == TBI_ANY_NODE ? &sched->ready.active : &sched->nodes.node[node].own, task);
+}
+
+uint32_t tbi_sched_run_us(const struct tbi_sched *sched, uint32_t fn)
+{
+    (void)sched, (void)fn;
+    return 0;
+}
+
 void tbi_sched_send_free(void *ctx, unsigned rank, struct tbi_id id)
 {
     struct tbi_sched *sched = ctx;
@@ -77,8 +92,7 @@ static void wake(struct tbi_sched *sched, struct tbi_id id, struct tbi_object *o
                 task->failure = tbi_payload_use(object->payload);
                 tbi_list_append(&sched->failing, &task->link);
             } else if (--task->unmet == 0) {
-                task->state = TBI_QUEUED;
-                tbi_ready_add(&sched->ready, task);
+                tbi_sched_queue(sched, task);
             }
         }
         free(w);
@@ -88,6 +102,7 @@ static void wake(struct tbi_sched *sched, struct tbi_id id, struct tbi_object *o
 void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
 {
     struct msg_submit *submit = maker->submit;
+    struct tbi_class *class = maker->class;
     struct tbi_id id = maker->id;
     unsigned n = maker->nobjects;
     bool gone = maker->live == 0; /* freed before, or there never were any */
@@ -104,6 +119,9 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
         for (unsigned i = 0; i < submit->nrefs; i++)
             tbi_directory_release(&sched->dir, tbi_submit_refs(submit)[i], tbi_sched_send_free,
                                   sched);
+        if (class->users == 1)
+            tbi_ledger_unkeep(&sched->nodes, class);
+        tbi_demands_drop(&sched->demands, class);
         free(submit);
     }
     if (gone)
@@ -187,7 +205,7 @@ void tbi_sched_want(struct tbi_sched *sched, struct tbi_maker *maker)
                 tbi_ready_remove(&sched->ready, maker);
             maker->wanted = true;
             if (queued)
-                tbi_ready_add(&sched->ready, maker);
+                tbi_sched_queue(sched, maker);
             if (maker->state == TBI_DISPATCHED || maker->state == TBI_BLOCKED) {
                 struct msg_task *m = sched->port.send(sched->port.ctx, maker->node,
                                                       TBI_MSG_WANTED, TBI_PROC_NONE, sizeof *m);

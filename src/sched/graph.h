@@ -16,11 +16,20 @@ struct tbi_sched {
     struct tbi_nodes nodes;
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
+    struct tbi_demands demands;
+    uint64_t gains, changes;    /* those of the nodes that stuck classes have been told of */
+    const struct tbi_object **scratch; /* room for a task's arguments */
+    unsigned nscratch;
     uint64_t now_us;
     size_t tasks;               /* not yet ended */
     size_t retries;
-    unsigned reservations;      /* nodes kept for a demand */
 };
+
+/* The task lacks nothing but a place. */
+void tbi_sched_queue(struct tbi_sched *sched, struct tbi_maker *task);
+
+/* How long a task of this function runs, as far as is known; 0: not at all. */
+uint32_t tbi_sched_run_us(const struct tbi_sched *sched, uint32_t fn);
 
 /* Tell a process where an object is; `object` is READY or FAILED. */
 void tbi_sched_tell(struct tbi_sched *sched, unsigned rank, uint32_t proc, struct tbi_id id,

@@ -1,94 +1,260 @@
 #include "sched/place.h"
 
 enum {
-    LARGE_BYTES = 64 * 1024, /* below this, moving an argument costs less than waiting */
-    ZERO_DEMAND_SLOTS = 64   /* tasks of no demand always fit; this many at a time will do */
+    LIGHT_SLOTS = 64,  /* tasks that ask for nothing always fit; this many at a time will do */
+    WORK_US = 2000,    /* that may wait at a node: a round trip to the head costs far less */
 };
 
-void tbi_node_take(struct tbi_node *node, int32_t cpus)
+/* How good a node is for a class, in one number: larger is better, 0 is not at all.
+ *
+ *     63 62   61            32 31        20 19     0
+ *    +-------+----------------+------------+--------+
+ *    | tier  |     value      |   random   |  node  |   HALF, QUEUE
+ *    +-------+-------+--------+---+--------+--------+
+ *    | tier  | rough |   random   |  fine  |  node  |   ROOM: near-equals are equals
+ *    +-------+-------+------------+--------+--------+
+ *
+ * The node stands there inverted, so that without randomness the first of equals is chosen. */
+enum tier { NONE, QUEUE, ROOM, HALF }; /* HALF: fits and leaves it half empty; ROOM: fits */
+enum { NODE_BITS = 20, RANDOM_BITS = 12, VALUE_BITS = 30, ROUGH_BITS = 5, TIER_AT = 62 };
+#define VALUE_MAX ((UINT64_C(1) << VALUE_BITS) - 1)
+#define NODE_MASK ((UINT64_C(1) << NODE_BITS) - 1)
+
+static enum tier tier_of(uint64_t score)
 {
-    node->load += cpus;
-    node->count++;
+    return (enum tier)(score >> TIER_AT);
 }
 
-void tbi_node_give(struct tbi_node *node, int32_t cpus)
+static unsigned node_of(uint64_t score)
 {
-    node->load -= cpus;
-    node->count--;
+    return (unsigned)(NODE_MASK - (score & NODE_MASK));
 }
 
-static unsigned slots(const struct tbi_node *node, int32_t cpus)
+/* xorshift64 (Marsaglia 2003); seeded with 0 it stays 0. */
+static uint64_t draw(struct tbi_nodes *nodes)
 {
-    return cpus > 0 ? (unsigned)(node->cpus / cpus) : ZERO_DEMAND_SLOTS;
+    uint64_t x = nodes->random;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    nodes->random = x;
+    return x >> (64 - RANDOM_BITS);
 }
 
-/* How good a node is: larger is better, compared field by field. */
-struct score {
-    int at_once;      /* 1: fits what is free */
-    uint64_t local;   /* large argument bytes on the host */
-    int packs;        /* 1: stays within half of the node */
-    double fill;      /* packs: fuller is better; else emptier is, so negative */
-};
-
-static bool better(struct score a, struct score b)
+static unsigned tasks_on(const struct tbi_node *node, const struct tbi_class *class)
 {
-    if (a.at_once != b.at_once)
-        return a.at_once > b.at_once;
-    if (a.local != b.local)
-        return a.local > b.local;
-    if (a.packs != b.packs)
-        return a.packs > b.packs;
-    return a.fill > b.fill;
+    return class->light ? node->light : node->count;
 }
 
-static struct score rate(const struct tbi_node *node, int32_t cpus)
+/* How many tasks of the class the node runs at once. */
+static unsigned slots(const struct tbi_nodes *nodes, unsigned i, const struct tbi_class *class)
 {
-    struct score s = {0};
-    int64_t after = node->load + cpus;
+    const int64_t *total = tbi_ledger_total(nodes, i);
+    int64_t least = class->light ? LIGHT_SLOTS : INT32_MAX;
 
-    s.at_once = after <= node->cpus;
-    s.local = node->local_bytes >= LARGE_BYTES ? node->local_bytes : 0;
-    if (!s.at_once) {
-        s.local = 0;    /* the queue's length decides: locality must not starve idle nodes */
-        s.fill = -(double)node->count / node->cpus;
-    } else if (after * 2 <= node->cpus) {
-        s.packs = 1;
-        s.fill = (double)node->load / node->cpus;
-    } else {
-        s.fill = -(double)node->load / node->cpus;
+    for (unsigned p = 0; p < class->nparts; p++) {
+        const struct tbi_amount *part = &class->part[p];
+        int64_t n = least;
+
+        if (part->resource == TBI_GPUS && part->amount > 0 && part->amount < TBI_UNIT)
+            n = nodes->node[i].ngpus * (TBI_UNIT / part->amount);
+        else if (part->amount > 0)
+            n = total[part->resource] / part->amount;
+        if (n < least)
+            least = n;
     }
-    return s;
+    return least < 1 ? 1 : (unsigned)least;
 }
 
-int tbi_place(const struct tbi_nodes *nodes, int32_t cpus, bool bypass)
+/* Shorter is better: by the time until it is through, as far as that is known, then by length. */
+static uint64_t queue_value(const struct tbi_nodes *nodes, unsigned i,
+                            const struct tbi_class *class)
 {
-    struct score best = {0};
-    int chosen = -1;
+    const struct tbi_node *node = &nodes->node[i];
+    uint64_t n = slots(nodes, i, class), us = (uint64_t)node->backlog_us / n / 16;
+    uint64_t length = (uint64_t)tasks_on(node, class) * 64 / n;
+
+    if (us > 0x3fff)
+        us = 0x3fff;
+    if (length > 0xffff)
+        length = 0xffff;
+    return VALUE_MAX - (us << 16 | length);
+}
+
+static uint64_t rate(struct tbi_nodes *nodes, unsigned i, const struct tbi_class *class,
+                     bool spread, bool bypass)
+{
+    const struct tbi_node *node = &nodes->node[i];
+    const int64_t *total = tbi_ledger_total(nodes, i), *load = tbi_ledger_load(nodes, i);
+    bool fits = !class->light || node->light < LIGHT_SLOTS;
+    uint64_t value, random, tier = HALF;
+    double before = 0, after = 0;
+
+    if (!node->works || (node->kept_for != NULL && node->kept_for != class && !bypass))
+        return 0;
+    for (unsigned p = 0; p < class->nparts; p++) {
+        int64_t amount = class->part[p].amount, all = total[class->part[p].resource];
+        int64_t used = load[class->part[p].resource];
+        double share;
+
+        if (all < amount || all == 0)
+            return 0;
+        fits &= used <= all - amount;
+        share = (double)used / (double)all;
+        before = share > before && amount > 0 ? share : before;
+        share = (double)(used + amount) / (double)all;
+        after = share > after && amount > 0 ? share : after;
+    }
+    if (class->light)
+        before = after = (double)load[TBI_CPUS] / (double)total[TBI_CPUS];
+    if (fits && class->gpus > 0)
+        fits = tbi_ledger_has_gpus(node, class->gpus);
+    random = draw(nodes) << NODE_BITS;
+    if (!fits) {
+        tier = QUEUE;
+        value = queue_value(nodes, i, class);
+    } else if (spread) {
+        unsigned n = node->count + node->light;
+
+        value = (uint64_t)((1 - (before < 1 ? before : 1)) * (double)(VALUE_MAX >> 10)) << 10 |
+                (1023 - (n < 1023 ? n : 1023));
+    } else if (after <= 0.5) {
+        value = (uint64_t)(before * (double)VALUE_MAX);
+    } else {
+        value = (uint64_t)((1 - (before < 1 ? before : 1)) * (double)VALUE_MAX);
+        tier = ROOM;
+    }
+    if (tier == ROOM) {
+        uint64_t rough = value >> (VALUE_BITS - ROUGH_BITS);
+        uint64_t fine = value & (VALUE_MAX >> ROUGH_BITS);
+
+        value = rough << (VALUE_BITS - ROUGH_BITS);
+        random = random << (VALUE_BITS - ROUGH_BITS) | fine << NODE_BITS;
+    }
+    return tier << TIER_AT | value << (NODE_BITS + RANDOM_BITS) | random | (NODE_MASK - i);
+}
+
+/* Does anything wait there already, so far as the forecast tells? */
+static bool has_queue(const struct tbi_nodes *nodes, unsigned i, const struct tbi_class *class)
+{
+    const int64_t *total = tbi_ledger_total(nodes, i), *load = tbi_ledger_load(nodes, i);
+    const struct tbi_node *node = &nodes->node[i];
+    bool over = class->light ? node->light > LIGHT_SLOTS : !tbi_list_empty(&node->owed);
+
+    for (unsigned p = 0; p < class->nparts; p++)
+        over |= load[class->part[p].resource] > total[class->part[p].resource];
+    return over;
+}
+
+static bool may_queue(const struct tbi_nodes *nodes, unsigned i, const struct tbi_class *class,
+                      uint32_t run_us)
+{
+    const struct tbi_node *node = &nodes->node[i];
+    uint64_t n = slots(nodes, i, class), tasks = tasks_on(node, class);
+
+    if (nodes->ahead == 0)
+        return false;
+    if (run_us == 0)
+        return tasks < n + nodes->ahead;
+    if (!has_queue(nodes, i, class))
+        return true;
+    return run_us < WORK_US && tasks < n * (1 + nodes->ahead) &&
+           (uint64_t)node->backlog_us + run_us <= WORK_US * n;
+}
+
+static uint64_t best_node(struct tbi_nodes *nodes, struct tbi_class *class, bool spread)
+{
+    uint64_t best = 0;
 
     for (unsigned i = 0; i < nodes->n; i++) {
-        const struct tbi_node *node = &nodes->node[i];
-        struct score s;
+        uint64_t score = rate(nodes, i, class, spread, false);
 
-        if (node->cpus == 0 || cpus > node->cpus)
-            continue;
-        if (!bypass && (node->count >= slots(node, cpus) + nodes->ahead ||
-                        (node->reserved && node->reserved_cpus != cpus)))
-            continue;
-        s = rate(node, cpus);
-        if (chosen < 0 || better(s, best)) {
-            best = s;
-            chosen = (int)i;
-        }
+        best = score > best ? score : best;
     }
-    return chosen;
+    return best;
 }
 
-unsigned tbi_place_largest(const struct tbi_nodes *nodes)
+/* Of the nodes with the most bytes that it fits at once the best one, or 0. */
+static uint64_t near_node(struct tbi_nodes *nodes, const struct tbi_class *class,
+                          const struct tbi_wish *wish)
+{
+    uint64_t best = 0, bytes = 0;
+
+    for (unsigned k = 0; k < wish->nnear; k++) {
+        const struct tbi_near *near = &wish->near[k];
+
+        if (near->bytes < TBI_LARGE_BYTES || near->bytes < bytes)
+            continue;
+        for (unsigned h = nodes->node[near->rank].first; h < nodes->node[near->rank].end; h++) {
+            uint64_t score = rate(nodes, nodes->by_host[h], class, false, wish->bypass);
+
+            if (tier_of(score) >= ROOM && (near->bytes > bytes || score > best)) {
+                best = score;
+                bytes = near->bytes;
+            }
+        }
+    }
+    return best;
+}
+
+int tbi_place(struct tbi_nodes *nodes, struct tbi_class *class, const struct tbi_wish *wish)
+{
+    uint64_t best = 0;
+
+    if (class->node != TBI_ANY_NODE)
+        best = rate(nodes, class->node, class, false, wish->bypass);
+    else if (wish->strategy == TBI_PREFER_NODE)
+        best = rate(nodes, wish->node, class, false, wish->bypass);
+    else if (wish->nnear > 0 && wish->strategy == TBI_DEFAULT)
+        best = near_node(nodes, class, wish);
+    if (tier_of(best) >= ROOM)
+        return (int)node_of(best);
+    if (class->node == TBI_ANY_NODE)
+        best = best_node(nodes, class, wish->strategy == TBI_SPREAD);
+    if (class->node == TBI_ANY_NODE && wish->bypass && tier_of(best) < ROOM)
+        for (struct tbi_link *l = nodes->keepers.next; l != &nodes->keepers; l = l->next) {
+            unsigned kept = TBI_ENTRY(l, struct tbi_class, keeping)->kept;
+            uint64_t score = rate(nodes, kept, class, false, true);
+
+            best = score > best ? score : best;
+        }
+    if (best == 0 || (tier_of(best) == QUEUE && !wish->bypass &&
+                      !may_queue(nodes, node_of(best), class, wish->run_us)))
+        return -1;
+    return (int)node_of(best);
+}
+
+int tbi_place_soonest(struct tbi_nodes *nodes, struct tbi_class *class)
+{
+    uint64_t best = class->node != TBI_ANY_NODE ? rate(nodes, class->node, class, false, false)
+                                                : best_node(nodes, class, false);
+
+    return best == 0 || nodes->node[node_of(best)].kept_for != NULL ? -1 : (int)node_of(best);
+}
+
+unsigned tbi_place_nearest(const struct tbi_nodes *nodes, const struct tbi_class *class)
 {
     unsigned best = 0;
+    double most = -1;
 
-    for (unsigned i = 1; i < nodes->n; i++)
-        if (nodes->node[i].cpus > nodes->node[best].cpus)
+    for (unsigned i = 0; i < nodes->n; i++) {
+        const int64_t *total = tbi_ledger_total(nodes, i);
+        double met = 0, worst = 1;
+
+        for (unsigned p = 0; p < class->nparts; p++) {
+            const struct tbi_amount *part = &class->part[p];
+            double share = total[part->resource] >= part->amount && total[part->resource] > 0 ? 1
+                           : part->amount == 0 ? 0
+                           : (double)total[part->resource] / (double)part->amount;
+
+            met += share == 1;
+            worst = share < worst ? share : worst;
+        }
+        if (nodes->node[i].works && met + worst > most) {
+            most = met + worst;
             best = i;
+        }
+    }
     return best;
 }

@@ -1,43 +1,42 @@
-/* place.h - the head's forecast of what each node does, and the choice of a node for a task.
+/* place.h - the choice of a node for a task.
  *
- * Amounts are in 1/10000 CPU. The forecast counts every task sent to a node and not yet ended or
- * blocked; only the node's agent knows which of them have started. A node takes tasks until their
- * number reaches what its CPUs hold at once plus `ahead`, which wait in its own queue so that it
- * need not ask between two tasks.
+ * By default: where its large arguments are, if it fits there at once; else among the nodes that it
+ * fits at once first those that stay half empty, the fullest of them, then the emptiest; else the
+ * node whose queue is the shortest, as long as it is short: what waits there need not ask between
+ * two tasks, but cannot go elsewhere either. Equals and near-equals are chosen from at random.
  * Pure; not thread-safe. */
 #ifndef TBI_PLACE_H
 #define TBI_PLACE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "sched/ledger.h"
 
-#define TBI_CPU 10000 /* one CPU */
-
-struct tbi_node {
-    int32_t cpus;        /* 0: runs no tasks */
-    unsigned host;       /* ranks with an equal number share memory */
-    int64_t load;        /* demands of its tasks */
-    unsigned count;      /* number of its tasks */
-    bool reserved;       /* kept for tasks that demand exactly `reserved_cpus` */
-    int32_t reserved_cpus;
-    uint64_t local_bytes; /* scratch of one choice: argument bytes on its host */
-};
-struct tbi_nodes {
-    struct tbi_node *node;
-    unsigned n, ahead;
+enum {
+    TBI_LARGE_BYTES = 64 * 1024, /* below this, moving arguments costs less than waiting */
+    TBI_NEAR_MAX = 16            /* hosts that a task's arguments are looked for on */
 };
 
-void tbi_node_take(struct tbi_node *node, int32_t cpus);
-void tbi_node_give(struct tbi_node *node, int32_t cpus);
+/* A host with stored arguments of a task. */
+struct tbi_near {
+    unsigned rank;           /* some node of it */
+    uint64_t bytes;
+};
+struct tbi_wish {
+    enum tbi_strategy strategy;
+    unsigned node;           /* that the strategy names */
+    bool bypass;             /* a blocked task waits for it: neither queues nor kept nodes count */
+    uint32_t run_us;         /* how long such tasks run; 0: nobody knows */
+    const struct tbi_near *near;
+    unsigned nnear;
+};
 
-/* The node for a task of this demand, or -1 if none takes it now.
- * `bypass`: a blocked task waits for it, so neither the queue's length nor a reservation counts.
- * The choice: where its large arguments are, if it fits there at once; else pack nodes to half,
- * then the emptiest one it fits; else the shortest queue. */
-int tbi_place(const struct tbi_nodes *nodes, int32_t cpus, bool bypass);
+/* The node for a task of this class, or -1 if none takes it now: then none takes any other of the
+ * class that runs as long. */
+int tbi_place(struct tbi_nodes *nodes, struct tbi_class *class, const struct tbi_wish *wish);
 
-/* The node with the most CPUs: it decides what is feasible. */
-unsigned tbi_place_largest(const struct tbi_nodes *nodes);
+/* The node to keep for a class that finds none: where it will fit soonest. -1: all are kept. */
+int tbi_place_soonest(struct tbi_nodes *nodes, struct tbi_class *class);
+
+/* The node that comes nearest to what is asked for. */
+unsigned tbi_place_nearest(const struct tbi_nodes *nodes, const struct tbi_class *class);
 
 #endif

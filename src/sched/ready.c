@@ -1,50 +1,117 @@
 #include "sched/ready.h"
 #include "util/alloc.h"
 
-void tbi_ready_init(struct tbi_ready *ready)
+void tbi_ready_init(struct tbi_ready *ready, unsigned limit)
 {
-    *ready = (struct tbi_ready){0};
+    *ready = (struct tbi_ready){.limit = limit};
     tbi_list_init(&ready->wanted);
+    tbi_list_init(&ready->active);
+    tbi_list_init(&ready->starving);
 }
 
 void tbi_ready_fini(struct tbi_ready *ready)
 {
-    for (unsigned c = 0; c < ready->nclasses; c++) {
-        for (unsigned d = 0; d < ready->classes[c].depths; d++)
-            free(ready->classes[c].level[d]);
-        free(ready->classes[c].level);
+    free(ready->heap);
+}
+
+void tbi_ready_forget(struct tbi_class *class)
+{
+    for (unsigned d = 0; d < class->depths; d++)
+        free(class->level[d]);
+    free(class->level);
+}
+
+/* ---- the heap ---- */
+
+static void place_at(struct tbi_ready *ready, unsigned at, struct tbi_class *class)
+{
+    ready->heap[at] = class;
+    class->at = at;
+}
+
+static void sift_up(struct tbi_ready *ready, struct tbi_class *class)
+{
+    unsigned at = class->at;
+
+    for (; at > 1 && ready->heap[at / 2]->key > class->key; at /= 2)
+        place_at(ready, at, ready->heap[at / 2]);
+    place_at(ready, at, class);
+}
+
+static void sift_down(struct tbi_ready *ready, struct tbi_class *class)
+{
+    unsigned at = class->at;
+
+    for (unsigned child; (child = at * 2) <= ready->nheap; at = child) {
+        if (child < ready->nheap && ready->heap[child + 1]->key < ready->heap[child]->key)
+            child++;
+        if (ready->heap[child]->key > class->key)
+            break;
+        place_at(ready, at, ready->heap[child]);
     }
-    free(ready->classes);
+    place_at(ready, at, class);
 }
 
-static struct tbi_ready_class *class_of(struct tbi_ready *ready, int32_t cpus)
+static void push(struct tbi_ready *ready, struct tbi_class *class)
 {
-    struct tbi_ready_class *c;
-
-    for (unsigned i = 0; i < ready->nclasses; i++)
-        if (ready->classes[i].cpus == cpus)
-            return &ready->classes[i];
-    ready->classes = tbi_realloc(ready->classes, (ready->nclasses + 1) * sizeof *c);
-    c = &ready->classes[ready->nclasses++];
-    *c = (struct tbi_ready_class){.cpus = cpus};
-    return c;
+    if (ready->nheap + 1 >= ready->room) {
+        ready->room = ready->room * 2 + 16;
+        ready->heap = tbi_realloc(ready->heap, ready->room * sizeof *ready->heap);
+    }
+    class->at = ++ready->nheap;
+    sift_up(ready, class);
 }
 
-static struct tbi_link *level_of(struct tbi_ready_class *c, unsigned depth)
+static void pull(struct tbi_ready *ready, struct tbi_class *class)
 {
-    if (depth >= c->depths) {
-        c->level = tbi_realloc(c->level, (depth + 1) * sizeof *c->level);
-        while (c->depths <= depth) {
-            c->level[c->depths] = tbi_alloc(sizeof **c->level);
-            tbi_list_init(c->level[c->depths++]);
+    struct tbi_class *last = ready->heap[ready->nheap--];
+
+    if (last != class) {
+        place_at(ready, class->at, last);
+        sift_up(ready, last);
+        sift_down(ready, last);
+    }
+    class->at = 0;
+}
+
+void tbi_ready_set_stuck(struct tbi_ready *ready, struct tbi_class *class, bool stuck)
+{
+    if (class->stuck == stuck)
+        return;
+    class->stuck = stuck;
+    if (stuck)
+        pull(ready, class);
+    else
+        push(ready, class);
+}
+
+/* ---- the tasks of a class ---- */
+
+static struct tbi_link *level_of(struct tbi_class *class, unsigned depth)
+{
+    if (depth >= class->depths) {
+        class->level = tbi_realloc(class->level, (depth + 1) * sizeof *class->level);
+        while (class->depths <= depth) {
+            class->level[class->depths] = tbi_alloc(sizeof **class->level);
+            tbi_list_init(class->level[class->depths++]);
         }
     }
-    return c->level[depth];
+    return class->level[depth];
 }
 
-void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task)
+struct tbi_maker *tbi_ready_best_of(const struct tbi_class *class)
 {
-    struct tbi_ready_class *c;
+    return TBI_ENTRY(class->level[class->deepest]->next, struct tbi_maker, link);
+}
+
+static uint64_t key_of(const struct tbi_maker *task)
+{
+    return (uint64_t)(UINT16_MAX - task->depth) << 48 | task->seq;
+}
+
+void tbi_ready_add(struct tbi_ready *ready, struct tbi_link *among, struct tbi_maker *task)
+{
+    struct tbi_class *class = task->class;
 
     task->seq = ready->next_seq++;
     ready->count++;
@@ -52,84 +119,109 @@ void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task)
         tbi_list_append(&ready->wanted, &task->link);
         return;
     }
-    c = class_of(ready, task->submit->cpus);
-    tbi_list_append(level_of(c, task->depth), &task->link);
-    c->count++;
-    if (task->depth > c->deepest)
-        c->deepest = task->depth;
+    tbi_list_append(level_of(class, task->depth), &task->link);
+    if (class->count++ > 0 && task->depth <= class->deepest)
+        return;
+    class->deepest = task->depth;
+    class->key = key_of(task);
+    if (class->count == 1) {
+        tbi_list_append(among, &class->active);
+        class->overtaken = 0;
+        push(ready, class);
+    } else if (class->stuck) {
+        tbi_ready_set_stuck(ready, class, false); /* this one may find what the other did not */
+    } else {
+        sift_up(ready, class);
+    }
 }
 
 void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task)
 {
+    struct tbi_class *class = task->class;
+    uint64_t key = class->key;
+
     tbi_list_unlink(&task->link);
     ready->count--;
-    if (!task->wanted)
-        class_of(ready, task->submit->cpus)->count--;
+    if (task->wanted)
+        return;
+    if (--class->count == 0) {
+        if (!class->stuck)
+            pull(ready, class);
+        class->stuck = false;
+        tbi_list_unlink(&class->active);
+        tbi_list_unlink(&class->starving);
+        return;
+    }
+    while (tbi_list_empty(class->level[class->deepest]))
+        class->deepest--;
+    class->key = key_of(tbi_ready_best_of(class));
+    if (class->key == key)
+        return;
+    if (class->stuck)
+        tbi_ready_set_stuck(ready, class, false);
+    else
+        sift_down(ready, class);
 }
 
-static struct tbi_maker *best_of(struct tbi_ready_class *c)
+struct tbi_maker *tbi_ready_best(const struct tbi_ready *ready)
 {
-    while (tbi_list_empty(c->level[c->deepest]))
-        c->deepest--;
-    return TBI_ENTRY(c->level[c->deepest]->next, struct tbi_maker, link);
-}
-
-struct tbi_maker *tbi_ready_best(struct tbi_ready *ready)
-{
-    struct tbi_maker *best = NULL;
-
     if (!tbi_list_empty(&ready->wanted))
         return TBI_ENTRY(ready->wanted.next, struct tbi_maker, link);
-    for (unsigned i = 0; i < ready->nclasses; i++) {
-        struct tbi_ready_class *c = &ready->classes[i];
-        struct tbi_maker *task;
+    return ready->nheap == 0 ? NULL : tbi_ready_best_of(ready->heap[1]);
+}
 
-        if (c->stuck || c->count == 0)
+/* ---- who was overtaken ---- */
+
+static void overtake(struct tbi_ready *ready, struct tbi_link *classes,
+                     const struct tbi_maker *task)
+{
+    for (struct tbi_link *l = classes->next; l != classes; l = l->next) {
+        struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
+
+        if (class == task->class || (class->key & ((UINT64_C(1) << 48) - 1)) > task->seq)
             continue;
-        task = best_of(c);
-        if (best == NULL || task->depth > best->depth ||
-            (task->depth == best->depth && task->seq < best->seq))
-            best = task;
+        if (++class->overtaken == ready->limit)
+            tbi_list_append(&ready->starving, &class->starving);
     }
-    return best;
 }
 
-void tbi_ready_set_stuck(struct tbi_ready *ready, int32_t cpus)
-{
-    class_of(ready, cpus)->stuck = true;
-}
-
-void tbi_ready_begin_pass(struct tbi_ready *ready)
-{
-    for (unsigned i = 0; i < ready->nclasses; i++)
-        ready->classes[i].stuck = false;
-}
-
-void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task)
+void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task,
+                         struct tbi_link *own)
 {
     if (task->wanted) /* what a blocked task waits for passes everyone, always */
         return;
-    for (unsigned i = 0; i < ready->nclasses; i++) {
-        struct tbi_ready_class *c = &ready->classes[i];
+    task->class->overtaken = 0;
+    tbi_list_unlink(&task->class->starving);
+    overtake(ready, &ready->active, task);
+    overtake(ready, own, task);
+}
 
-        if (c->cpus == task->submit->cpus)
-            c->overtaken = 0;
-        else if (c->count > 0 && best_of(c)->seq < task->seq)
-            c->overtaken++;
+const char *tbi_ready_check(const struct tbi_ready *ready)
+{
+    size_t tasks = 0;
+
+    for (unsigned at = 1; at <= ready->nheap; at++) {
+        const struct tbi_class *class = ready->heap[at];
+
+        if (class->at != at || class->count == 0 || class->stuck)
+            return "a class is in the heap that should not be, or does not know where";
+        if (at > 1 && ready->heap[at / 2]->key > class->key)
+            return "the heap of classes is out of order";
     }
-}
+    for (const struct tbi_link *l = ready->active.next; l != &ready->active; l = l->next) {
+        const struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
+        size_t n = 0;
 
-bool tbi_ready_has(const struct tbi_ready *ready, int32_t cpus)
-{
-    for (unsigned i = 0; i < ready->nclasses; i++)
-        if (ready->classes[i].cpus == cpus)
-            return ready->classes[i].count > 0;
-    return false;
-}
-
-struct tbi_maker *tbi_ready_starving(struct tbi_ready *ready, unsigned i, unsigned limit)
-{
-    struct tbi_ready_class *c = &ready->classes[i];
-
-    return c->count > 0 && c->overtaken >= limit ? best_of(c) : NULL;
+        for (unsigned d = 0; d < class->depths; d++)
+            for (const struct tbi_link *t = class->level[d]->next; t != class->level[d];
+                 t = t->next)
+                n++;
+        tasks += n;
+        if (n != class->count || class->stuck != (class->at == 0) ||
+            class->key != key_of(tbi_ready_best_of(class)))
+            return "a class has another number of tasks than it counts, or another best one";
+        if (class->overtaken < ready->limit && tbi_list_linked(&class->starving))
+            return "a class starves that was not overtaken so often";
+    }
+    return tasks <= ready->count ? NULL : "more tasks wait than are counted";
 }

@@ -87,12 +87,6 @@ static void delay(struct tbi_sched *sched, struct tbi_maker *task)
     tbi_list_insert_before(at, &task->link);
 }
 
-static void queue(struct tbi_sched *sched, struct tbi_maker *task)
-{
-    task->state = TBI_QUEUED;
-    tbi_ready_add(&sched->ready, task);
-}
-
 bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const struct msg_done *m,
                      struct tbi_payload *error)
 {
@@ -111,7 +105,7 @@ bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const stru
     if (submit->retry_delay_ms > 0)
         delay(sched, task);
     else
-        queue(sched, task);
+        tbi_sched_queue(sched, task);
     return true;
 }
 
@@ -122,7 +116,7 @@ void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us)
         struct tbi_maker *task = TBI_ENTRY(sched->delayed.next, struct tbi_maker, link);
 
         tbi_list_unlink(&task->link);
-        queue(sched, task);
+        tbi_sched_queue(sched, task);
     }
 }
 

@@ -12,21 +12,20 @@ struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct
 {
     struct tbi_sched *sched = tbi_alloc_zeroed(1, sizeof *sched);
     unsigned *host = tbi_copy(config->host, config->nranks * sizeof *host);
+    size_t names = config->resources != NULL ? config->nresources : 0;
 
     sched->config = *config;
     sched->config.host = host;
-    sched->config.cpus = NULL;
+    sched->config.totals = NULL;
+    sched->config.resources = tbi_copy(config->resources, names * sizeof *config->resources);
     sched->port = port;
-    sched->nodes.n = config->nranks;
+    tbi_ledger_init(&sched->nodes, config->nranks, config->nresources, config->totals, host);
     sched->nodes.ahead = config->ahead;
-    sched->nodes.node = tbi_alloc_zeroed(config->nranks, sizeof *sched->nodes.node);
-    for (unsigned i = 0; i < config->nranks; i++) {
-        sched->nodes.node[i].cpus = config->cpus[i];
-        sched->nodes.node[i].host = host[i];
-    }
+    sched->nodes.random = config->seed * UINT64_C(0x9e3779b97f4a7c15);
+    tbi_demands_init(&sched->demands);
     sched->dir.unread = config->unread;
     sched->dir.unread_ctx = config->unread_ctx;
-    tbi_ready_init(&sched->ready);
+    tbi_ready_init(&sched->ready, config->overtakes > 0 ? config->overtakes : 1);
     tbi_list_init(&sched->failing);
     tbi_list_init(&sched->delayed);
     return sched;
@@ -36,9 +35,12 @@ void tbi_sched_destroy(struct tbi_sched *sched)
 {
     if (sched == NULL)
         return;
-    tbi_ready_fini(&sched->ready);
     tbi_directory_fini(&sched->dir);
-    free(sched->nodes.node);
+    tbi_demands_fini(&sched->demands);
+    tbi_ready_fini(&sched->ready);
+    tbi_ledger_fini(&sched->nodes);
+    free(sched->scratch);
+    free((void *)sched->config.resources);
     free((unsigned *)sched->config.host);
     free(sched);
 }
@@ -61,17 +63,17 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     const struct tbi_id *refs = tbi_submit_refs(m);
     struct tbi_payload *failure = NULL;
     struct tbi_maker *task;
-    int32_t largest;
 
     (void)rank;
-    if (m->cpus < 0 || tbi_id_index(m->task) != 0)
-        return "SUBMIT with a negative demand or an id that is no task's";
+    if (tbi_id_index(m->task) != 0 || tbi_demand_check(m, sched->nodes.nresources) != NULL)
+        return "SUBMIT with a demand that cannot be, or an id that is no task's";
     task = tbi_directory_add(&sched->dir, m->task, m->nreturns);
     if (task == NULL)
         return "SUBMIT with an id that is taken";
     task->submit = tbi_copy(m, record->len - sizeof *record);
     task->depth = m->depth;
     task->state = TBI_WAITING;
+    task->class = tbi_demands_use(&sched->demands, &sched->nodes, m);
     sched->tasks++;
     for (unsigned i = 0; i < m->nrefs && failure == NULL; i++)
         if (held_object(sched, refs[i], NULL) == NULL ||
@@ -87,9 +89,9 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         tbi_directory_object(&sched->dir, refs[i], NULL)->holders++;
     if (!tbi_retry_adopt(sched, task))
         return NULL;
-    largest = sched->nodes.node[tbi_place_largest(&sched->nodes)].cpus;
-    if (largest == 0 || m->cpus > largest) {
-        tbi_sched_fail(sched, task, tbi_failure_infeasible(sched, m));
+    failure = tbi_failure_of_demand(sched, task);
+    if (failure != NULL) {
+        tbi_sched_fail(sched, task, failure);
         return NULL;
     }
     for (unsigned i = 0; i < m->nresolve; i++) {
@@ -104,10 +106,8 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
             task->unmet++;
         }
     }
-    if (task->unmet == 0) {
-        task->state = TBI_QUEUED;
-        tbi_ready_add(&sched->ready, task);
-    }
+    if (task->unmet == 0)
+        tbi_sched_queue(sched, task);
     return NULL;
 }
 
@@ -210,7 +210,7 @@ static const char *on_block(struct tbi_sched *sched, unsigned rank, const struct
     if (task == NULL || task->state != TBI_DISPATCHED || !tbi_retry_runs(task, rank, m->attempt))
         return "BLOCK of a task that does not run there";
     task->state = TBI_BLOCKED;
-    tbi_node_give(&sched->nodes.node[rank], task->submit->cpus);
+    tbi_ledger_block(&sched->nodes, rank, task);
     tbi_sched_run(sched);
     answer = sched->port.send(sched->port.ctx, rank, TBI_MSG_BLOCKED, record->proc, sizeof *answer);
     *answer = *m;
@@ -228,7 +228,7 @@ static const char *on_unblocked(struct tbi_sched *sched, unsigned rank,
     if (task == NULL || task->state != TBI_BLOCKED || !tbi_retry_runs(task, rank, m->attempt))
         return "UNBLOCKED of a task that is not blocked there";
     task->state = TBI_DISPATCHED;
-    tbi_node_take(&sched->nodes.node[rank], task->submit->cpus);
+    tbi_ledger_unblock(&sched->nodes, rank, task);
     return NULL;
 }
 
@@ -369,8 +369,10 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
         if (kept != NULL)
             kept->holders++;
     }
-    if (task->state == TBI_DISPATCHED)
-        tbi_node_give(&sched->nodes.node[rank], task->submit->cpus);
+    if (task->state == TBI_BLOCKED)
+        tbi_ledger_unblock(&sched->nodes, rank, task);
+    if (task->state != TBI_OPEN)
+        tbi_ledger_give(&sched->nodes, rank, task);
     if (task->aborted) {
         drop_results(sched, task, rank, m);
         tbi_sched_conclude(sched, task);
@@ -409,12 +411,70 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
 
 struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched)
 {
-    struct tbi_sched_counts c = {sched->tasks, sched->ready.count, sched->retries,
-                                 sched->dir.objects, sched->dir.makers.count, 0};
+    struct tbi_sched_counts c = {sched->tasks,       sched->ready.count,
+                                 sched->retries,     sched->dir.objects,
+                                 sched->dir.makers.count, sched->demands.count, 0};
 
     for (unsigned n = 0; n < sched->nodes.n; n++)
-        c.load += sched->nodes.node[n].load;
+        c.load += tbi_ledger_load(&sched->nodes, n)[TBI_CPUS];
     return c;
+}
+
+int64_t tbi_sched_available(const struct tbi_sched *sched, unsigned rank, unsigned resource)
+{
+    int64_t left = tbi_ledger_total(&sched->nodes, rank)[resource] -
+                   tbi_ledger_load(&sched->nodes, rank)[resource];
+
+    return left > 0 ? left : 0;
+}
+
+/* What tasks on a node sum up to, to be compared with what the ledger says. */
+struct sums {
+    int64_t load[TBI_RESOURCES_MAX], gpu[TBI_GPUS_MAX], backlog;
+    unsigned count, light;
+};
+
+static void add_up(struct sums *sums, const struct tbi_maker *task)
+{
+    const struct tbi_class *class = task->class;
+    bool blocked = task->state == TBI_BLOCKED;
+
+    for (unsigned p = 0; p < class->nparts; p++)
+        if (!blocked || class->part[p].resource != TBI_CPUS)
+            sums->load[class->part[p].resource] += class->part[p].amount;
+    for (unsigned g = 0; g < TBI_GPUS_MAX; g++)
+        if (class->gpus > 0 && task->gpus >> g & 1)
+            sums->gpu[g] += class->gpus < TBI_UNIT ? class->gpus : TBI_UNIT;
+    *(class->light ? &sums->light : &sums->count) += !blocked;
+    sums->backlog += blocked ? 0 : task->cost_us;
+}
+
+static const char *check_nodes(const struct tbi_sched *sched)
+{
+    const struct tbi_nodes *nodes = &sched->nodes;
+    struct sums *sums = tbi_alloc_zeroed(nodes->n, sizeof *sums);
+    struct tbi_map_slot e;
+    bool right = true;
+    size_t at = 0;
+
+    while (tbi_map_next(&sched->dir.makers, &at, &e)) {
+        const struct tbi_maker *m = e.value;
+
+        if (m->state == TBI_DISPATCHED || m->state == TBI_BLOCKED)
+            add_up(&sums[m->node], m);
+    }
+    for (unsigned i = 0; i < nodes->n; i++) {
+        const struct tbi_node *node = &nodes->node[i];
+
+        right &= memcmp(sums[i].load, tbi_ledger_load(nodes, i),
+                        nodes->nresources * sizeof *sums[i].load) == 0;
+        right &= node->count == sums[i].count && node->light == sums[i].light &&
+                 node->backlog_us == sums[i].backlog;
+        for (unsigned g = 0; g < node->ngpus; g++)
+            right &= node->gpu[g] + sums[i].gpu[g] == TBI_UNIT;
+    }
+    free(sums);
+    return right ? tbi_ledger_check(nodes) : "the forecast is not the sum of what was dispatched";
 }
 
 const char *tbi_sched_check(const struct tbi_sched *sched)
@@ -422,9 +482,11 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
     const char *why = tbi_directory_check(&sched->dir);
     struct tbi_map_slot e;
     size_t at = 0, tasks = 0, queued = 0;
-    int64_t load = 0;
-    unsigned count = 0;
 
+    if (why == NULL)
+        why = check_nodes(sched);
+    if (why == NULL)
+        why = tbi_ready_check(&sched->ready);
     if (why != NULL)
         return why;
     while (tbi_map_next(&sched->dir.makers, &at, &e)) {
@@ -441,15 +503,7 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
             return "a task that no agent has waits for its end";
         if (m->state == TBI_ENDED && !tbi_list_empty(&m->children))
             return "an ended task has children";
-        if (m->state == TBI_DISPATCHED)
-            load += m->submit->cpus, count++;
     }
-    for (unsigned n = 0; n < sched->nodes.n; n++) {
-        load -= sched->nodes.node[n].load;
-        count -= sched->nodes.node[n].count;
-    }
-    if (load != 0 || count != 0)
-        return "the forecast is not the sum of what was dispatched";
     if (tasks != sched->tasks || queued != sched->ready.count)
         return "the counts of tasks are wrong";
     return NULL;

@@ -2,7 +2,8 @@
  *
  * Messages in (tbi_sched_handle), messages out (the `send` of its port); it makes no MPI call,
  * reads no clock and does no I/O, so the whole of it runs in tests and simulations.
- * Units: CPUs in 1/10000, times in microseconds. Not thread-safe: the caller holds the progress lock.
+ * Units: amounts of resources in 1/10000, times in microseconds. Not thread-safe: the caller holds
+ * the progress lock.
  *
  * A task:   SUBMIT -> WAITING -> QUEUED -> DISPATCHED <-> BLOCKED -> ENDED
  *                        |         | ^          |             |
@@ -21,10 +22,13 @@ struct tbi_sched;
 
 struct tbi_sched_config {
     unsigned nranks;
-    const int32_t *cpus;    /* per rank, in 1/10000; 0: the rank runs no tasks */
+    unsigned nresources;    /* numbered as in messages.h: at least TBI_CUSTOM */
+    const int64_t *totals;  /* [rank * nresources + resource]; without CPUs a rank runs no tasks */
+    const char *const *resources; /* names by resource, for error texts; may be NULL */
     const unsigned *host;   /* per rank: equal numbers share memory */
     unsigned ahead;         /* tasks sent to a node beyond what it can run at once */
     unsigned overtakes;     /* how often a task may be overtaken before a node is kept for it */
+    uint64_t seed;          /* of the choice between equal nodes; 0: always the first */
     const char *const *functions; /* names by function id, for error texts; may be NULL */
     unsigned nfunctions;
     /* A failure goes that no process has read: a packed error. May be NULL. */
@@ -60,9 +64,13 @@ struct tbi_sched_counts {
     size_t retries;     /* attempts after the first, so far */
     size_t objects;     /* alive */
     size_t makers;      /* tasks and puts on record */
-    int64_t load;       /* forecast over all nodes */
+    size_t classes;     /* different demands among the tasks, and a few kept */
+    int64_t load;       /* forecast of CPUs over all nodes */
 };
 struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched);
+
+/* What the forecast leaves of a resource on a node, not below 0. */
+int64_t tbi_sched_available(const struct tbi_sched *sched, unsigned rank, unsigned resource);
 
 /* Every invariant that can be seen from here; NULL or what is wrong. O(everything). */
 const char *tbi_sched_check(const struct tbi_sched *sched);

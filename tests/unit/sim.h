@@ -10,6 +10,8 @@
 #include "thornback.h"
 #include "util/error_blob.h"
 
+#include <math.h>
+
 enum { SIM_RANKS = 8 };
 
 struct sim {
@@ -20,6 +22,7 @@ struct sim {
     size_t len;
     uint64_t next, now;
     unsigned unread;              /* failures that went unread */
+    char message[512];            /* of the last error that was told */
     unsigned order[4096], norder; /* ranks in the order of sending */
 };
 
@@ -41,16 +44,29 @@ static inline void sim_unread(void *ctx, const void *error, uint32_t bytes)
     ((struct sim *)ctx)->unread++;
 }
 
+/* Completes the config. */
+static inline struct sim *sim_with(struct tbi_sched_config config)
+{
+    struct sim *sim = calloc(1, sizeof *sim);
+
+    config.overtakes = 4;
+    config.functions = sim_functions;
+    config.nfunctions = 1;
+    config.unread = sim_unread;
+    config.unread_ctx = sim;
+    sim->sched = tbi_sched_create(&config, (struct tbi_port){sim, sim_send});
+    return sim;
+}
+
 static inline struct sim *sim_new(unsigned nranks, const int32_t *cpus, const unsigned *host,
                                   unsigned ahead)
 {
-    struct sim *sim = calloc(1, sizeof *sim);
-    struct tbi_sched_config config = {
-        .nranks = nranks, .cpus = cpus, .host = host, .ahead = ahead, .overtakes = 4,
-        .functions = sim_functions, .nfunctions = 1, .unread = sim_unread, .unread_ctx = sim};
+    int64_t totals[SIM_RANKS][TBI_CUSTOM] = {{0}};
 
-    sim->sched = tbi_sched_create(&config, (struct tbi_port){sim, sim_send});
-    return sim;
+    for (unsigned r = 0; r < nranks; r++)
+        totals[r][TBI_CPUS] = cpus[r];
+    return sim_with((struct tbi_sched_config){.nranks = nranks, .nresources = TBI_CUSTOM,
+                                              .totals = totals[0], .host = host, .ahead = ahead});
 }
 
 static inline void sim_free(struct sim *sim)
@@ -110,6 +126,8 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
         else if (m->where == TBI_AT_ERROR)
             sim_print(sim, " error=%d%s%s", error->code, error->function[0] ? " in " : "",
                       error->function);
+        if (m->where == TBI_AT_ERROR)
+            snprintf(sim->message, sizeof sim->message, "%s", error->message);
         if (m->where == TBI_AT_ERROR && m->bytes > sizeof *error)
             sim_print(sim, " because %d", error[1].code);
     }
@@ -166,12 +184,16 @@ struct sim_task {
     int parent;    /* the task that submits it; 0: the driver */
     int max_retries;
     uint32_t retry_codes, retry_delay_ms;
+    struct sim_part { unsigned resource; double amount; } more[4]; /* resource 0 ends */
+    enum tbi_strategy strategy;
+    unsigned node;
 };
 
-/* Submit a task by the driver; returns its number. One return unless said otherwise. */
-static inline int sim_submit(struct sim *sim, struct sim_task t)
+/* Submit a task by the driver. One return unless said otherwise. NULL, or why it was refused. */
+static inline const char *sim_try(struct sim *sim, struct sim_task t)
 {
-    unsigned nresolve = 0, nrefs;
+    unsigned nresolve = 0, nrefs, nmore = 0;
+    struct tbi_amount *more;
     struct msg_submit *m;
     struct tbi_id *refs;
 
@@ -179,13 +201,17 @@ static inline int sim_submit(struct sim *sim, struct sim_task t)
         nresolve++;
     for (nrefs = nresolve; nrefs < nresolve + 4 && t.holds[nrefs - nresolve];)
         nrefs++;
-    m = sim_record(sim, TBI_MSG_SUBMIT, sizeof *m + nrefs * sizeof *refs + nresolve * 8);
+    while (nmore < 4 && t.more[nmore].resource)
+        nmore++;
+    m = sim_record(sim, TBI_MSG_SUBMIT,
+                   sizeof *m + nrefs * sizeof *refs + nresolve * 8 + nmore * sizeof *more);
     *m = (struct msg_submit){.task = sim_id(++sim->next), .cpus = (int32_t)(t.cpus * 10000),
                              .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1),
                              .nargs = (uint16_t)nresolve, .nrefs = (uint16_t)nrefs,
                              .nresolve = (uint16_t)nresolve, .depth = (uint16_t)t.depth,
                              .max_retries = t.max_retries, .retry_codes = t.retry_codes,
-                             .retry_delay_ms = t.retry_delay_ms};
+                             .retry_delay_ms = t.retry_delay_ms, .nmore = (uint8_t)nmore,
+                             .strategy = (uint8_t)t.strategy, .node = t.node};
     if (t.parent != 0)
         m->parent = sim_id((uint64_t)t.parent);
     refs = (struct tbi_id *)(m + 1);
@@ -193,7 +219,17 @@ static inline int sim_submit(struct sim *sim, struct sim_task t)
         refs[i] = sim_id((uint64_t)(i < nresolve ? t.after[i] : t.holds[i - nresolve]));
     for (unsigned i = 0; i < nresolve; i++)
         ((uint64_t *)(refs + nrefs))[i] = TBI_ARG_REF | i;
-    assert_null(sim_deliver(sim, 0));
+    more = (struct tbi_amount *)((uint64_t *)(refs + nrefs) + nresolve);
+    for (unsigned i = 0; i < nmore; i++)
+        more[i] = (struct tbi_amount){.resource = t.more[i].resource,
+                                      .amount = (int64_t)llround(t.more[i].amount * 10000)};
+    return sim_deliver(sim, 0);
+}
+
+/* The same, which has to be taken; returns its number. */
+static inline int sim_submit(struct sim *sim, struct sim_task t)
+{
+    assert_null(sim_try(sim, t));
     return (int)sim->next;
 }
 

@@ -37,14 +37,14 @@ static uint64_t take_nothing_back(void *ctx, uint32_t proc, uint64_t offered)
 
 static int begin(void **state)
 {
-    static const int32_t cpus = 10000;
     static const int64_t totals[TBI_CUSTOM] = {10000};
     static const unsigned host = 0;
     struct rank *r = calloc(1, sizeof *r);
     struct tbi_agent_config agent = {.nranks = 1, .host = &host, .max_executors = 2,
                                      .resources = {.nresources = TBI_CUSTOM, .totals = totals},
                                      .store_bytes = 10 * 4096};
-    struct tbi_sched_config sched = {.nranks = 1, .cpus = &cpus, .host = &host, .ahead = 4};
+    struct tbi_sched_config sched = {.nranks = 1, .nresources = TBI_CUSTOM, .totals = totals,
+                                     .host = &host, .ahead = 4};
 
     r->agent = tbi_agent_create(&agent, (struct tbi_port){r, send},
                                 (struct tbi_agent_ops){.ctx = r, .fork = fork_one,

@@ -232,7 +232,9 @@ static void do_submit(struct world *w, struct proc *p)
                              .retry_codes = pick(w, 2) << -TB_ERR_TASK,
                              .retry_delay_ms = pick(w, 3) / 2, .limit_ms = pick(w, 6) / 5,
                              .task = new_id(p), .parent = p->run.task, .depth = (uint16_t)depth,
-                             .cpus = (int32_t)pick(w, 5) * 5000, .nargs = (uint16_t)nargs,
+                             .cpus = (int32_t)pick(w, 5) * 5000,
+                             .strategy = (uint8_t)(pick(w, 3) ? TBI_DEFAULT : pick(w, 4)),
+                             .node = pick(w, w->nranks), .nargs = (uint16_t)nargs,
                              .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nresolve,
                              .nreturns = (uint16_t)pick(w, 3), .data_bytes = nheld * 16};
     refs = (struct tbi_id *)(m + 1);
@@ -718,6 +720,7 @@ static const char *nothing_left(struct world *w)
 static void create(struct world *w, uint64_t seed)
 {
     int32_t cpus[WORLD_RANKS];
+    int64_t totals[WORLD_RANKS][TBI_CUSTOM] = {{0}};
     unsigned host[WORLD_RANKS];
 
     w->seed = seed;
@@ -727,9 +730,11 @@ static void create(struct world *w, uint64_t seed)
     w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
+        totals[r][TBI_CPUS] = cpus[r];
         host[r] = pick(w, 2);
     }
-    struct tbi_sched_config sc = {.nranks = w->nranks, .cpus = cpus, .host = host,
+    struct tbi_sched_config sc = {.nranks = w->nranks, .nresources = TBI_CUSTOM,
+                                  .totals = totals[0], .host = host, .seed = seed % 2,
                                   .ahead = pick(w, 6), .overtakes = 1 + pick(w, 8),
                                   .unread = world_unread, .unread_ctx = w};
     w->sched = tbi_sched_create(&sc, (struct tbi_port){w, from_head});

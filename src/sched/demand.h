@@ -1,0 +1,70 @@
+/* demand.h - what tasks ask for. Tasks that ask for the same form a class; the queue, the choice of
+ * a node and fairness work by class, for there are few.
+ *
+ * A class lives as long as tasks of it do; some without tasks are kept, so that a program that
+ * submits one task at a time does not make its class anew each time.
+ * Amounts are in 1/10000 of a unit. Pure; not thread-safe. */
+#ifndef TBI_DEMAND_H
+#define TBI_DEMAND_H
+
+#include "net/messages.h"
+#include "util/list.h"
+
+
+struct tbi_maker;
+struct tbi_nodes;
+
+struct tbi_class {
+    struct tbi_class *chain;   /* with an equal hash */
+    uint64_t hash;
+    unsigned users;            /* tasks that have not ended */
+    struct tbi_link idle;      /* without users: in the table's list */
+    unsigned node;             /* the only one it may be on, or TBI_ANY_NODE */
+    bool feasible;             /* some node's total suffices */
+    bool light;                /* it asks for no amount of anything */
+    int64_t gpus;
+    /* ready.c: its tasks that wait for a place */
+    struct tbi_link **level;   /* level[depth]: oldest first; level pointers stay put */
+    unsigned depths;
+    unsigned deepest;          /* no list above it has entries */
+    size_t count;
+    uint64_t key;              /* of the best task: smaller is better */
+    unsigned at;               /* in the heap, from 1; 0: not in it */
+    bool stuck;                /* has tasks, but found no node */
+    unsigned overtaken;        /* younger tasks of other classes sent while its best one waited */
+    struct tbi_link active, starving;
+    /* ledger.c */
+    unsigned kept;             /* the node that is kept for it, or TBI_ANY_NODE */
+    struct tbi_link keeping;
+
+    unsigned nparts;
+    struct tbi_amount part[];  /* by rising resource; amount 0: the node has to have some of it */
+};
+#define TBI_ANY_NODE UINT32_MAX
+
+struct tbi_demands {
+    struct tbi_class **bucket;
+    size_t mask, count;
+    struct tbi_link idle;      /* without users, longest first */
+    unsigned nidle;
+};
+void tbi_demands_init(struct tbi_demands *demands);
+void tbi_demands_fini(struct tbi_demands *demands);
+
+/* NULL, or what no process sends: parts out of order, unknown, negative or given twice. */
+const char *tbi_demand_check(const struct msg_submit *m, unsigned nresources);
+
+/* The class of a checked demand, with one user more. */
+struct tbi_class *tbi_demands_use(struct tbi_demands *demands, struct tbi_nodes *nodes,
+                                  const struct msg_submit *m);
+void tbi_demands_drop(struct tbi_demands *demands, struct tbi_class *class);
+
+/* "CPUs", "Disk". `names` by resource, or NULL; `room` for those without a name. */
+const char *tbi_resource_name(char *room, size_t size, unsigned resource,
+                              const char *const *names);
+/* "2 CPUs, 1 GPU, 0.5 Disk, a node with ssd"; `zero` goes before a name without an amount. Returns
+ * `to`. */
+const char *tbi_amount_words(char *to, size_t size, const struct tbi_amount *part, unsigned nparts,
+                             const char *zero, const char *const *names);
+
+#endif
