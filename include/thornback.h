@@ -159,6 +159,13 @@ typedef struct tb_resource {
     double amount;
 } tb_resource;
 
+enum tb_strategy {
+    TB_STRATEGY_DEFAULT,      /* where large arguments are, else nodes are filled to half one after
+                                 the other, then evenly */
+    TB_STRATEGY_SPREAD,       /* evenly from the start */
+    TB_STRATEGY_NODE,         /* on options.node, and nowhere else */
+    TB_STRATEGY_PREFER_NODE   /* on options.node if there is room now */
+};
 enum { TB_ERR_ANY = -100 /* in retry_on_error: whatever the function failed with */ };
 
 /* What a task asks for: given with TB_TASK as default, and again with a call to override it.
@@ -169,12 +176,19 @@ enum { TB_ERR_ANY = -100 /* in retry_on_error: whatever the function failed with
  * the function returns is final, unless retry_on_error names its code. A cancelled task, or one that
  * exceeded its time_limit, is not run again.
  *
- * So far num_gpus, memory and resources are refused with TB_ERR_UNSUPPORTED. */
+ * CPUs, GPUs, memory and other resources are taken from a node that has them free, and given back when
+ * the task ends; CPUs also while it waits in tb_get and the like. A demand that no node can ever meet
+ * fails with TB_ERR_INFEASIBLE. The task runs on particular cores, and CUDA_VISIBLE_DEVICES (or what
+ * the vendor's runtime reads) names the GPUs it was given, none if it asked for none; parts of a GPU
+ * share one. Memory and other resources are only counted. */
 typedef struct tb_options {
     double num_cpus;             /* default 1 */
-    double num_gpus;
-    int64_t memory;
-    tb_resource resources[8];
+    double num_gpus;             /* default none; above 1 a whole number */
+    int64_t memory;              /* default none */
+    tb_resource resources[8];    /* default none */
+    const char *labels;          /* only on nodes with these: "zone=a,disk=fast" */
+    int strategy;                /* TB_STRATEGY_*; default by locality, else packed, then spread */
+    int node;                    /* the rank, for TB_STRATEGY_NODE and TB_STRATEGY_PREFER_NODE */
     int max_retries;             /* default 3; -1: without end */
     int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none */
     double retry_delay;          /* before each retry; default none */
@@ -203,6 +217,11 @@ TB_API void tb_task_register_(struct tb_task_record_ *record);
 /* What the driver asks for; zero means default. A TB_* variable of the environment comes first. */
 typedef struct tb_config {
     double num_cpus;             /* CPUs of each worker rank; default: its share of the host's cores */
+    double num_gpus;             /* GPUs; default: its share of those that are found; TB_NONE: none */
+    int64_t memory;              /* bytes that its tasks may ask for; default: its share of the host's */
+    tb_resource resources[8];    /* what else each has, of any name */
+    const char *labels;          /* what tasks may ask for: "zone=a,disk=fast" */
+    const char *ranks;           /* what single ranks have instead: see TB_RANKS in doc/settings.md */
     int64_t store;               /* bytes of each rank's part of the object store */
     char pad_;                   /* not for users: lets the macros end in a designator */
 } tb_config;
@@ -220,6 +239,30 @@ TB_API int tb_init(int *argc, char ***argv, const tb_config *config);
  * Blocks:  until all ranks have ended.
  * Errors:  TB_ERR_STATE if it does not run. */
 TB_API int tb_finalize(void);
+
+/* ---- what the job has ---- */
+
+typedef struct tb_node {
+    int rank;
+    char host[64];
+    double num_cpus, num_gpus;
+    int64_t memory;              /* bytes that tasks may ask for */
+} tb_node;
+
+/* The ranks that run tasks.
+ * Shapes:  nodes[max]; NULL with max 0 only counts.
+ * Returns: how many there are, perhaps more than max; TB_ERR_STATE. */
+TB_API int tb_nodes(tb_node *nodes, int max);
+
+/* How much there is of "CPU", "GPU", "memory" (bytes), a custom resource or a label "zone=a" (nodes that
+ * bear it): in the whole job, or on one rank; and how much of it is free now, as far as the scheduler
+ * knows: tasks that were sent to a node count as soon as they are.
+ * Errors:  TB_ERR_ARGUMENT for a name or a rank that there is not.
+ * Blocks:  the ..._available_... ones, for a message to rank 0 and back. */
+TB_API int tb_cluster_resources(const char *name, double *amount);
+TB_API int tb_available_resources(const char *name, double *amount);
+TB_API int tb_node_resources(int rank, const char *name, double *amount);
+TB_API int tb_node_available_resources(int rank, const char *name, double *amount);
 
 /* ---- submitting ---- */
 
@@ -352,6 +395,14 @@ TB_API int tb_call_rank(const tb_call *call);
 TB_API const char *tb_call_host(const tb_call *call);
 TB_API int tb_call_attempt(const tb_call *call);     /* 0: the first */
 TB_API const char *tb_call_function(const tb_call *call);
+
+/* The hardware threads that the task is bound to, by the system's numbers, and the ids of its GPUs, as
+ * the vendor's variable has them; after it has waited it may be bound to others.
+ * Shapes:  cores[max], ids[max]; NULL with max 0 only counts.
+ * Returns: how many there are, perhaps more than max; 0: it is not bound, or has none.
+ * Owns:    the ids live as long as the process. */
+TB_API int tb_call_cores(const tb_call *call, int *cores, int max);
+TB_API int tb_call_gpus(const tb_call *call, const char **ids, int max);
 
 /* Has the running task been cancelled? For tasks that compute for long: return soon then; with what
  * makes no difference. */

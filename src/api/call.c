@@ -365,6 +365,7 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     int rc;
 
     call.data = (const uint8_t *)(call.arg + run->nargs);
+    call.place = (const uint16_t *)(call.data + run->data_bytes);
     if (run->nreturns > 0)
         call.result = tbi_alloc_zeroed(run->nreturns, sizeof *call.result);
     pthread_mutex_lock(&p->lock);
@@ -372,6 +373,7 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     p->task_scope = tbi_scope_create();
     pthread_mutex_unlock(&p->lock);
     tbi_error_set(0, "%s", "");
+    tbi_bind(p->places, call.place, run->ncores, run->ngpus, run->cpus);
     tbi_fault_point(TBI_FAULT_BEGIN);
     rc = task->fn(&call);
     tbi_fault_point(TBI_FAULT_RETURN);
@@ -384,4 +386,5 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
         free(call.copy[--call.ncopies]);
     free(call.copy);
     free(call.cause);
+    free(call.cores);
 }

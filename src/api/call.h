@@ -16,9 +16,12 @@ struct tb_call {
     const struct msg_run *run;      /* with its tail; ours */
     const struct tbi_run_arg *arg;  /* arg[run->nargs] */
     const uint8_t *data;            /* inline values */
+    const uint16_t *place;          /* place[run->ncores + run->ngpus] of the rank's cores and GPUs */
     const char *function;
     pthread_t thread;               /* that runs the task */
     bool resumed;
+    uint16_t *cores;                /* that it has after it has waited, if they may be others */
+    unsigned ncores;
     struct tbi_slot *slot;
     struct tbi_call_result *result; /* result[run->nreturns] */
     uint64_t inline_bytes;          /* of results so far */

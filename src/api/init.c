@@ -29,7 +29,11 @@ static struct job {
     unsigned rank, nranks;
     unsigned *host;
     int32_t *cpus;
-    int64_t *totals;            /* of all ranks, for the scheduler */
+    struct tbi_resources resources;
+    struct tbi_places places;
+    struct tbi_cluster cluster;
+    char (*hostnames)[64];
+    int64_t *totals;            /* of each rank, totals[nranks * resources.n] */
     char hostname[64];
     struct tbi_memory memory;
     struct tbi_slots *slots;
@@ -39,11 +43,11 @@ static struct job {
     struct tbi_process process;
     struct tbi_driver *driver;
     const char **functions;
+    const char *names[TBI_RESOURCES_MAX]; /* of the resources */
     bool uses_mpi, fetches_by_messages;
     struct tbi_mpi mpi;
     struct tbi_mpi_transport *transport;
     struct tbi_transport port;
-    struct tbi_core_share cores;
 } job;
 static enum { NEVER, RUNNING, ENDED } state;
 
@@ -74,7 +78,7 @@ static int check_tasks(void)
     for (int i = 0; rc == 0 && i < tbi_registry_count(); i++) {
         const struct tb_task_record_ *task = tbi_registry_task(i);
 
-        rc = tbi_options_read(task->name, task->options, NULL, &ignored);
+        rc = tbi_options_read(task->name, task->options, NULL, NULL, &ignored);
     }
     return rc;
 }
@@ -91,6 +95,87 @@ static void wake_rank(void *ctx)
 static int executor(void *ctx, uint32_t slot, uint32_t proc)
 {
     return tbi_executor_main(&((struct job *)ctx)->executor, slot, proc);
+}
+
+static bool works(const struct job *j)
+{
+    return j->rank != 0 || j->nranks == 1;
+}
+
+/* The ids of the GPUs that the rank is said to have: those that were found, as far as they go; if there
+ * are to be more, numbers, apart from those of the host's other ranks. */
+static int find_gpus(struct job *j, int64_t wanted)
+{
+    struct tbi_system sys = tbi_system_here();
+    struct tbi_gpus *gpus = &j->places.gpus;
+    unsigned n = wanted < 0 ? 0 : (unsigned)(wanted / TBI_UNIT), before = 0;
+    char why[256];
+    int rc = tbi_gpus_find(&sys, gpus, why, sizeof why);
+
+    if (rc != 0)
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "%s", why);
+    if (wanted > 0 && (wanted % TBI_UNIT != 0 || n > TBI_GPUS_MAX))
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "rank %u is to have %g GPUs: 0 to %d, whole ones, are "
+                           "possible (TB_NUM_GPUS, TB_RANKS)", j->rank,
+                           (double)wanted / TBI_UNIT, TBI_GPUS_MAX);
+    if (j->uses_mpi) {
+        *gpus = tbi_mpi_share_gpus(&j->mpi, gpus);
+        before = tbi_mpi_sum_before(&j->mpi, n);
+    }
+    if (wanted < 0 || rc != 0)
+        return rc;
+    for (unsigned i = 0; n > gpus->n && i < n; i++)
+        snprintf(gpus->id[i], sizeof gpus->id[i], "%u", before + i);
+    gpus->n = n;
+    return 0;
+}
+
+/* What is found where nothing is said, and then what every rank has. */
+static int find_resources(struct job *j)
+{
+    struct tbi_system sys = tbi_system_here();
+    struct tbi_core_share *cores = &j->places.cores;
+    unsigned n = j->resources.n, workers = j->uses_mpi ? tbi_mpi_workers_here(&j->mpi) : 1;
+    uint64_t memory = tbi_machine_memory(&sys) / (workers > 0 ? workers : 1);
+    int64_t mine[TBI_RESOURCES_MAX];
+    int rc;
+
+    tbi_resources_of_rank(&j->resources, &j->settings, j->rank, mine);
+    if (!works(j))
+        memset(mine, 0, sizeof mine);
+    rc = find_gpus(j, mine[TBI_GPUS]);
+    if (mine[TBI_CPUS] < 0)
+        mine[TBI_CPUS] = (int64_t)cores->cpus * TBI_UNIT;
+    if (mine[TBI_GPUS] < 0)
+        mine[TBI_GPUS] = (int64_t)j->places.gpus.n * TBI_UNIT;
+    if (mine[TBI_MEMORY] < 0)
+        mine[TBI_MEMORY] = memory > j->memory.bytes
+                               ? (int64_t)(memory - j->memory.bytes) * TBI_UNIT : 0;
+    if (works(j) && mine[TBI_CPUS] <= (int64_t)cores->cpus * TBI_UNIT && !cores->shared) {
+        tbi_cores_bind(&cores->set);
+        if (cores->cpus < cores->ncores) /* a quota: nobody gains from a core of his own */
+            cores->ncores = 0;
+    } else {
+        cores->ncores = 0;
+    }
+    if ((int)j->settings.bind == TBI_BIND_NO)
+        cores->ncores = 0;
+    j->totals = tbi_alloc(j->nranks * n * sizeof *j->totals);
+    j->cpus = tbi_alloc(j->nranks * sizeof *j->cpus);
+    if (j->uses_mpi)
+        tbi_mpi_gather_bytes(&j->mpi, mine, n * sizeof *mine, j->totals);
+    else
+        memcpy(j->totals, mine, n * sizeof *mine);
+    j->hostnames = tbi_alloc(j->nranks * sizeof *j->hostnames);
+    if (j->uses_mpi)
+        tbi_mpi_gather_bytes(&j->mpi, j->hostname, sizeof j->hostname, j->hostnames);
+    else
+        memcpy(j->hostnames, j->hostname, sizeof j->hostname);
+    for (unsigned r = 0; r < j->nranks; r++)
+        j->cpus[r] = (int32_t)j->totals[r * n + TBI_CPUS];
+    j->cluster = (struct tbi_cluster){j->nranks, &j->resources, j->totals,
+                                      (const char (*)[64])j->hostnames};
+    return rc;
 }
 
 static int map_alone(struct job *j)
@@ -111,17 +196,14 @@ static int map_alone(struct job *j)
 static int start_alone(struct job *j)
 {
     struct tbi_system sys = tbi_system_here();
-    struct tbi_cpu_set allowed;
+    struct tbi_cpu_set allowed = tbi_cores_allowed();
+    int rc = map_alone(j);
 
     j->nranks = 1;
     j->host = tbi_alloc_zeroed(1, sizeof *j->host);
-    j->cpus = tbi_alloc_zeroed(1, sizeof *j->cpus);
-    allowed = tbi_cores_allowed();
-    j->cores = tbi_cores_share(NULL, &allowed, 1, 0);
-    tbi_cores_cap(&j->cores, tbi_machine_cpus(&sys), 1, 0);
-    j->cpus[0] = (int32_t)((j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cpus) *
-                           UNIT);
-    return map_alone(j);
+    j->places.cores = tbi_cores_share(NULL, &allowed, 1, 0);
+    tbi_cores_cap(&j->places.cores, tbi_machine_cpus(&sys), 1, 0);
+    return rc != 0 ? rc : find_resources(j);
 }
 
 static int agree_on_settings(struct job *j, int rc)
@@ -143,22 +225,15 @@ static int agree_on_settings(struct job *j, int rc)
     tbi_mpi_share(&j->mpi, &j->settings, sizeof j->settings);
     tbi_mpi_share(&j->mpi, &number, sizeof number);
     j->process.job = number & 0xffff;
-    return 0;
+    return tbi_resources_read(&j->resources, &j->settings); /* the same everywhere */
 }
 
 static void find_cores(struct job *j)
 {
-    bool works = j->rank != 0 || j->nranks == 1;
     struct tbi_system sys = tbi_system_here();
-    double cpus;
 
     tbi_cores_widen(&sys);
-    j->cores = tbi_mpi_share_cores(&j->mpi);
-    cpus = j->settings.num_cpus > 0 ? j->settings.num_cpus : j->cores.cpus;
-    if (works && cpus <= j->cores.cpus && !j->cores.shared)
-        tbi_cores_bind(&j->cores.set);
-    j->cpus = tbi_alloc(j->nranks * sizeof *j->cpus);
-    tbi_mpi_gather(&j->mpi, works ? (int32_t)(cpus * UNIT) : 0, j->cpus);
+    j->places.cores = tbi_mpi_share_cores(&j->mpi);
 }
 
 static void warn_of_shared_cores(const struct job *j)
@@ -166,7 +241,7 @@ static void warn_of_shared_cores(const struct job *j)
     int32_t *shared = tbi_alloc(j->nranks * sizeof *shared);
     int32_t any = 0;
 
-    tbi_mpi_gather(&j->mpi, j->cores.shared, shared);
+    tbi_mpi_gather(&j->mpi, j->places.cores.shared, shared);
     for (unsigned r = 0; r < j->nranks; r++)
         any |= shared[r];
     if (any && j->rank == 0)
@@ -199,6 +274,8 @@ static int start_mpi(struct job *j, int rc)
     rc = tbi_mpi_agree(&j->mpi, bytes == 0 ? TB_ERR_STORE_FULL : 0);
     if (rc == 0)
         rc = tbi_mpi_agree(&j->mpi, tbi_mpi_map(&j->mpi, bytes, &j->memory));
+    if (rc == 0)
+        rc = tbi_mpi_agree(&j->mpi, find_resources(j));
     return rc;
 }
 
@@ -252,7 +329,8 @@ static int start_zygote(struct job *j)
                              strerror(errno));
     j->executor = (struct tbi_executor_config){
         .slots = j->slots, .memory = &j->memory, .rank = j->rank, .host = j->hostname,
-        .job = j->process.job, .limits = j->process.limits};
+        .job = j->process.job, .limits = j->process.limits, .cluster = &j->cluster,
+        .places = &j->places};
     config.deaths = tbi_slots_deaths(j->slots);
     arm_faults(j);
     rc = tbi_zygote_start(&j->zygote, &config);
@@ -274,17 +352,19 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
     unsigned most = s->max_executors > 0 ? (unsigned)s->max_executors
                                          : 4 * (unsigned)((cpus + UNIT - 1) / UNIT) + 8;
 
-    j->totals = tbi_alloc_zeroed(j->nranks, TBI_CUSTOM * sizeof *j->totals);
-    for (unsigned r = 0; r < j->nranks; r++)
-        j->totals[r * TBI_CUSTOM + TBI_CPUS] = j->cpus[r];
+    for (unsigned i = 0; i < j->resources.n; i++)
+        j->names[i] = j->resources.name[i];
     *sched = (struct tbi_sched_config){
-        .nranks = j->nranks, .nresources = TBI_CUSTOM, .totals = j->totals, .host = j->host,
+        .nranks = j->nranks, .nresources = j->resources.n, .totals = j->totals, .host = j->host,
+        .resources = j->names,
         .ahead = (unsigned)s->ahead, .seed = j->process.job,
         .overtakes = (unsigned)s->overtakes, .functions = j->functions,
         .nfunctions = (unsigned)tbi_registry_count(), .unread = report_unread};
     return (struct tbi_loop_config){
         .agent = {.rank = j->rank, .nranks = j->nranks, .host = j->host,
-                  .resources = {.nresources = TBI_CUSTOM, .totals = &j->totals[j->rank * TBI_CUSTOM]},
+                  .resources = {.nresources = j->resources.n,
+                                .totals = &j->totals[j->rank * j->resources.n],
+                                .core = j->places.cores.core, .ncores = j->places.cores.ncores},
                   .max_executors = most, .offers = (unsigned)s->offers,
                   .overtakes = (unsigned)s->overtakes,
                   .store_bytes = j->memory.bytes,
@@ -316,8 +396,9 @@ static void stop(struct job *j)
     free(j->host);
     free(j->cpus);
     free(j->totals);
+    free(j->hostnames);
     free(j->functions);
-    tbi_cores_free(&j->cores);
+    tbi_cores_free(&j->places.cores);
     memset(j, 0, sizeof *j);
 }
 
@@ -350,6 +431,7 @@ static int start(struct job *j, const tb_config *config)
     struct tbi_loop_config loop;
     int rc = check_threads();
 
+    gethostname(j->hostname, sizeof j->hostname - 1);
     j->mpi.shared = j->mpi.window = MPI_WIN_NULL;
     if (rc == 0)
         rc = check_tasks();
@@ -357,6 +439,8 @@ static int start(struct job *j, const tb_config *config)
         rc = tbi_settings_read(&j->settings, config);
     if (rc == 0)
         rc = check_faults(j);
+    if (rc == 0)
+        rc = tbi_resources_read(&j->resources, &j->settings);
     if (rc == 0 && j->settings.inline_bytes > INLINE_MAX)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_INLINE=%g: at most %d bytes travel in messages",
                            j->settings.inline_bytes, INLINE_MAX);
@@ -370,11 +454,11 @@ static int start(struct job *j, const tb_config *config)
         rc = start_alone(j);
     if (rc != 0)
         return rc;
-    gethostname(j->hostname, sizeof j->hostname - 1);
     j->process.rank = j->rank;
     j->process.proc = TBI_PROC_DRIVER;
     j->process.memory = &j->memory;
     j->process.host = j->hostname;
+    j->process.cluster = &j->cluster;
     j->process.limits = (struct tbi_limits){(uint32_t)j->settings.inline_bytes, INLINE_TASK};
     tbi_sigbus_watch(&j->memory, j->hostname);
     rc = start_zygote(j);
@@ -420,6 +504,8 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
             exit(0); /* the driver says what went wrong, and with which status the job ends */
         return rc;
     }
+    if ((int)job.settings.show_map != 0)
+        tbi_cluster_print(&job.cluster, stderr);
     state = RUNNING;
     return 0;
 }

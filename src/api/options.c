@@ -2,26 +2,137 @@
 #include "api/errors.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { UNIT = 10000, CPUS_MAX = 100000, RETRIES_DEFAULT = 3, SECONDS_MAX = 4000000 };
 
-static int unsupported(const char *function, const char *field, double value)
+/* ---- what it demands besides CPUs ---- */
+
+static void add(struct tbi_terms *terms, int resource, int64_t amount)
 {
-    return tbi_error_set(TB_ERR_UNSUPPORTED, "'%s' asks for %s = %g, which is not supported yet",
-                         function, field, value);
+    unsigned at = terms->nmore++;
+
+    for (; at > 0 && terms->more[at - 1].resource > (unsigned)resource; at--)
+        terms->more[at] = terms->more[at - 1];
+    terms->more[at] = (struct tbi_amount){(uint32_t)resource, 0, amount};
 }
 
-static int check_unsupported(const char *function, const tb_options *o)
+static int read_gpus(const char *function, double gpus, struct tbi_terms *terms)
 {
-    if (o->num_gpus != 0 && o->num_gpus != TB_NONE)
-        return unsupported(function, "num_gpus", o->num_gpus);
-    if (o->memory != 0 && o->memory != TB_NONE)
-        return unsupported(function, "memory", (double)o->memory);
-    for (size_t i = 0; i < sizeof o->resources / sizeof o->resources[0]; i++)
-        if (o->resources[i].name != NULL || o->resources[i].amount != 0)
-            return tbi_error_set(TB_ERR_UNSUPPORTED,
-                                 "'%s' asks for resource '%s', which is not supported yet",
-                                 function, o->resources[i].name ? o->resources[i].name : "(null)");
+    int64_t amount = gpus == TB_NONE ? 0 : tbi_resources_amount(gpus);
+
+    if (amount < 0 || amount > INT64_C(100000) * UNIT)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for num_gpus = %g: 0.0001 to 100000 are "
+                             "possible, or TB_NONE for none", function, gpus);
+    if (amount > UNIT && amount % UNIT != 0)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for num_gpus = %g: above 1 only whole ones "
+                             "are possible", function, gpus);
+    if (amount > 0)
+        add(terms, TBI_GPUS, amount);
+    return 0;
+}
+
+static int read_memory(const char *function, int64_t memory, struct tbi_terms *terms)
+{
+    int64_t amount = memory == TB_NONE ? 0 : tbi_resources_amount((double)memory);
+
+    if (amount < 0)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for memory = %lld: a number of bytes from 1 "
+                             "on is possible, or TB_NONE for none", function, (long long)memory);
+    if (amount > 0)
+        add(terms, TBI_MEMORY, amount);
+    return 0;
+}
+
+static int no_such(const char *function, const char *what, const char *name,
+                   const struct tbi_resources *r)
+{
+    char known[200] = "";
+    size_t at = 0;
+
+    for (unsigned i = TBI_CUSTOM; i < r->n && at < sizeof known; i++)
+        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i > TBI_CUSTOM ? ", " : "",
+                               r->name[i]);
+    return tbi_error_set(TB_ERR_INFEASIBLE, "'%s' asks for %s '%s', which no node has (there %s: %s); "
+                         "nodes get them by TB_CONFIG, %s or TB_RANKS", function, what, name,
+                         r->n > TBI_CUSTOM ? "are" : "are no others", r->n > TBI_CUSTOM ? known : "none",
+                         what[0] == 'l' ? "TB_LABELS" : "TB_RESOURCES");
+}
+
+static int read_custom(const char *function, const tb_resource *list, size_t n,
+                       const struct tbi_resources *r, struct tbi_terms *terms)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *name = list[i].name, *why;
+        int64_t amount = list[i].amount == TB_NONE ? 0 : tbi_resources_amount(list[i].amount);
+        int found;
+
+        if (name == NULL && list[i].amount == 0)
+            continue;
+        why = name == NULL ? "it has no name" : tbi_resources_bad_name(name);
+        if (why != NULL)
+            return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for resource '%s': %s", function,
+                                 name ? name : "(null)", why);
+        if (amount < 0)
+            return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for resource '%s' = %g: a number from "
+                                 "0.0001 on is possible, or TB_NONE for none", function, name,
+                                 list[i].amount);
+        for (size_t k = 0; k < i; k++)
+            if (list[k].name != NULL && strcmp(list[k].name, name) == 0)
+                return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for resource '%s' twice", function,
+                                     name);
+        if (amount == 0 || r == NULL)
+            continue;
+        found = tbi_resources_find(r, name);
+        if (found < 0)
+            return no_such(function, "resource", name, r);
+        add(terms, found, amount);
+    }
+    return 0;
+}
+
+static int read_labels(const char *function, const char *labels, const struct tbi_resources *r,
+                       struct tbi_terms *terms)
+{
+    const char *at = labels == NULL ? "" : labels;
+    size_t n;
+
+    for (at += strspn(at, ", "); *at != 0; at += n, at += strspn(at, ", ")) {
+        char name[TBI_RESOURCE_NAME];
+        int found;
+
+        n = strcspn(at, ",");
+        if (n >= sizeof name || memchr(at, '=', n) == NULL || terms->nmore == TBI_MORE_MAX)
+            return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for labels \"%s\": up to 8 of the form "
+                                 "key=value are possible", function, labels);
+        memcpy(name, at, n);
+        name[n] = 0;
+        if (r == NULL)
+            continue;
+        found = tbi_resources_find(r, name);
+        if (found < 0)
+            return no_such(function, "label", name, r);
+        add(terms, found, 0);
+    }
+    return 0;
+}
+
+static int read_strategy(const char *function, int strategy, int node, struct tbi_terms *terms)
+{
+    if (strategy == TB_NONE)
+        strategy = TB_STRATEGY_DEFAULT;
+    if (strategy < TB_STRATEGY_DEFAULT || strategy > TB_STRATEGY_PREFER_NODE)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for strategy = %d, which is none of "
+                             "TB_STRATEGY_*", function, strategy);
+    if (node < 0)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for node = %d: a rank from 0 on is possible",
+                             function, node);
+    if (node != 0 && strategy < TB_STRATEGY_NODE)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for node = %d without TB_STRATEGY_NODE or "
+                             "TB_STRATEGY_PREFER_NODE", function, node);
+    terms->strategy = (enum tbi_strategy)strategy;
+    terms->node = (uint32_t)node;
     return 0;
 }
 
@@ -71,18 +182,31 @@ static int read_codes(const char *function, const int *code, size_t n, uint32_t 
 }
 
 int tbi_options_read(const char *function, const tb_options *registered, const tb_options *call,
-                     struct tbi_terms *terms)
+                     const struct tbi_resources *resources, struct tbi_terms *terms)
 {
     const tb_options *from[2] = {registered, call};
+    const tb_resource *custom = NULL;
+    const char *labels = NULL;
     const int *codes = NULL;
-    double cpus = 1, delay = 0, limit = 0;
-    int retries = RETRIES_DEFAULT, rc = 0;
+    double cpus = 1, gpus = 0, delay = 0, limit = 0;
+    int64_t memory = 0;
+    int retries = RETRIES_DEFAULT, strategy = 0, node = 0, rc;
     size_t ncodes = sizeof registered->retry_on_error / sizeof registered->retry_on_error[0];
 
-    for (int i = 0; i < 2 && rc == 0; i++) {
+    for (int i = 0; i < 2; i++) {
         if (from[i] == NULL)
             continue;
-        rc = check_unsupported(function, from[i]);
+        gpus = from[i]->num_gpus != 0 ? from[i]->num_gpus : gpus;
+        memory = from[i]->memory != 0 ? from[i]->memory : memory;
+        custom = from[i]->resources[0].name != NULL || from[i]->resources[0].amount != 0
+                     ? from[i]->resources : custom;
+        labels = from[i]->labels != NULL ? from[i]->labels : labels;
+        if (from[i]->strategy != 0) {
+            strategy = from[i]->strategy;
+            node = from[i]->node;
+        } else if (from[i]->node != 0) {
+            node = from[i]->node;
+        }
         cpus = from[i]->num_cpus != 0 ? from[i]->num_cpus : cpus;
         delay = from[i]->retry_delay != 0 ? from[i]->retry_delay : delay;
         limit = from[i]->time_limit != 0 ? from[i]->time_limit : limit;
@@ -90,8 +214,18 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
         codes = from[i]->retry_on_error[0] != 0 ? from[i]->retry_on_error : codes;
     }
     *terms = (struct tbi_terms){.max_retries = retries == TB_NONE ? 0 : retries};
+    rc = read_cpus(function, cpus, terms);
     if (rc == 0)
-        rc = read_cpus(function, cpus, terms);
+        rc = read_gpus(function, gpus, terms);
+    if (rc == 0)
+        rc = read_memory(function, memory, terms);
+    if (rc == 0 && custom != NULL)
+        rc = read_custom(function, custom, sizeof call->resources / sizeof call->resources[0],
+                         resources, terms);
+    if (rc == 0)
+        rc = read_labels(function, labels, resources, terms);
+    if (rc == 0)
+        rc = read_strategy(function, strategy, node, terms);
     if (rc == 0 && terms->max_retries < -1)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for max_retries = %d: a number from 0 on is "
                            "possible, or -1 for retries without end, or TB_NONE for none",

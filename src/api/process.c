@@ -194,6 +194,8 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
     send_task(p, TBI_MSG_UNBLOCK);
     may_end(p, TBI_FAULT_RESUME);
     wait_for(p, is_resumed, call, UINT64_MAX, true);
+    if (call->ncores > 0)
+        tbi_bind_cores(p->places, call->cores, call->ncores);
     return ok;
 }
 
@@ -271,6 +273,30 @@ static void on_created(struct tbi_process *p, const struct msg_created *m)
         *c->error = *(const struct tbi_error_link *)(m + 1);
 }
 
+static void on_informed(struct tbi_process *p, const struct msg_inquire *m)
+{
+    for (struct tbi_inquiry *i = p->inquiries; i != NULL; i = i->next)
+        if (i->ticket == m->ticket) {
+            i->answered = true;
+            i->amount = m->amount;
+        }
+}
+
+/* The task's own thread binds itself, when it goes on. */
+static void on_resume(struct tbi_process *p, const struct msg_resume *m)
+{
+    struct tb_call *call = p->call;
+
+    if (call == NULL)
+        return;
+    call->resumed = true;
+    call->ncores = m->ncores;
+    if (m->ncores > 0) {
+        call->cores = tbi_realloc(call->cores, m->ncores * sizeof *call->cores);
+        memcpy(call->cores, m + 1, m->ncores * sizeof *call->cores);
+    }
+}
+
 bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
 {
     const void *body = record + 1;
@@ -285,11 +311,13 @@ bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
     case TBI_MSG_CREATED:
         on_created(p, body);
         break;
+    case TBI_MSG_INFORMED:
+        on_informed(p, body);
+        break;
     case TBI_MSG_INTERRUPT: /* who waits looks whether it is cancelled */
         break;
     case TBI_MSG_RESUME:
-        if (p->call != NULL)
-            p->call->resumed = true;
+        on_resume(p, body);
         break;
     default:
         ok = p->take_other != NULL && p->take_other(p, record);

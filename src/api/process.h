@@ -11,7 +11,9 @@
 #ifndef TBI_PROCESS_H
 #define TBI_PROCESS_H
 
+#include "api/resources.h"
 #include "api/value.h"
+#include "exec/bind.h"
 #include "net/messages.h"
 #include "store/memory.h"
 #include "util/error_blob.h"
@@ -67,6 +69,25 @@ struct tbi_creating {
     bool failed;
 };
 
+/* A question to the head that waits for its answer; as above. */
+struct tbi_inquiry {
+    struct tbi_inquiry *next;
+    uint64_t ticket;
+    bool answered;
+    int64_t amount;
+};
+
+/* What every process knows of the job. */
+struct tbi_cluster {
+    unsigned nranks;
+    const struct tbi_resources *resources;
+    const int64_t *totals;      /* totals[rank * resources->n + resource] */
+    const char (*hostname)[64]; /* by rank */
+};
+
+/* The map of the job, one line a rank. */
+void tbi_cluster_print(const struct tbi_cluster *cluster, FILE *to);
+
 struct tbi_limits {
     uint32_t inline_bytes;      /* of one value that travels in messages */
     uint32_t inline_task_bytes; /* of all such values of one task */
@@ -84,9 +105,13 @@ struct tbi_process {
     struct tbi_map handles;
     size_t nborrowed;           /* of them */
     struct tbi_creating *creating;
+    struct tbi_inquiry *inquiries;
+    uint64_t next_ticket;
     const struct tbi_memory *memory;
     const char *host;
+    const struct tbi_places *places;        /* executors: cores and GPUs of the rank */
     struct tbi_limits limits;
+    const struct tbi_cluster *cluster;
     struct tbi_process_port port;
     struct tb_call *call;       /* executors: the running task */
     struct tbi_scope *task_scope; /* of the running task; NULL in the driver */

@@ -160,6 +160,9 @@ static uint64_t mix_options(uint64_t hash, const tb_options *o)
     hash = mix(hash, o->retry_on_error, sizeof o->retry_on_error);
     hash = mix(hash, &o->retry_delay, sizeof o->retry_delay);
     hash = mix(hash, &o->time_limit, sizeof o->time_limit);
+    hash = mix(hash, &o->strategy, sizeof o->strategy);
+    hash = mix(hash, &o->node, sizeof o->node);
+    hash = mix_text(hash, o->labels);
     for (size_t i = 0; i < sizeof o->resources / sizeof o->resources[0]; i++) {
         hash = mix_text(hash, o->resources[i].name);
         hash = mix(hash, &o->resources[i].amount, sizeof o->resources[i].amount);

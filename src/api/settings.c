@@ -125,27 +125,78 @@ static const struct row *find(const char *name)
     return NULL;
 }
 
+static int text_of_config(const char *field, const char *text, char *to)
+{
+    if (text == NULL)
+        return 0;
+    if (strlen(text) >= TBI_SETTING_TEXT)
+        return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.%s) has %zu characters: up to %d are "
+                             "possible", field, strlen(text), TBI_SETTING_TEXT - 1);
+    strcpy(to, text);
+    return 0;
+}
+
+/* As it would stand in TB_RESOURCES; the names are checked where that is read. */
+static int resources_of_config(const tb_config *config, char *to)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < sizeof config->resources / sizeof config->resources[0]; i++) {
+        const tb_resource *r = &config->resources[i];
+
+        if (r->name == NULL && r->amount == 0)
+            continue;
+        if (r->name == NULL || strpbrk(r->name, ",;=") != NULL)
+            return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.resources = {{\"%s\", %g}}): a name has "
+                                 "letters, digits, '_', '-' and '.'", r->name ? r->name : "(null)",
+                                 r->amount);
+        at += (size_t)snprintf(to + at, TBI_SETTING_TEXT - at, "%s%s=%.10g", at > 0 ? "," : "",
+                               r->name, r->amount);
+        if (at >= TBI_SETTING_TEXT)
+            return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.resources): the names are too long");
+    }
+    return 0;
+}
+
+static int read_config(struct tbi_settings *s, const tb_config *config)
+{
+    int rc;
+
+    if (config->num_cpus != 0 && !(config->num_cpus > 0 && config->num_cpus <= 100000))
+        return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.num_cpus = %g): 0.0001 to 100000 are "
+                             "possible, or 0 for the cores there are", config->num_cpus);
+    if (config->num_gpus != TB_NONE && !(config->num_gpus >= 0 && config->num_gpus <= 128 &&
+                                         config->num_gpus == floor(config->num_gpus)))
+        return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.num_gpus = %g): 1 to 128 are possible, "
+                             "TB_NONE for none, or 0 for those that are found", config->num_gpus);
+    if (config->memory < 0 || config->store < 0)
+        return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.%s = %lld): a number of bytes from 0 on is "
+                             "expected", config->memory < 0 ? "memory" : "store",
+                             (long long)(config->memory < 0 ? config->memory : config->store));
+    s->num_cpus = config->num_cpus;
+    s->num_gpus = config->num_gpus == TB_NONE ? 0 : config->num_gpus == 0 ? -1 : config->num_gpus;
+    s->memory = (double)config->memory;
+    s->store = (double)config->store;
+    rc = resources_of_config(config, s->resources);
+    if (rc == 0)
+        rc = text_of_config("labels", config->labels, s->labels);
+    return rc != 0 ? rc : text_of_config("ranks", config->ranks, s->ranks);
+}
+
 int tbi_settings_read(struct tbi_settings *settings, const tb_config *config)
 {
+    int rc;
+
     memset(settings, 0, sizeof *settings);
     for (unsigned i = 0; i < ROWS; i++)
         if (rows[i].kind != TEXT)
             *(double *)((char *)settings + rows[i].at) = rows[i].def;
-    if (config != NULL) {
-        if (config->num_cpus != 0 && !(config->num_cpus > 0 && config->num_cpus <= 100000))
-            return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.num_cpus = %g): 0.0001 to 100000 are "
-                                 "possible, or 0 for the cores there are", config->num_cpus);
-        if (config->store < 0)
-            return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.store = %lld): a number of bytes "
-                                 "from 0 on is expected", (long long)config->store);
-        settings->num_cpus = config->num_cpus;
-        settings->store = (double)config->store;
-    }
+    if (config != NULL && (rc = read_config(settings, config)) != 0)
+        return rc;
     for (char **e = environ; *e != NULL; e++) {
         const char *eq = strchr(*e, '=');
         char name[40];
         const struct row *row;
-        int rc;
 
         if (strncmp(*e, "TB_", 3) != 0 || eq == NULL || (size_t)(eq - *e) >= sizeof name)
             continue;

@@ -12,6 +12,20 @@
 #define TBI_SETTINGS(X)                                                                            \
     X(num_cpus,          TB_NUM_CPUS,         NUMBER,  0,       "CPUs",                            \
       "of each worker rank; 0: its share of the cores of its host")                                \
+    X(num_gpus,          TB_NUM_GPUS,         NUMBER,  -1,      "GPUs",                            \
+      "of each worker rank; -1: its share of those that are found")                                \
+    X(memory,            TB_MEMORY,           BYTES,   0,       "bytes",                           \
+      "that tasks of a worker rank may ask for; 0: its share of what the host may use")            \
+    X(resources,         TB_RESOURCES,        TEXT,    0,       "NAME=AMOUNT,...",                 \
+      "that each worker rank has besides, as Custom=2,Disk=0.5")                                   \
+    X(labels,            TB_LABELS,           TEXT,    0,       "KEY=VALUE,...",                   \
+      "of each worker rank, for tasks that ask for them")                                          \
+    X(ranks,             TB_RANKS,            TEXT,    0,       "RANK:NAME=AMOUNT,...;...",        \
+      "what single ranks have instead, as 3:num_cpus=8,num_gpus=2,Custom=1,label.zone=a;4:...")    \
+    X(bind,              TB_BIND,             CHOICE,  0,       "yes, no",                         \
+      "whether a task is bound to particular cores")                                               \
+    X(show_map,          TB_SHOW_MAP,         CHOICE,  0,       "no, yes",                         \
+      "whether the ranks, their hosts and what they have are printed at the start")                \
     X(store,             TB_STORE,            BYTES,   0,       "bytes",                           \
       "of each rank's part of the object store, as 512M or 2G; 0: 30 % of what the host has")      \
     X(max_executors,     TB_MAX_EXECUTORS,    COUNT,   0,       "processes",                       \
@@ -39,7 +53,7 @@
     X(fault,             TB_FAULT,            TEXT,    0,       "point:n[,point:n...]",            \
       "lets the n-th passing of a named point go wrong, for tests: see doc/faults.md")
 
-enum { TBI_SETTING_TEXT = 256 }; /* bytes of a text, its final 0 included */
+enum { TBI_SETTING_TEXT = 2048 }; /* bytes of a text, its final 0 included */
 #define TBI_SETTING_FIELD_NUMBER(field) double field;
 #define TBI_SETTING_FIELD_COUNT(field) double field;
 #define TBI_SETTING_FIELD_BYTES(field) double field;
@@ -54,6 +68,7 @@ struct tbi_settings {
 };
 
 enum { TBI_FETCH_AUTO = 0, TBI_FETCH_BY_RMA = 1, TBI_FETCH_BY_P2P = 2 };
+enum { TBI_BIND_YES = 0, TBI_BIND_NO = 1 };
 enum { TBI_IDLE_SLEEP = 0, TBI_IDLE_SPIN = 1 };
 
 /* Writes the table as Markdown: doc/settings.md is this. */

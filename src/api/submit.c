@@ -72,7 +72,8 @@ static int check(struct draft *d, tb_task_fn *fn, const tb_options *options)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu arguments for %zu results: "
                              "%d of each are possible; put them into an array", d->name,
                              d->nvalues, d->nreturns, VALUES_MAX);
-    rc = tbi_options_read(d->name, tbi_registry_task(d->fn)->options, options, &d->terms);
+    rc = tbi_options_read(d->name, tbi_registry_task(d->fn)->options, options,
+                          d->p->cluster->resources, &d->terms);
     for (size_t i = 0; i < d->nvalues && rc == 0; i++) {
         rc = tbi_value_check(&d->value[i]);
         if (rc != 0) {
@@ -131,7 +132,8 @@ static struct tbi_id send_submit(const struct draft *d)
     const struct tb_call *call = p->call;
     struct msg_submit *m = p->port.send(p->port.ctx, TBI_MSG_SUBMIT,
                                         sizeof *m + nrefs * sizeof(struct tbi_id) +
-                                            d->nvalues * sizeof(uint64_t) + d->data_bytes);
+                                            d->nvalues * sizeof(uint64_t) + d->data_bytes +
+                                            d->terms.nmore * sizeof d->terms.more[0]);
     struct tbi_id *refs = (struct tbi_id *)(m + 1);
     uint64_t *args = (uint64_t *)(refs + nrefs);
     uint8_t *data = (uint8_t *)(args + d->nvalues);
@@ -140,7 +142,8 @@ static struct tbi_id send_submit(const struct draft *d)
         .task = tbi_process_new_id(p), .parent = call != NULL ? call->run->task : (struct tbi_id){0},
         .fn = (uint32_t)d->fn, .cpus = d->terms.cpus, .data_bytes = (uint32_t)d->data_bytes,
         .max_retries = d->terms.max_retries, .retry_codes = d->terms.retry_codes,
-        .retry_delay_ms = d->terms.retry_delay_ms, .limit_ms = d->terms.limit_ms,
+        .nmore = (uint8_t)d->terms.nmore, .strategy = (uint8_t)d->terms.strategy,
+        .node = d->terms.node, .retry_delay_ms = d->terms.retry_delay_ms, .limit_ms = d->terms.limit_ms,
         .nreturns = (uint16_t)d->nreturns, .nargs = (uint16_t)d->nvalues,
         .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)d->nresolve,
         .depth = (uint16_t)(call != NULL ? call->run->depth + 1 : 0)};
@@ -166,6 +169,7 @@ static struct tbi_id send_submit(const struct draft *d)
             memcpy(&refs[held], ref, n * sizeof *ref);
         held += n;
     }
+    memcpy(data, d->terms.more, d->terms.nmore * sizeof d->terms.more[0]);
     return m->task;
 }
 

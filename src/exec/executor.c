@@ -238,7 +238,8 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     tbi_ring_reader_init(&x.in, tbi_slots_in(config->slots, slot), TBI_SLOT_RING);
     x.process = (struct tbi_process){
         .job = config->job, .rank = config->rank, .proc = proc, .memory = config->memory,
-        .host = config->host, .limits = config->limits, .take_other = take_other,
+        .host = config->host, .limits = config->limits, .cluster = config->cluster,
+        .places = config->places, .take_other = take_other,
         .port = {&x, send_record, flush, progress, NULL}};
     tbi_process_init(&x.process);
     tbi_fault_arm_executor();

@@ -12,6 +12,8 @@ struct tbi_executor_config {
     unsigned job, rank;
     const char *host;
     struct tbi_limits limits;
+    const struct tbi_cluster *cluster;
+    const struct tbi_places *places;
 };
 
 /* Runs tasks until told to exit. `ctx` is a struct tbi_executor_config. For tbi_zygote_config. */

@@ -53,6 +53,7 @@ struct tbi_record {
     X(RELEASE,      PROC,  HEAD,  msg_object,          "")                                         \
     X(CANCEL,       PROC,  HEAD,  msg_cancel,          "")                                         \
     X(SEEN,         PROC,  HEAD,  msg_object,          "")                                         \
+    X(INQUIRE,      PROC,  HEAD,  msg_inquire,         "")                                         \
     X(BLOCK,        PROC,  HEAD,  msg_task,            "")                                         \
     X(UNBLOCK,      PROC,  AGENT, msg_task,            "")                                         \
     X(GET,          PROC,  AGENT, msg_get,             "")                                         \
@@ -65,6 +66,7 @@ struct tbi_record {
     X(RUN,          AGENT, PROC,  msg_run,             "argument rows, inline values, places")     \
     X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
     X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
+    X(INFORMED,     AGENT, PROC,  msg_inquire,         "")                                         \
     X(RESUME,       AGENT, PROC,  msg_resume,          "its cores")                                \
     X(INTERRUPT,    AGENT, PROC,  msg_task,            "")                                         \
     X(EXIT,         AGENT, PROC,  msg_none,            "")                                         \
@@ -75,6 +77,7 @@ struct tbi_record {
     X(OVERDUE,      AGENT, HEAD,  msg_task,            "")                                         \
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
     X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
+    X(INFORM,       HEAD,  AGENT, msg_inquire,         "")                                         \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
     X(BLOCKED,      HEAD,  AGENT, msg_task,            "")                                         \
     X(WANTED,       HEAD,  AGENT, msg_task,            "")                                         \
@@ -120,6 +123,14 @@ struct msg_task {
 struct msg_resume {
     struct tbi_id task;
     uint32_t attempt, ncores;
+};
+
+/* How much of a resource is free on a rank, as far as the head knows? The answer is the same with the
+ * amount filled in. */
+struct msg_inquire {
+    uint64_t ticket;        /* the process's own number for it */
+    uint32_t rank, resource;
+    int64_t amount;
 };
 
 /* CANCEL: the task that makes this object is not wanted any more. ABORT: so its agent is to end it,

@@ -170,6 +170,62 @@ struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi)
     return share;
 }
 
+static bool is_worker(const struct tbi_mpi *mpi)
+{
+    return mpi->rank != 0 || mpi->nranks == 1;
+}
+
+struct tbi_gpus tbi_mpi_share_gpus(const struct tbi_mpi *mpi, const struct tbi_gpus *found)
+{
+    struct said {
+        struct tbi_gpus gpus;
+        int worker;
+    } mine = {.gpus = *found, .worker = is_worker(mpi)}, *all;
+    struct tbi_gpus *workers, share = {.n = 0};
+    unsigned nworkers = 0, me = 0;
+    int i, n;
+
+    MPI_Comm_rank(mpi->physical, &i);
+    MPI_Comm_size(mpi->physical, &n);
+    all = tbi_alloc((size_t)n * sizeof *all);
+    workers = tbi_alloc((size_t)n * sizeof *workers);
+    MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, mpi->physical);
+    for (int k = 0; k < n; k++) {
+        if (k == i)
+            me = nworkers;
+        if (all[k].worker)
+            workers[nworkers++] = all[k].gpus;
+    }
+    if (mine.worker)
+        tbi_gpus_share(workers, nworkers, me, &share);
+    free(all);
+    free(workers);
+    return share;
+}
+
+unsigned tbi_mpi_workers_here(const struct tbi_mpi *mpi)
+{
+    int mine = is_worker(mpi), all;
+
+    MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_SUM, mpi->physical);
+    return (unsigned)all;
+}
+
+unsigned tbi_mpi_sum_before(const struct tbi_mpi *mpi, unsigned mine)
+{
+    unsigned sum = 0;
+    int i;
+
+    MPI_Comm_rank(mpi->physical, &i);
+    MPI_Exscan(&mine, &sum, 1, MPI_UNSIGNED, MPI_SUM, mpi->physical);
+    return i == 0 ? 0 : sum;
+}
+
+void tbi_mpi_gather_bytes(const struct tbi_mpi *mpi, const void *mine, size_t n, void *all)
+{
+    MPI_Allgather(mine, (int)n, MPI_BYTE, all, (int)n, MPI_BYTE, mpi->world);
+}
+
 void tbi_mpi_gather(const struct tbi_mpi *mpi, int32_t mine, int32_t *all)
 {
     MPI_Allgather(&mine, 1, MPI_INT32_T, all, 1, MPI_INT32_T, mpi->world);

@@ -5,6 +5,7 @@
 #define TBI_MPI_JOB_H
 
 #include "node/cores.h"
+#include "node/gpus.h"
 #include "store/memory.h"
 
 #include <mpi.h>
@@ -45,6 +46,16 @@ int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes);
 /* The cores of this rank, split with the other workers of its host; rank 0 is none unless alone.
  * To be freed with tbi_cores_free. */
 struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi);
+
+/* The GPUs of this rank: of what each worker of the host lists, its part. */
+struct tbi_gpus tbi_mpi_share_gpus(const struct tbi_mpi *mpi, const struct tbi_gpus *found);
+
+/* How many worker ranks are on this host, and of what they say, the sum of those before this one. */
+unsigned tbi_mpi_workers_here(const struct tbi_mpi *mpi);
+unsigned tbi_mpi_sum_before(const struct tbi_mpi *mpi, unsigned mine);
+
+/* Every rank's bytes. all[nranks * n]. */
+void tbi_mpi_gather_bytes(const struct tbi_mpi *mpi, const void *mine, size_t n, void *all);
 
 /* Every rank's number. all[nranks]. */
 void tbi_mpi_gather(const struct tbi_mpi *mpi, int32_t mine, int32_t *all);

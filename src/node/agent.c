@@ -88,6 +88,15 @@ static void on_resolved(struct tbi_agent *agent, const struct tbi_record *record
     }
 }
 
+static void on_inform(struct tbi_agent *agent, const struct tbi_record *record)
+{
+    const struct msg_inquire *m = (const struct msg_inquire *)(record + 1);
+
+    if (tbi_procs_find(agent, record->proc) != NULL)
+        *(struct msg_inquire *)agent->port.send(agent->port.ctx, agent->config.rank,
+                                                TBI_MSG_INFORMED, record->proc, sizeof *m) = *m;
+}
+
 /* The head knows that the task is blocked, and has sent what it could of its children. */
 static void on_blocked(struct tbi_agent *agent, const struct tbi_record *record)
 {
@@ -126,6 +135,9 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
             break;
         case TBI_MSG_RESOLVED:
             on_resolved(agent, record);
+            break;
+        case TBI_MSG_INFORM:
+            on_inform(agent, record);
             break;
         case TBI_MSG_BLOCKED:
             on_blocked(agent, record);

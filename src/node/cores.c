@@ -61,7 +61,7 @@ struct tbi_cpu_set tbi_cores_allowed(void)
     return set;
 }
 
-void tbi_cores_bind(const struct tbi_cpu_set *set)
+void tbi_cores_bind_thread(int thread, const struct tbi_cpu_set *set)
 {
     union mask mask = {.words = {0}};
 
@@ -69,7 +69,12 @@ void tbi_cores_bind(const struct tbi_cpu_set *set)
         if (has(set, cpu))
             CPU_SET_S(cpu, sizeof mask, &mask.cpus);
     /* fails for an empty set: then nothing changes */
-    sched_setaffinity(0, sizeof mask, &mask.cpus);
+    sched_setaffinity(thread, sizeof mask, &mask.cpus);
+}
+
+void tbi_cores_bind(const struct tbi_cpu_set *set)
+{
+    tbi_cores_bind_thread(0, set);
 }
 
 /* What started this process, by name, with the process above it. 0: it cannot be found out. */

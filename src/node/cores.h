@@ -37,6 +37,7 @@ struct tbi_cpu_set tbi_cores_allowed(void);
 void tbi_cores_widen(const struct tbi_system *sys);
 /* Binds this process, and what it forks from now on. */
 void tbi_cores_bind(const struct tbi_cpu_set *set);
+void tbi_cores_bind_thread(int thread, const struct tbi_cpu_set *set); /* by its id; 0: the caller */
 
 /* With fewer CPUs than cores, a quota limits the time, not the place: whoever has one like it may
  * run on these cores too, so tasks are better left unbound within `set`. */

@@ -2,6 +2,7 @@
  * without their CPUs, never exceeds what the node has. Order: resumed tasks, then deeper tasks, then older ones; one
  * that does not fit may be overtaken a limited number of times, so that it does not starve. */
 #include "node/local.h"
+#include "thornback.h"
 #include "util/alloc.h"
 
 /* In a job's own record of where its arguments are: the place is not known there, so `offset` is free
@@ -87,19 +88,30 @@ static void take_out(struct tbi_agent *agent, struct tbi_job *job)
     agent->nready_free -= job->m->cpus == 0;
 }
 
-void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why,
-                   bool crashed)
+/* None is pinned, or on its way. */
+static void forget_arguments(struct tbi_job *job)
+{
+    for (unsigned i = 0; i < job->m->nresolve; i++)
+        ((struct msg_located *)(job->m + 1))[i].where = TBI_AT_ERROR;
+}
+
+static void set_error(struct tbi_job *job, const struct tbi_error_link *why)
 {
     free(job->error);
     job->error = tbi_copy(why, sizeof *why);
     ((struct tbi_error_link *)job->error)->attempt = job->m->attempt;
     job->error_bytes = sizeof *why;
+}
+
+void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why,
+                   bool crashed)
+{
+    set_error(job, why);
     if (job->missing > 0)
         return; /* when its arguments have come: their copies are under way */
     if (job->copies && !job->admitted) {
         tbi_list_unlink(&job->link);
-        for (unsigned i = 0; i < job->m->nresolve; i++) /* none is pinned */
-            ((struct msg_located *)(job->m + 1))[i].where = TBI_AT_ERROR;
+        forget_arguments(job);
     } else {
         take_out(agent, job);
     }
@@ -206,12 +218,10 @@ static void admit_waiting(struct tbi_agent *agent)
 const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *record)
 {
     const struct msg_dispatch *m = (const struct msg_dispatch *)(record + 1);
+    struct tbi_error_link link;
     struct tbi_demand demand;
     struct tbi_job *job;
 
-    demand = (struct tbi_demand){m->cpus, m->nmore, tbi_dispatch_more(m)};
-    if (!tbi_grants_feasible(agent->grants, &demand))
-        return "DISPATCH of more than the node has";
     if (tbi_map_get(&agent->jobs, m->task) != NULL)
         return "DISPATCH of a task that is here";
     job = tbi_alloc_zeroed(1, sizeof *job);
@@ -220,6 +230,16 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     tbi_map_put(&agent->jobs, m->task, job);
     for (unsigned i = 0; i < m->nresolve; i++)
         job->copies |= is_copied(agent, &arguments_at(job)[i]);
+    demand = tbi_job_demand(job);
+    if (!tbi_grants_feasible(agent->grants, &demand)) {
+        /* the head knows what the node has; should it be wrong, the task must not wait for ever */
+        tbi_error_link(&link, TB_ERR_INFEASIBLE, "the task was sent to rank %u, which can never "
+                       "run it", agent->config.rank);
+        set_error(job, &link);
+        forget_arguments(job);
+        fail_job(agent, job, false);
+        return NULL;
+    }
     if (may_be_admitted(agent, job))
         admit(agent, job);
     else

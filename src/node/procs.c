@@ -161,6 +161,14 @@ static const char *on_seen(struct tbi_agent *agent, struct tbi_proc *proc,
     return NULL;
 }
 
+static const char *on_inquire(struct tbi_agent *agent, struct tbi_proc *proc,
+                              const struct tbi_record *record)
+{
+    (void)proc;
+    forward(agent, record, TBI_MSG_INQUIRE);
+    return NULL;
+}
+
 /* ---- requests ---- */
 
 static const char *on_get(struct tbi_agent *agent, struct tbi_proc *proc,
@@ -339,7 +347,7 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
         [TBI_MSG_UNPIN] = on_unpin,     [TBI_MSG_CREATE] = on_create,
         [TBI_MSG_ABANDON] = on_abandon, [TBI_MSG_SEAL] = on_seal,
         [TBI_MSG_DONE] = on_done,       [TBI_MSG_CANCEL] = on_cancel,
-        [TBI_MSG_SEEN] = on_seen,
+        [TBI_MSG_SEEN] = on_seen,       [TBI_MSG_INQUIRE] = on_inquire,
     };
     struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
 

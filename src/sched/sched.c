@@ -199,6 +199,20 @@ static const char *on_seen(struct tbi_sched *sched, unsigned rank, const struct 
     return NULL;
 }
 
+static const char *on_inquire(struct tbi_sched *sched, unsigned rank,
+                              const struct tbi_record *record)
+{
+    const struct msg_inquire *m = (const struct msg_inquire *)(record + 1);
+    struct msg_inquire *answer;
+
+    if (m->rank >= sched->nodes.n || m->resource >= sched->nodes.nresources)
+        return "INQUIRE about a rank or a resource that there is not";
+    answer = sched->port.send(sched->port.ctx, rank, TBI_MSG_INFORM, record->proc, sizeof *answer);
+    *answer = *m;
+    answer->amount = tbi_sched_available(sched, m->rank, m->resource);
+    return NULL;
+}
+
 /* Children first, then the answer: the agent gives the task's CPUs away only when it has what the
  * task waits for, so that it does not start older, shallower work in between. */
 static const char *on_block(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
@@ -400,6 +414,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_UNBLOCKED] = on_unblocked, [TBI_MSG_RESOLVE] = on_resolve,
         [TBI_MSG_SEALED] = on_sealed,       [TBI_MSG_REPLICA] = on_replica,
         [TBI_MSG_FINISHED] = on_finished,   [TBI_MSG_CANCEL] = on_cancel,
+        [TBI_MSG_INQUIRE] = on_inquire,
         [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
     };
 

@@ -232,13 +232,13 @@ static void refs_that_cannot_be_used_are_refused(void **state)
 
 static void values_that_cannot_travel_are_refused(void **state)
 {
-    tb_options o = {.num_gpus = 1};
+    tb_options o = {.num_gpus = 1000};
 
     (void)state;
     assert_task_fails(TB_ERR_ARGUMENT, "argument 0: a string is NULL",
                       tb_remote(identity, (const char *)NULL));
     assert_task_fails(TB_ERR_ARGUMENT, "at NULL", tb_put_array((int *)NULL, 3));
-    assert_task_fails(TB_ERR_UNSUPPORTED, "num_gpus", tb_remote_with(identity, &o, 1));
+    assert_task_fails(TB_ERR_INFEASIBLE, "1000 GPUs", tb_remote_with(identity, &o, 1));
     assert_task_fails(TB_ERR_ARGUMENT, "num_cpus = -2",
                       tb_remote_with(identity, TB_OPTIONS(.num_cpus = -2), 1));
     assert_fails(TB_ERR_ARGUMENT, "NULL", tb_remote_n(identity, NULL, 2, 1));

@@ -101,20 +101,42 @@ static void the_demand_is_the_calls_over_the_tasks_over_one(void **state)
     struct tbi_terms d;
 
     (void)state;
-    assert_int_equal(tbi_options_read("f", NULL, NULL, &d), 0);
+    assert_int_equal(tbi_options_read("f", NULL, NULL, NULL, &d), 0);
     assert_int_equal(d.cpus, 10000);
-    assert_int_equal(tbi_options_read("f", &half, &unset, &d), 0);
+    assert_int_equal(tbi_options_read("f", &half, &unset, NULL, &d), 0);
     assert_int_equal(d.cpus, 5000);
-    assert_int_equal(tbi_options_read("f", &half, &none, &d), 0);
+    assert_int_equal(tbi_options_read("f", &half, &none, NULL, &d), 0);
     assert_int_equal(d.cpus, 0);
-    assert_int_equal(tbi_options_read("f", &none, TB_OPTIONS(.num_cpus = 3), &d), 0);
+    assert_int_equal(tbi_options_read("f", &none, TB_OPTIONS(.num_cpus = 3), NULL, &d), 0);
     assert_int_equal(d.cpus, 30000);
+}
+
+static const struct tbi_resources table = {.n = 5,
+                                           .name = {"CPU", "GPU", "memory", "Disk", "zone=a"}};
+
+static void a_demand_stands_by_rising_resource(void **state)
+{
+    const tb_options task = {.num_gpus = 2, .resources = {{"Disk", 0.5}}},
+                     call = {.memory = 4096, .num_gpus = TB_NONE, .labels = "zone=a",
+                             .strategy = TB_STRATEGY_PREFER_NODE, .node = 3};
+    struct tbi_terms t;
+
+    (void)state;
+    assert_int_equal(tbi_options_read("f", &task, NULL, &table, &t), 0);
+    assert_int_equal(t.nmore, 2);
+    assert_true(t.more[0].resource == TBI_GPUS && t.more[0].amount == 20000);
+    assert_true(t.more[1].resource == 3 && t.more[1].amount == 5000);
+    assert_int_equal(tbi_options_read("f", &task, &call, &table, &t), 0);
+    assert_int_equal(t.nmore, 3);
+    assert_true(t.more[0].resource == TBI_MEMORY && t.more[0].amount == 40960000);
+    assert_true(t.more[1].resource == 3 && t.more[2].resource == 4 && t.more[2].amount == 0);
+    assert_true(t.strategy == TBI_PREFER_NODE && t.node == 3);
 }
 
 #define WRONG(code, part, ...)                                                                     \
     do {                                                                                           \
         struct tbi_terms d_;                                                                      \
-        assert_int_equal(tbi_options_read("f", NULL, TB_OPTIONS(__VA_ARGS__), &d_), code);       \
+        assert_int_equal(tbi_options_read("f", NULL, TB_OPTIONS(__VA_ARGS__), &table, &d_), code);       \
         assert_non_null(strstr(tb_last_error(), part));                                            \
     } while (0)
 
@@ -125,13 +147,25 @@ static void a_wrong_demand_names_function_field_and_value(void **state)
     WRONG(TB_ERR_ARGUMENT, "num_cpus = nan", .num_cpus = __builtin_nan(""));
     WRONG(TB_ERR_ARGUMENT, "num_cpus = 1e+09", .num_cpus = 1e9);
     WRONG(TB_ERR_ARGUMENT, "smallest part", .num_cpus = 1e-6);
-    WRONG(TB_ERR_UNSUPPORTED, "num_gpus = 1", .num_gpus = 1);
-    WRONG(TB_ERR_UNSUPPORTED, "memory = 4096", .memory = 4096);
+    WRONG(TB_ERR_ARGUMENT, "num_gpus = -1", .num_gpus = -1);
+    WRONG(TB_ERR_ARGUMENT, "num_gpus = 1.5: above 1", .num_gpus = 1.5);
+    WRONG(TB_ERR_ARGUMENT, "memory = -5", .memory = -5);
+    WRONG(TB_ERR_ARGUMENT, "'Disk' = -2", .resources = {{"Disk", -2}});
+    WRONG(TB_ERR_ARGUMENT, "'Disk' = nan", .resources = {{"Disk", __builtin_nan("")}});
+    WRONG(TB_ERR_ARGUMENT, "'GPU': that name is reserved", .resources = {{"GPU", 1}});
+    WRONG(TB_ERR_ARGUMENT, "'Disk' twice", .resources = {{"Disk", 1}, {"Disk", 1}});
+    WRONG(TB_ERR_ARGUMENT, "'(null)': it has no name", .resources = {{NULL, 1}});
+    WRONG(TB_ERR_INFEASIBLE, "'Tape', which no node has (there are: Disk, zone=a)",
+          .resources = {{"Tape", 1}});
+    WRONG(TB_ERR_INFEASIBLE, "label 'zone=b', which no node has", .labels = "zone=b");
+    WRONG(TB_ERR_ARGUMENT, "labels \"zone\"", .labels = "zone");
+    WRONG(TB_ERR_ARGUMENT, "strategy = 9", .strategy = 9);
+    WRONG(TB_ERR_ARGUMENT, "node = 2 without", .node = 2);
+    WRONG(TB_ERR_ARGUMENT, "node = -2", .strategy = TB_STRATEGY_NODE, .node = -2);
     WRONG(TB_ERR_ARGUMENT, "max_retries = -2", .max_retries = -2);
     WRONG(TB_ERR_ARGUMENT, "retry_on_error = {-18}", .retry_on_error = {TB_ERR_TASK, -18});
     WRONG(TB_ERR_ARGUMENT, "retry_delay = -1", .retry_delay = -1);
     WRONG(TB_ERR_ARGUMENT, "time_limit = inf", .time_limit = __builtin_inf());
-    WRONG(TB_ERR_UNSUPPORTED, "'Disk'", .resources = {{"Disk", 1}});
 }
 
 static void retries_and_limits_have_defaults_and_are_overridden(void **state)
@@ -142,20 +176,20 @@ static void retries_and_limits_have_defaults_and_are_overridden(void **state)
     struct tbi_terms t;
 
     (void)state;
-    assert_int_equal(tbi_options_read("f", NULL, NULL, &t), 0);
+    assert_int_equal(tbi_options_read("f", NULL, NULL, NULL, &t), 0);
     assert_int_equal(t.max_retries, 3);
     assert_int_equal(t.retry_codes | t.retry_delay_ms | t.limit_ms, 0);
-    assert_int_equal(tbi_options_read("f", &task, NULL, &t), 0);
+    assert_int_equal(tbi_options_read("f", &task, NULL, NULL, &t), 0);
     assert_int_equal(t.max_retries, -1);
     assert_int_equal(t.retry_codes, 1 << 1 | 1 << 11);
     assert_int_equal(t.retry_delay_ms, 500);
     assert_int_equal(t.limit_ms, 1);
-    assert_int_equal(tbi_options_read("f", &task, &call, &t), 0);
+    assert_int_equal(tbi_options_read("f", &task, &call, NULL, &t), 0);
     assert_int_equal(t.max_retries, 0);
     assert_int_equal(t.retry_codes, 0);
     assert_int_equal(t.limit_ms, 2000);
-    assert_int_equal(tbi_options_read("f", NULL, TB_OPTIONS(.retry_on_error = {TB_ERR_ANY}), &t),
-                     0);
+    assert_int_equal(tbi_options_read("f", NULL, TB_OPTIONS(.retry_on_error = {TB_ERR_ANY}), NULL,
+                                      &t), 0);
     assert_true(t.retry_codes == UINT32_MAX);
 }
 
@@ -169,6 +203,7 @@ int main(void)
         cmocka_unit_test_teardown(a_task_in_a_header_is_one_task_with_two_addresses, thaw),
         cmocka_unit_test(the_demand_is_the_calls_over_the_tasks_over_one),
         cmocka_unit_test(retries_and_limits_have_defaults_and_are_overridden),
+        cmocka_unit_test(a_demand_stands_by_rising_resource),
         cmocka_unit_test(a_wrong_demand_names_function_field_and_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,30 @@
+/* placement.c - what a task is told of the cores and GPUs it was granted. */
+#include "api/call.h"
+
+int tb_call_cores(const tb_call *call, int *cores, int max)
+{
+    const struct tbi_core_share *share;
+    const uint16_t *place;
+    unsigned nplaces;
+    int n = 0;
+
+    if (call == NULL)
+        return 0;
+    share = &call->process->places->cores;
+    place = call->ncores > 0 ? call->cores : call->place; /* the first: after it has waited */
+    nplaces = call->ncores > 0 ? call->ncores : call->run->ncores;
+    for (unsigned i = 0; i < nplaces; i++)
+        for (unsigned t = 0; t < share->core[place[i]].nthreads; t++, n++)
+            if (n < max)
+                cores[n] = share->core[place[i]].thread[t];
+    return n;
+}
+
+int tb_call_gpus(const tb_call *call, const char **ids, int max)
+{
+    int n = call == NULL ? 0 : call->run->ngpus;
+
+    for (int i = 0; i < n && i < max; i++)
+        ids[i] = call->process->places->gpus.id[call->place[call->run->ncores + i]];
+    return n;
+}
