@@ -48,6 +48,16 @@ static void reset_signals(void)
             signal(s, SIG_DFL);
 }
 
+void tbi_zygote_ignore_group_signals(void)
+{
+    static const int group[] = {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+    struct sigaction act;
+
+    for (unsigned i = 0; i < sizeof group / sizeof group[0]; i++)
+        if (sigaction(group[i], NULL, &act) == 0 && act.sa_handler == SIG_DFL)
+            signal(group[i], SIG_IGN);
+}
+
 static void close_all_but(int keep)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -128,7 +138,8 @@ static void run_executor(const struct nursery *y, int commands, struct command c
 
     follow(zygote);
     close(commands);
-    reset_signals();
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
     signal(SIGPIPE, SIG_IGN); /* a closed stdout loses output, nothing else */
     sigprocmask(SIG_SETMASK, &y->before, NULL);
     status = y->config->executor(y->config->ctx, command.slot, command.proc);
@@ -205,11 +216,16 @@ int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *
 {
     int pair[2];
     pid_t parent = getpid(), pid;
+    sigset_t all, before;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return -errno;
     fflush(NULL); /* else what is buffered would be printed once by each process */
+    sigfillset(&all); /* the parent's handlers must not run in the child, nor a Ctrl-C end it yet */
+    sigprocmask(SIG_SETMASK, &all, &before);
     pid = fork();
+    if (pid != 0)
+        sigprocmask(SIG_SETMASK, &before, NULL);
     if (pid < 0) {
         int rc = -errno;
 
@@ -220,6 +236,9 @@ int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *
     if (pid == 0) {
         follow(parent);
         reset_signals();
+        tbi_zygote_ignore_group_signals();
+        signal(SIGTERM, SIG_IGN);
+        sigprocmask(SIG_SETMASK, &before, NULL);
         close_all_but(pair[1]);
         live(config, pair[1]);
     }
@@ -250,8 +269,37 @@ int tbi_zygote_interrupt(struct tbi_zygote *zygote, uint32_t proc)
     return order(zygote, (struct command){.proc = proc, .signal = TBI_INTERRUPT_SIGNAL});
 }
 
+bool tbi_zygote_lives(struct tbi_zygote *zygote, char *how, size_t size)
+{
+    int status;
+    char byte;
+    pid_t pid;
+
+    /* Its end of the socket is its alone. Its pid would not do: the program may have reaped it. */
+    if (recv(zygote->commands, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno != ECONNRESET)
+        return true;
+    while ((pid = waitpid(zygote->pid, &status, 0)) < 0 && errno == EINTR) {
+    }
+    if (pid != zygote->pid)
+        snprintf(how, size, "ended");
+    else if (WIFSIGNALED(status))
+        snprintf(how, size, "was ended by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else
+        snprintf(how, size, "ended with exit status %d", WEXITSTATUS(status));
+    zygote->pid = 0;
+    return false;
+}
+
 void tbi_zygote_stop(struct tbi_zygote *zygote)
 {
+    char how[64];
+
+    if (zygote->pid <= 0 || !tbi_zygote_lives(zygote, how, sizeof how)) {
+        close(zygote->commands);
+        *zygote = (struct tbi_zygote){0, -1};
+        return;
+    }
     kill(zygote->pid, SIGKILL);
     while (waitpid(zygote->pid, NULL, 0) < 0 && errno == EINTR) {
     }

@@ -3,7 +3,9 @@
  * Forked once, early, from a process with one thread and few pages touched, so that an executor
  * costs a fraction of a millisecond and inherits no lock in a state that nobody will ever undo. It
  * runs no user code. When its parent dies, the kernel kills it, and with it its executors
- * (PR_SET_PDEATHSIG at both steps). Deaths are reported as EXITED records in a ring. */
+ * (PR_SET_PDEATHSIG at both steps). Deaths are reported as EXITED records in a ring. What a terminal
+ * or a launcher sends to a whole group of processes (SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2) is for
+ * the program to decide on: zygote and executors ignore it, the zygote SIGTERM too. */
 #ifndef TBI_ZYGOTE_H
 #define TBI_ZYGOTE_H
 
@@ -44,6 +46,14 @@ int tbi_zygote_kill(struct tbi_zygote *zygote, uint32_t proc);
  * alone knows that the process is not reaped yet. As tbi_zygote_fork. */
 #define TBI_INTERRUPT_SIGNAL (SIGRTMIN + 4)
 int tbi_zygote_interrupt(struct tbi_zygote *zygote, uint32_t proc);
+
+/* Does it still live? If not, how it ended, for a sentence. One system call. Once it is dead only
+ * tbi_zygote_stop makes sense. */
+bool tbi_zygote_lives(struct tbi_zygote *zygote, char *how, size_t size);
+
+/* Signals that are meant for the program as a whole, but that terminals and launchers send to each of its
+ * processes (Ctrl-C and the like, SIGUSR1), are ignored from now on where nobody handles them. */
+void tbi_zygote_ignore_group_signals(void);
 
 /* Kills the zygote and, through it, all executors, and waits until the zygote is reaped. */
 void tbi_zygote_stop(struct tbi_zygote *zygote);

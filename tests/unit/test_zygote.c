@@ -1,5 +1,6 @@
 /* test_zygote.c - holds exec/zygote: every executor that is asked for runs and its end is reported
- * once, with its signal or status; nothing of it outlives its parent; it starts clean. */
+ * once, with its signal or status; nothing of it outlives its parent; it starts clean; signals to the
+ * group end neither it nor its executors; its own end is noticed. */
 #include "unit.h"
 #include "exec/zygote.h"
 
@@ -153,6 +154,56 @@ static void nothing_outlives_the_parent(void **state)
     assert_true(tbi_zygote_fork(zygote, 0, 1) < 0);
 }
 
+static const int group[] = {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+enum { GROUP = sizeof group / sizeof group[0] };
+
+static void signals_to_the_group_end_neither_it_nor_its_executors(void **state)
+{
+    struct tbi_zygote *zygote = *state;
+    struct msg_exited e;
+    uint32_t proc;
+
+    for (int i = 0; i < GROUP; i++)
+        kill(zygote->pid, group[i]);
+    kill(zygote->pid, SIGTERM);
+    ask(zygote, 0, 1000);
+    while (shared->started < 1)
+        sched_yield();
+    for (int i = 0; i < GROUP; i++)
+        kill(shared->pid[0], group[i]);
+    kill(shared->pid[0], SIGTERM);
+    e = next_death(&proc);
+    assert_int_equal(proc, 1000);
+    assert_int_equal(e.signal, SIGTERM); /* and not one of the others, which came first */
+    assert_true(tbi_zygote_lives(zygote, NULL, 0));
+}
+
+static void its_end_is_noticed_with_its_cause(void **state)
+{
+    struct tbi_zygote *zygote = *state;
+    char how[96];
+
+    ask(zygote, 0, 1000); /* who lives on for a moment must not hide it */
+    while (shared->started < 1)
+        sched_yield();
+    assert_true(tbi_zygote_lives(zygote, how, sizeof how));
+    kill(zygote->pid, SIGKILL);
+    while (tbi_zygote_lives(zygote, how, sizeof how))
+        sched_yield();
+    assert_string_equal(how, "was ended by signal 9 (Killed)");
+}
+
+static void its_end_is_noticed_when_the_program_has_reaped_it(void **state)
+{
+    struct tbi_zygote *zygote = *state;
+    char how[96];
+
+    kill(zygote->pid, SIGKILL);
+    assert_int_equal(waitpid(-1, NULL, 0), zygote->pid);
+    assert_false(tbi_zygote_lives(zygote, how, sizeof how));
+    assert_string_equal(how, "ended");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +211,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             an_executor_starts_without_the_parents_handlers_and_descriptors, start, stop),
         cmocka_unit_test_setup_teardown(nothing_outlives_the_parent, start, stop),
+        cmocka_unit_test_setup_teardown(signals_to_the_group_end_neither_it_nor_its_executors,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(its_end_is_noticed_with_its_cause, start, stop),
+        cmocka_unit_test_setup_teardown(its_end_is_noticed_when_the_program_has_reaped_it, start,
+                                        stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
