@@ -229,15 +229,23 @@ typedef struct tb_config {
 /* Starts Thornback: once, from the main thread, before the program makes threads of its own. Under
  * mpirun it returns on rank 0 only, whose program is the driver; the other ranks run tasks in here
  * and leave the program from here. MPI is initialised here, if there is any to be.
+ * No signal handler is installed (on kernels before 5.14 one for bus errors in the store, which passes
+ * others on). Of Ctrl-C, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2, which a terminal or a launcher sends to all
+ * processes, tasks take no notice: the program's handler decides, and without one the job ends with
+ * it. The processes of tasks also end with the main thread: do not leave it by pthread_exit.
  * argc, argv may be NULL. config: NULL for defaults; only rank 0's counts.
  * Blocks:  until all ranks are there.
  * Errors:  TB_ERR_STATE the second time, or from another thread; TB_ERR_ARGUMENT for a bad setting,
  *          or programs that differ between ranks; TB_ERR_STORE_FULL if /dev/shm is too small. */
 TB_API int tb_init(int *argc, char ***argv, const tb_config *config);
 
-/* Ends it: running tasks are ended, all refs become invalid. From the main thread of the driver.
+/* Ends it: running tasks are ended, all refs become invalid, calls of other threads that wait return
+ * TB_ERR_STATE. From the main thread of the driver. A program that returns from main or calls exit
+ * without it is ended in the same way, in exit, and keeps its exit status; calls of its other threads
+ * do not return then before the process should be gone. _exit, abort, a fatal signal, and exit in a
+ * signal handler that interrupted a call of Thornback end the job at once.
  * Blocks:  until all ranks have ended.
- * Errors:  TB_ERR_STATE if it does not run. */
+ * Errors:  TB_ERR_STATE if it does not run, or in a signal handler in the middle of another call. */
 TB_API int tb_finalize(void);
 
 /* ---- what the job has ---- */

@@ -1,5 +1,6 @@
 #include "api/driver.h"
 #include "util/alloc.h"
+#include "util/thread.h"
 
 #include <errno.h>
 
@@ -138,6 +139,7 @@ static void *progress_thread(void *ctx)
 {
     struct tbi_driver *d = ctx;
 
+    tbi_process_stay_inside(true);
     while (!atomic_load(&d->stop)) {
         uint32_t value = atomic_load(&d->bell->value);
 
@@ -204,7 +206,7 @@ struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loo
     process->port = (struct tbi_process_port){d, send_record, flush, lead, relieve};
     config->driver = (struct tbi_driver_port){d, take, has_news, deliver};
     d->loop = tbi_loop_create(config);
-    rc = pthread_create(&d->thread, NULL, progress_thread, d);
+    rc = tbi_thread_start(&d->thread, progress_thread, d);
     if (rc != 0) {
         pthread_mutex_lock(&d->progress);
         end_loop(d, false); /* the workers serve already */
@@ -220,9 +222,15 @@ void tbi_driver_end(struct tbi_driver *d, bool settles)
 {
     atomic_store(&d->leading, true); /* the progress thread keeps away */
     atomic_store(&d->stop, true);
+    pthread_mutex_lock(&d->progress);
+    atomic_fetch_add(&d->process->news, 1); /* who leads looks up, and finds that the end has come */
+    pthread_mutex_unlock(&d->progress);
+    tbi_bell_arm(d->bell, TBI_BELL_LEADER);
+    tbi_bell_wake(d->bell);
     tbi_bell_arm(d->bell, TBI_BELL_BACKGROUND);
     tbi_bell_wake(d->bell);
     pthread_join(d->thread, NULL);
+    tbi_process_wait_empty(d->process);
     pthread_mutex_lock(&d->progress);
     end_loop(d, settles);
     pthread_mutex_unlock(&d->progress);

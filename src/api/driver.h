@@ -16,8 +16,9 @@ struct tbi_driver;
  * errno: no thread. The loop's config is completed with the driver's port. */
 struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loop_config *config);
 
-/* Ends the job on all ranks and the progress thread. The process's state must be gone or closing.
- * `settles`: the driver holds no ref; when the tasks have ended, each rank says what it has left. */
+/* Ends the job on all ranks and the progress thread, when all calls of the process, which is closed, have
+ * returned. `settles`: the driver holds no ref; when the tasks have ended, each rank says what it has
+ * left. */
 void tbi_driver_end(struct tbi_driver *driver, bool settles);
 void tbi_driver_destroy(struct tbi_driver *driver);
 

@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { UNIT = 10000, INLINE_MAX = 1 << 20, INLINE_TASK = 64 * 1024 };
+enum { UNIT = 10000, INLINE_MAX = 1 << 20, INLINE_TASK = 64 * 1024, EXIT_WAIT_US = 10000000 };
 
 static struct job {
     struct tbi_settings settings;
@@ -49,7 +49,9 @@ static struct job {
     struct tbi_mpi_transport *transport;
     struct tbi_transport port;
 } job;
-static enum { NEVER, RUNNING, ENDED } state;
+enum { NEVER, RUNNING, ENDING, ENDED };
+static _Atomic int state;
+static pid_t driver; /* the process that tb_init returned in */
 
 /* ---- checks ---- */
 
@@ -445,6 +447,7 @@ static int start(struct job *j, const tb_config *config)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_INLINE=%g: at most %d bytes travel in messages",
                            j->settings.inline_bytes, INLINE_MAX);
     j->process.job = (unsigned)getpid() & 0xffff;
+    gethostname(j->hostname, sizeof j->hostname - 1);
     if (tbi_mpi_launched())
         rc = start_mpi(j, rc);
     else if (rc == 0 && j->settings.virtual_nodes > 1)
@@ -484,6 +487,38 @@ static int start(struct job *j, const tb_config *config)
     return 0;
 }
 
+/* The end, by tb_finalize or, if the program leaves without it, in exit(). */
+static void end(struct job *j, bool leaves)
+{
+    bool settles;
+
+    tbi_process_close(&j->process, leaves);
+    pthread_mutex_lock(&j->process.lock);
+    settles = j->settings.debug >= 1 && tbi_handles_report_leaks(&j->process, stderr) == 0;
+    pthread_mutex_unlock(&j->process.lock);
+    tbi_driver_end(j->driver, settles);
+    tbi_process_fini(&j->process);
+    stop(j);
+    tbi_error_report_rest();
+    tbi_process_closed();
+    state = ENDED;
+}
+
+/* Not for what the program has forked. From a signal handler that interrupted us, or when MPI gives up,
+ * the job cannot be ended in order: the process just leaves, and what belongs to it follows. */
+static void at_exit(void)
+{
+    uint64_t deadline_us = tbi_now_us() + EXIT_WAIT_US;
+    int expected = RUNNING;
+
+    if (getpid() != driver || tbi_process_is_inside())
+        return;
+    if (atomic_compare_exchange_strong(&state, &expected, ENDING))
+        end(&job, true);
+    while (state == ENDING && tbi_now_us() < deadline_us) /* another thread is in tb_finalize */
+        usleep(1000);
+}
+
 int tb_init(int *argc, char ***argv, const tb_config *config)
 {
     int rc;
@@ -491,7 +526,7 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
     (void)argc, (void)argv;
     if (state == RUNNING)
         return tbi_error_set(TB_ERR_STATE, "tb_init is called twice");
-    if (state == ENDED)
+    if (state != NEVER)
         return tbi_error_set(TB_ERR_STATE, "tb_init after tb_finalize: it can be started once in a "
                              "process");
     rc = start(&job, config);
@@ -504,29 +539,27 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
             exit(0); /* the driver says what went wrong, and with which status the job ends */
         return rc;
     }
+    driver = getpid();
     if ((int)job.settings.show_map != 0)
         tbi_cluster_print(&job.cluster, stderr);
     state = RUNNING;
+    atexit(at_exit); /* runs before what MPI and its libraries do there */
     return 0;
 }
 
 int tb_finalize(void)
 {
-    struct job *j = &job;
-    bool settles;
+    int was = RUNNING;
 
-    if (state != RUNNING)
-        return tbi_error_set(TB_ERR_STATE, state == NEVER ? "tb_finalize before tb_init"
-                                                          : "tb_finalize is called twice");
-    pthread_mutex_lock(&j->process.lock);
-    j->process.closing = true; /* who waits gives up */
-    pthread_cond_broadcast(&j->process.changed);
-    settles = j->settings.debug >= 1 && tbi_handles_report_leaks(&j->process, stderr) == 0;
-    pthread_mutex_unlock(&j->process.lock);
-    tbi_driver_end(j->driver, settles);
-    tbi_process_fini(&j->process);
-    stop(j);
-    tbi_error_report_rest();
-    state = ENDED;
-    return 0;
+    if (tbi_process_is_inside())
+        return tbi_error_set(TB_ERR_STATE, "tb_finalize in the middle of another call: a signal "
+                             "handler cannot end the job; let it set a flag");
+    tbi_process_stay_inside(true);
+    if (atomic_compare_exchange_strong(&state, &was, ENDING))
+        end(&job, false);
+    tbi_process_stay_inside(false);
+    if (was == RUNNING)
+        return 0;
+    return tbi_error_set(TB_ERR_STATE, was == NEVER ? "tb_finalize before tb_init"
+                                                    : "tb_finalize is called twice");
 }

@@ -6,10 +6,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <unistd.h>
 
 static struct tbi_process *the_process;
 static pthread_mutex_t the_process_lock = PTHREAD_MUTEX_INITIALIZER; /* its coming and going */
 static bool was_finalised;
+static enum { NO, YES, DONE } leaving;  /* the program is in exit(): the job is being ended, is ended */
+static pthread_t leaver;
+static _Thread_local unsigned depth;    /* of this thread's calls */
 
 void tbi_process_init(struct tbi_process *p)
 {
@@ -44,33 +48,102 @@ void tbi_process_fini(struct tbi_process *p)
     pthread_mutex_destroy(&p->lock);
 }
 
+void tbi_process_close(struct tbi_process *p, bool leaves)
+{
+    pthread_mutex_lock(&the_process_lock);
+    leaving = leaves ? YES : NO;
+    leaver = pthread_self();
+    pthread_mutex_unlock(&the_process_lock);
+    pthread_mutex_lock(&p->lock);
+    p->closing = true;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void tbi_process_closed(void)
+{
+    pthread_mutex_lock(&the_process_lock);
+    if (leaving == YES)
+        leaving = DONE;
+    pthread_mutex_unlock(&the_process_lock);
+}
+
+void tbi_process_wait_empty(struct tbi_process *p)
+{
+    while (atomic_load(&p->calls) > 0) /* some may be copying, or getting pages */
+        usleep(200);
+}
+
+bool tbi_process_is_inside(void)
+{
+    return depth > 0;
+}
+
+void tbi_process_stay_inside(bool stay)
+{
+    depth = stay ? depth + 1 : depth - 1;
+}
+
+/* While another thread is in exit(): until the job has ended, and then for a moment more. The program
+ * should be gone by then; if it is not, somebody may be waiting for this thread. */
+static void stand_by(void)
+{
+    bool waits;
+
+    pthread_mutex_lock(&the_process_lock);
+    waits = leaving != NO && !pthread_equal(leaver, pthread_self());
+    while (waits && leaving == YES) {
+        pthread_mutex_unlock(&the_process_lock);
+        usleep(1000);
+        pthread_mutex_lock(&the_process_lock);
+    }
+    pthread_mutex_unlock(&the_process_lock);
+    if (waits)
+        sleep(1);
+}
+
 struct tbi_process *tbi_process_enter(const char *function)
 {
     struct tbi_process *p;
+    bool closing = false;
 
+    depth++; /* before a signal handler could find us with a lock */
     pthread_mutex_lock(&the_process_lock);
     p = the_process;
-    if (p != NULL)
+    if (p != NULL) {
         pthread_mutex_lock(&p->lock);
-    else
-        tbi_error_set(TB_ERR_STATE, was_finalised ? "%s after tb_finalize"
-                                                  : "%s before tb_init: call tb_init first",
-                      function);
-    pthread_mutex_unlock(&the_process_lock);
-    if (p != NULL && p->closing) {
-        pthread_mutex_unlock(&p->lock);
-        tbi_error_set(TB_ERR_STATE, "%s during tb_finalize", function);
-        return NULL;
+        closing = p->closing;
+        if (closing)
+            pthread_mutex_unlock(&p->lock);
+        else
+            atomic_fetch_add(&p->calls, 1);
     }
-    return p;
+    pthread_mutex_unlock(&the_process_lock);
+    if (p != NULL && !closing)
+        return p;
+    depth--;
+    stand_by();
+    tbi_error_set(TB_ERR_STATE, closing ? "%s during tb_finalize"
+                                : was_finalised ? "%s after tb_finalize"
+                                                : "%s before tb_init: call tb_init first",
+                  function);
+    return NULL;
 }
 
 void tbi_process_leave(struct tbi_process *p)
 {
+    bool closing = p->closing;
+
     p->port.flush(p->port.ctx);
     pthread_mutex_unlock(&p->lock);
     if (p->port.relieve != NULL)
         p->port.relieve(p->port.ctx);
+    if (depth == 0)
+        return; /* an executor's task that ends: it entered by itself */
+    atomic_fetch_sub(&p->calls, 1);
+    depth--;
+    if (closing)
+        stand_by();
 }
 
 struct tbi_id tbi_process_new_id(struct tbi_process *p)

@@ -98,6 +98,7 @@ struct tbi_process {
     pthread_cond_t changed;
     bool leading, closing;
     _Atomic uint64_t news;      /* counts the records taken */
+    _Atomic unsigned calls;     /* API calls under way */
     unsigned followers;
     unsigned job, rank;
     uint32_t proc;
@@ -120,8 +121,21 @@ struct tbi_process {
 
 /* Without the lock. Starts the state of this process; there is one. */
 void tbi_process_init(struct tbi_process *process);
-/* Without the lock. Frees everything; from then on the API answers TB_ERR_STATE. */
+/* Without the lock. From now on calls answer TB_ERR_STATE, and those that wait do so soon. `leaves`: the
+ * program is in exit(), so calls of its other threads do not answer before it should be gone: else
+ * they would report errors, and exit too. Then tbi_process_wait_empty, once progress was woken. */
+void tbi_process_close(struct tbi_process *process, bool leaves);
+/* Without the lock: until no call is under way. */
+void tbi_process_wait_empty(struct tbi_process *process);
+/* Without the lock, when it is closed and empty. Frees everything. */
 void tbi_process_fini(struct tbi_process *process);
+/* All has ended. */
+void tbi_process_closed(void);
+
+/* Is this thread in the middle of a call (so a signal handler runs), or one of the library's own? */
+bool tbi_process_is_inside(void);
+/* From now on, or no longer, this thread counts as one of the library's own. */
+void tbi_process_stay_inside(bool stay);
 
 /* Without the lock: takes it and returns the process, or NULL with the last error set
  * (TB_ERR_STATE): before tb_init, or after tb_finalize. */
