@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 enum { UNIT = 10000, INLINE_MAX = 1 << 20, INLINE_TASK = 64 * 1024, EXIT_WAIT_US = 10000000 };
+enum { STOP_LIMIT_US = 60000000 /* from the last message of the job to the end of MPI */ };
 
 static struct job {
     struct tbi_settings settings;
@@ -48,6 +49,7 @@ static struct job {
     struct tbi_mpi mpi;
     struct tbi_mpi_transport *transport;
     struct tbi_transport port;
+    struct tbi_watchdog *watchdog;
 } job;
 enum { NEVER, RUNNING, ENDING, ENDED };
 static _Atomic int state;
@@ -266,7 +268,8 @@ static int start_mpi(struct job *j, int rc)
     if (rc != 0)
         return rc;
     rc = tbi_mpi_agree(&j->mpi,
-                       tbi_mpi_find_hosts(&j->mpi, (unsigned)j->settings.virtual_nodes));
+                       tbi_mpi_find_hosts(&j->mpi, (unsigned)j->settings.virtual_nodes,
+                                          j->hostname));
     if (rc != 0)
         return rc;
     j->host = tbi_copy(j->mpi.host, j->nranks * sizeof *j->host);
@@ -347,6 +350,13 @@ static void report_unread(void *ctx, const void *error, uint32_t bytes)
     tbi_error_report_unread(error);
 }
 
+static const char *host_of(void *ctx, unsigned rank)
+{
+    const struct job *j = ctx;
+
+    return j->mpi.hostname[rank];
+}
+
 static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config *sched)
 {
     const struct tbi_settings *s = &j->settings;
@@ -375,11 +385,14 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
                   .fetch = j->fetches_by_messages ? TBI_FETCH_P2P : TBI_FETCH_RMA},
         .sched = j->rank == 0 ? sched : NULL, .slots = j->slots, .zygote = &j->zygote,
         .memory = &j->memory, .host = j->hostname, .spins = (int)s->idle == TBI_IDLE_SPIN,
-        .transport = j->transport != NULL ? &j->port : NULL};
+        .transport = j->transport != NULL ? &j->port : NULL,
+        .heartbeat = j->mpi.nhosts > 1 ? s->heartbeat : 0, .host_of = host_of, .host_ctx = j,
+        .watchdog = j->watchdog};
 }
 
 static void stop(struct job *j)
 {
+    tbi_watchdog_see_off(j->watchdog, STOP_LIMIT_US);
     if (j->transport != NULL)
         tbi_transport_stop(j->transport);
     if (j->driver != NULL)
@@ -395,6 +408,7 @@ static void stop(struct job *j)
         free(j->memory.base);
     if (j->uses_mpi)
         tbi_mpi_stop(&j->mpi);
+    tbi_watchdog_stop(j->watchdog);
     free(j->host);
     free(j->cpus);
     free(j->totals);
@@ -410,6 +424,7 @@ static _Noreturn void serve(struct job *j, const struct tbi_loop_config *config)
     struct tbi_bell *bell = tbi_memory_bell(&j->memory, j->rank);
     struct tbi_loop *loop = tbi_loop_create(config);
 
+    tbi_zygote_ignore_group_signals();
     while (!tbi_loop_ended(loop)) {
         uint64_t until;
         uint32_t value;
@@ -446,6 +461,10 @@ static int start(struct job *j, const tb_config *config)
     if (rc == 0 && j->settings.inline_bytes > INLINE_MAX)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_INLINE=%g: at most %d bytes travel in messages",
                            j->settings.inline_bytes, INLINE_MAX);
+    if (rc == 0 && j->settings.heartbeat != 0 &&
+        (j->settings.heartbeat < 1 || j->settings.heartbeat > 1e6))
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_HEARTBEAT=%g: 1 to 1000000 seconds are possible, "
+                           "or 0 for none", j->settings.heartbeat);
     j->process.job = (unsigned)getpid() & 0xffff;
     gethostname(j->hostname, sizeof j->hostname - 1);
     if (tbi_mpi_launched())
@@ -474,6 +493,9 @@ static int start(struct job *j, const tb_config *config)
     j->functions = tbi_alloc_zeroed((size_t)tbi_registry_count() + 1, sizeof *j->functions);
     for (int i = 0; i < tbi_registry_count(); i++)
         j->functions[i] = tbi_registry_task(i)->name;
+    if (j->mpi.nhosts > 1 && j->settings.heartbeat > 0)
+        j->watchdog = tbi_watchdog_start((uint64_t)(j->settings.heartbeat * 1e6), j->rank,
+                                         j->hostname);
     loop = loop_config(j, &sched);
     if (j->rank != 0)
         serve(j, &loop);

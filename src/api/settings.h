@@ -46,6 +46,8 @@
       "that the ranks of a host are split into, as if they were several hosts")                    \
     X(fetch,             TB_FETCH,            CHOICE,  0,       "auto, rma, p2p",                  \
       "how objects travel between hosts: as the MPI allows, one-sided, or by messages")            \
+    X(heartbeat,         TB_HEARTBEAT,        NUMBER,  10,      "seconds",                         \
+      "without news of a rank of another host that end the job; 0: never")                         \
     X(idle,              TB_IDLE,             CHOICE,  0,       "sleep, spin",                     \
       "what a rank does without news; spin answers sooner and wants a core of its own")            \
     X(debug,             TB_DEBUG,            COUNT,   0,       "level",                           \

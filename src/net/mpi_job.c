@@ -71,7 +71,9 @@ void tbi_mpi_stop(struct tbi_mpi *mpi)
     if (mpi->world != MPI_COMM_NULL)
         MPI_Comm_free(&mpi->world);
     free(mpi->host);
+    free(mpi->hostname);
     mpi->host = NULL;
+    mpi->hostname = NULL;
     MPI_Finalize();
 }
 
@@ -112,8 +114,9 @@ static int virtual_node(int i, int n, int nodes)
     return (int)((long)i * nodes / n);
 }
 
-int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes)
+int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes, const char *name)
 {
+    char own[sizeof *mpi->hostname] = {0};
     int i, n, mine = (int)mpi->rank, least;
     int *all = tbi_alloc(mpi->nranks * sizeof *all);
     int rc = 0;
@@ -135,6 +138,11 @@ int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes)
         mpi->nhosts += mpi->host[r] == r;
     }
     free(all);
+    if (mpi->nhosts > 1) {
+        snprintf(own, sizeof own, "%s", name);
+        mpi->hostname = tbi_alloc(mpi->nranks * sizeof *mpi->hostname);
+        MPI_Allgather(own, sizeof own, MPI_BYTE, mpi->hostname, sizeof own, MPI_BYTE, mpi->world);
+    }
     return rc;
 }
 

@@ -18,6 +18,7 @@ struct tbi_mpi {
     MPI_Comm node;       /* of them, those that share memory: a virtual node, or all */
     unsigned *host;      /* host[nranks]: equal numbers share memory (the least rank there) */
     unsigned nhosts;     /* different numbers */
+    char (*hostname)[64]; /* hostname[nranks], if there is more than one host */
     MPI_Win shared;      /* MPI_WIN_NULL: the node has one rank */
     MPI_Win window;      /* over all ranks; MPI_WIN_NULL: fetch by messages */
     void *mapped;        /* start of the own memory, shared window or not */
@@ -40,8 +41,8 @@ void tbi_mpi_share(const struct tbi_mpi *mpi, void *bytes, size_t n);
  * collective in its result: agree on it. */
 int tbi_mpi_same(const struct tbi_mpi *mpi, const void *mine, size_t n, const char *what);
 
-/* Finds the hosts and splits each into `virtual_nodes`. 0 or TB_ERR_ARGUMENT. */
-int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes);
+/* Finds the hosts and splits each into `virtual_nodes`. 0 or TB_ERR_ARGUMENT. `name`: of this one. */
+int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes, const char *name);
 
 /* The cores of this rank, split with the other workers of its host; rank 0 is none unless alone.
  * To be freed with tbi_cores_free. */

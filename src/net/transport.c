@@ -18,6 +18,8 @@ struct peer {
     struct tbi_inbox in;
     size_t frame;               /* bytes of one to it at most */
     bool shares_memory;
+    bool spoke, left;           /* it was sent a frame since the last beat; it said that it goes */
+    unsigned silent;            /* beats since a frame came from it */
     bool dirty;                 /* it is in the list of those with something to send */
     uint32_t sent, sent_acked;  /* frames with records to it; of them, those it has handled */
     uint32_t got, got_acked;    /* from it, handled; of them, those it was told of */
@@ -68,6 +70,7 @@ static void on_record(void *ctx, const struct tbi_record *record)
 {
     struct tbi_mpi_transport *t = ctx;
 
+    t->peer[t->from].left |= record->type == TBI_MSG_BYE;
     t->record(t->loop, t->from, record);
 }
 
@@ -78,6 +81,7 @@ static void take_frame(struct tbi_mpi_transport *t, unsigned rank, const uint8_t
     const char *why;
 
     t->from = rank;
+    peer->silent = 0;
     why = tbi_inbox_frame(&peer->in, frame, n, &acked, on_record, t);
     if (why == NULL && acked - peer->sent_acked > peer->sent - peer->sent_acked)
         why = "it acknowledges what was never sent";
@@ -162,6 +166,7 @@ static void isend(struct tbi_mpi_transport *t, unsigned rank, struct sending *s,
 
     s->rank = rank;
     s->next = NULL;
+    t->peer[rank].spoke = true;
     MPI_Isend(s->frame, (int)n, MPI_BYTE, (int)rank, 0, t->mpi->world, &s->request);
     MPI_Test(&s->request, &done, MPI_STATUS_IGNORE);
     if (done) {
@@ -172,6 +177,17 @@ static void isend(struct tbi_mpi_transport *t, unsigned rank, struct sending *s,
     } else {
         t->last = t->last->next = s;
     }
+}
+
+/* A frame without records. */
+static void acknowledge(struct tbi_mpi_transport *t, unsigned rank)
+{
+    struct sending *s = new_sending(t);
+
+    *(struct tbi_frame *)(void *)s->frame = (struct tbi_frame){
+        .magic = TBI_FRAME_MAGIC, .version = TBI_PROTOCOL_VERSION, .acked = t->peer[rank].got};
+    t->peer[rank].got_acked = t->peer[rank].got;
+    isend(t, rank, s, sizeof(struct tbi_frame));
 }
 
 /* Is what goes to this peer held back by a fault? What comes after it waits too, so order is kept. */
@@ -200,12 +216,7 @@ static void send_frames(struct tbi_mpi_transport *t, unsigned rank)
         sent = true;
     }
     if (peer->got - peer->got_acked >= WINDOW / 2) { /* it may wait for this to go on */
-        struct sending *s = new_sending(t);
-
-        *(struct tbi_frame *)(void *)s->frame = (struct tbi_frame){
-            .magic = TBI_FRAME_MAGIC, .version = TBI_PROTOCOL_VERSION, .acked = peer->got};
-        peer->got_acked = peer->got;
-        isend(t, rank, s, sizeof(struct tbi_frame));
+        acknowledge(t, rank);
         sent = true;
     }
     if (sent)
@@ -255,6 +266,34 @@ static bool flush(void *ctx)
 }
 
 /* ---- the rest of the port ---- */
+
+static void beat_to(struct tbi_mpi_transport *t, unsigned rank, unsigned *most, unsigned *whom)
+{
+    struct peer *peer = &t->peer[rank];
+
+    if (peer->left || t->mpi->host[rank] == t->mpi->host[t->mpi->rank])
+        return;
+    if (++peer->silent > *most) {
+        *most = peer->silent;
+        *whom = rank;
+    }
+    if (!peer->spoke)
+        acknowledge(t, rank);
+    peer->spoke = false;
+}
+
+static unsigned beat(void *ctx, unsigned *rank)
+{
+    struct tbi_mpi_transport *t = ctx;
+    unsigned most = 0;
+
+    *rank = 0;
+    if (t->mpi->rank != 0)
+        beat_to(t, 0, &most, rank);
+    for (unsigned r = 1; t->mpi->rank == 0 && r < t->mpi->nranks; r++)
+        beat_to(t, r, &most, rank);
+    return most;
+}
 
 static void copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
                  uint64_t bytes)
@@ -310,7 +349,7 @@ struct tbi_mpi_transport *tbi_transport_start(struct tbi_mpi *mpi, const struct 
     for (unsigned i = 0; i < RECEIVES; i++)
         post(t, i);
     *port = (struct tbi_transport){t, send_record, receive, flush, copy, push, set_copied,
-                                   mpi->nhosts == 1};
+                                   beat, mpi->nhosts == 1};
     MPI_Barrier(mpi->world);
     return t;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 enum { SLEEP_MIN_US = 50, SLEEP_HOST_US = 10000, SLEEP_HOSTS_US = 1000, SLEEP_ALONE_US = 1000000 };
+enum { WATCH_US = 1000000, BEATS = 10 /* within TB_HEARTBEAT */ };
 enum { STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000 }; /* for executors to leave by themselves */
 enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks takes that long */
 
@@ -20,6 +21,7 @@ struct tbi_loop {
     bool delivered;         /* to the driver, in this turn */
     bool unsent;            /* something is still on its way out */
     uint64_t sleep_us, moved_us;
+    uint64_t watch_us, watch_every_us;              /* when to look after the others next */
     bool stopping, ended;
     bool settling;          /* stopping, but records are still handled: see tbi_loop_shutdown */
     uint64_t stop_deadline_us;
@@ -253,6 +255,27 @@ static void check_stop(struct tbi_loop *loop)
     }
 }
 
+/* Counts calls, not time, so that nobody is lost who was stopped together with us. */
+static void watch(struct tbi_loop *loop)
+{
+    const struct tbi_loop_config *c = &loop->config;
+    unsigned silent, rank;
+    char how[96];
+
+    loop->watch_us = loop->now_us + loop->watch_every_us;
+    tbi_watchdog_pat(c->watchdog);
+    if (!tbi_zygote_lives(c->zygote, how, sizeof how))
+        tbi_end_job(c->agent.rank, c->host, "the process that starts executors %s: the job ends",
+                    how);
+    if (c->transport == NULL || c->heartbeat == 0)
+        return;
+    silent = c->transport->beat(c->transport->ctx, &rank);
+    if (silent > 0 && silent * (loop->watch_every_us / 1e6) > c->heartbeat)
+        tbi_end_job(c->agent.rank, c->host, "nothing was heard of rank %u on host %s for %g s "
+                    "(TB_HEARTBEAT): the job ends", rank, c->host_of(c->host_ctx, rank),
+                    c->heartbeat);
+}
+
 bool tbi_loop_turn(struct tbi_loop *loop)
 {
     const struct tbi_transport *t = loop->config.transport;
@@ -279,6 +302,8 @@ bool tbi_loop_turn(struct tbi_loop *loop)
     if (tbi_agent_deadline(loop->agent) <= loop->now_us)
         tbi_agent_tick(loop->agent, loop->now_us);
     moved |= deliver_to_driver(loop);
+    if (loop->watch_us <= loop->now_us)
+        watch(loop);
     check_stop(loop);
     loop->unsent = tbi_pool_flush(loop->pool);
     if (t != NULL)
@@ -362,6 +387,9 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
 
     loop->config = *config;
     loop->config.sched = NULL;
+    loop->watch_every_us = WATCH_US;
+    if (config->heartbeat > 0 && config->heartbeat / BEATS < WATCH_US / 1e6)
+        loop->watch_every_us = (uint64_t)(config->heartbeat / BEATS * 1e6) + 1;
     loop->pool = tbi_pool_create(&pool);
     if (config->sched != NULL)
         loop->sched = tbi_sched_create(config->sched, (struct tbi_port){loop, from_head});

@@ -12,6 +12,7 @@
 #include "net/codec.h"
 #include "node/agent.h"
 #include "node/pool.h"
+#include "node/watchdog.h"
 #include "sched/sched.h"
 #include "store/memory.h"
 
@@ -29,7 +30,11 @@ struct tbi_transport {
                  uint64_t bytes);
     void (*push)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t bytes);
     void (*on_copied)(void *ctx, void (*copied)(void *loop, uint32_t ticket, bool ok), void *loop);
-    bool all_on_host;   /* every peer rings our bell */
+    /* To be called once in a while. Lets those that watch us know that we live, if nothing else has since
+     * the last call. Of those that we watch, *rank is the one from which nothing was heard for the most
+     * calls, which are returned. Rank 0 and the ranks of other hosts watch each other. */
+    unsigned (*beat)(void *ctx, unsigned *rank);
+    bool all_on_host;   /* every peer rings our bell, and nobody is watched */
 };
 
 /* The driver's side, on rank 0. */
@@ -51,6 +56,10 @@ struct tbi_loop_config {
     struct tbi_transport *transport;      /* NULL: there is no other rank */
     struct tbi_driver_port driver;        /* rank 0 */
     bool spins;                           /* never sleeps */
+    double heartbeat;                     /* seconds of silence that end the job; 0: none does */
+    const char *(*host_of)(void *ctx, unsigned rank);
+    void *host_ctx;
+    struct tbi_watchdog *watchdog;        /* may be NULL */
 };
 
 struct tbi_loop;

@@ -1,0 +1,129 @@
+/* test_watchdog.c - holds node/watchdog: a process whose loop stands still is ended, with one line that
+ * says where and why; one that turns, or was stopped as a whole, is not. */
+#include "unit.h"
+#include "exec/bell.h"
+#include "node/watchdog.h"
+
+#include <signal.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LIMIT_US = 300000 };
+
+static void stands_still(void)
+{
+    tbi_watchdog_start(LIMIT_US, 3, "here");
+    for (;;)
+        pause();
+}
+
+static void turns_for_three_limits(void)
+{
+    struct tbi_watchdog *dog = tbi_watchdog_start(LIMIT_US, 3, "here");
+    uint64_t end = tbi_now_us() + 3 * LIMIT_US;
+
+    while (tbi_now_us() < end) {
+        tbi_watchdog_pat(dog);
+        usleep(1000);
+    }
+    tbi_watchdog_stop(dog);
+    _exit(5);
+}
+
+static void does_not_come_to_an_end(void)
+{
+    struct tbi_watchdog *dog = tbi_watchdog_start(60000000, 3, "here");
+
+    tbi_watchdog_see_off(dog, LIMIT_US);
+    for (;;)
+        pause();
+}
+
+/* Stops itself for longer than the limit; its parent lets it go on. */
+static void is_stopped_meanwhile(void)
+{
+    struct tbi_watchdog *dog = tbi_watchdog_start(LIMIT_US, 3, "here");
+
+    tbi_watchdog_pat(dog);
+    raise(SIGSTOP);
+    tbi_watchdog_stop(dog);
+    _exit(5);
+}
+
+/* Runs it in a child: its exit status, and what it wrote to stderr. */
+static int run(void (*child)(void), char *text, size_t size)
+{
+    int fds[2], status;
+    ssize_t n, all = 0;
+    pid_t pid;
+
+    assert_int_equal(pipe(fds), 0);
+    pid = fork();
+    if (pid == 0) {
+        dup2(fds[1], STDERR_FILENO);
+        close(fds[0]);
+        close(fds[1]);
+        child();
+    }
+    close(fds[1]);
+    while (waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+        usleep(2 * LIMIT_US);
+        kill(pid, SIGCONT);
+    }
+    while ((n = read(fds[0], text + all, size - 1 - (size_t)all)) > 0)
+        all += n;
+    text[all] = 0;
+    close(fds[0]);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void who_stands_still_is_ended_with_a_message(void **state)
+{
+    char text[512];
+
+    (void)state;
+    assert_int_equal(run(stands_still, text, sizeof text), 1);
+    assert_string_equal(text, "thornback: rank 3 on host here: MPI did not return for 0.3 s (was a "
+                        "host lost? TB_HEARTBEAT sets the limit): the job ends\n");
+}
+
+static void who_turns_is_not(void **state)
+{
+    char text[512];
+
+    (void)state;
+    assert_int_equal(run(turns_for_three_limits, text, sizeof text), 5);
+    assert_string_equal(text, "");
+}
+
+static void an_end_that_does_not_come_is_ended(void **state)
+{
+    char text[512];
+
+    (void)state;
+    assert_int_equal(run(does_not_come_to_an_end, text, sizeof text), 1);
+    assert_non_null(strstr(text, "rank 3 on host here: the end of the job does not come to an end "
+                                 "within 0.3 s"));
+}
+
+static void who_was_stopped_has_missed_nothing(void **state)
+{
+    char text[512];
+
+    (void)state;
+    assert_int_equal(run(is_stopped_meanwhile, text, sizeof text), 5);
+    assert_string_equal(text, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_stands_still_is_ended_with_a_message),
+        cmocka_unit_test(who_turns_is_not),
+        cmocka_unit_test(an_end_that_does_not_come_is_ended),
+        cmocka_unit_test(who_was_stopped_has_missed_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
