@@ -1,11 +1,20 @@
 /* ends.c - a job to be ended in every way (see ends.sh): has busy executors on each worker, objects in
- * the store, and says "ready"; then does what its argument says. */
+ * the store, and says "ready"; then does what its argument says. Status 5 is that of a job that was
+ * ended in order and saw what it should, 6 one that did not. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../run/gate.h"
+
 #include <thornback.h>
+
+enum { BUSY = 4, GOOD = 5, WRONG = 6 };
 
 static int busy(tb_call *call)
 {
@@ -13,7 +22,7 @@ static int busy(tb_call *call)
         pause();
     return tb_return(call, 0);
 }
-TB_TASK(busy, .num_cpus = TB_NONE);
+TB_TASK(busy, .num_cpus = TB_NONE, .max_retries = TB_NONE);
 
 static int quick(tb_call *call)
 {
@@ -25,28 +34,300 @@ static int quick(tb_call *call)
 }
 TB_TASK(quick);
 
+static void *exits(void *arg)
+{
+    exit(arg == NULL ? 7 : 0);
+    return NULL;
+}
+
+static int exits_in_a_thread(tb_call *call)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, exits, NULL);
+    pause();
+    return tb_return(call, 0);
+}
+TB_TASK(exits_in_a_thread, .max_retries = TB_NONE);
+
+/* Lives through what happens to the job between its two gates. */
+static int lasts(tb_call *call)
+{
+    gate_wait(tb_arg_string(call, 0));
+    gate_wait(tb_arg_string(call, 1));
+    return tb_return(call, 1);
+}
+TB_TASK(lasts, .num_cpus = TB_NONE, .max_retries = TB_NONE);
+
+static int large(tb_call *call)
+{
+    char *room;
+
+    tb_must(tb_return_array(call, 0, &room, 16 << 20));
+    memset(room, 1, 16 << 20);
+    return 0;
+}
+TB_TASK(large);
+
+static int sum(tb_call *call)
+{
+    const char *at;
+    size_t n;
+
+    tb_must(tb_arg_array(call, 0, &at, &n));
+    return tb_return(call, (int)n + at[0]);
+}
+TB_TASK(sum);
+
+static tb_ref task[BUSY];
+static volatile sig_atomic_t signalled;
+
+static void ready(void)
+{
+    printf("ready\n");
+    fflush(stdout);
+}
+
+static void note(int s)
+{
+    signalled = s;
+}
+
+static void leave(int s)
+{
+    (void)s;
+    exit(3);
+}
+
+static int get(void)
+{
+    tb_must(tb_get(task[0], NULL));
+    return WRONG;
+}
+
+static int finalize(void)
+{
+    tb_must(tb_finalize());
+    return GOOD;
+}
+
+static int return_early(void) { return 3; }
+static int exit_0(void) { exit(0); }
+static int exit_3(void) { exit(3); }
+
+static int crash(void)
+{
+    volatile int *volatile nowhere = NULL;
+
+    *nowhere = 1;
+    return WRONG;
+}
+
+static int do_abort(void) { abort(); }
+
+static void *exit_soon(void *arg)
+{
+    usleep(20000);
+    exit(3);
+    return arg;
+}
+
+/* Main waits, and must not have the time to report an error. */
+static int exit_in_a_thread(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, exit_soon, NULL);
+    return get();
+}
+
+/* As a pool's destructor would, after the job was ended by exit: so the wait has to end some time. */
+static pthread_t waiting;
+static void join(void)
+{
+    pthread_join(waiting, NULL);
+}
+
+static void *waits(void *rc)
+{
+    *(int *)rc = tb_get(task[1], NULL);
+    return NULL;
+}
+
+static int rcs[2];
+static int exit_joins_a_waiting_thread(void)
+{
+    pthread_create(&waiting, NULL, waits, &rcs[0]);
+    usleep(20000);
+    exit(3);
+}
+
+static int exit_in_a_handler(void)
+{
+    signal(SIGINT, leave);
+    ready();
+    return get();
+}
+
+static int wait_computing(void)
+{
+    for (volatile unsigned long i = 0; !signalled; i++) {
+    }
+    return WRONG;
+}
+
+static void *reap_all(void *arg)
+{
+    while (!signalled)
+        if (waitpid(-1, NULL, 0) < 0)
+            usleep(1000);
+    return arg;
+}
+
+static int wait_reaping(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, reap_all, NULL);
+    return get();
+}
+
+/* What the program forks, and how it ends, is no matter of the job's. */
+static int fork_a_child_that_exits(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0)
+        exit(0);
+    if (waitpid(child, &status, 0) != child || status != 0 ||
+        tb_get(tb_remote(quick), NULL) != 0)
+        return WRONG;
+    return finalize();
+}
+
+/* One thread leads, the others follow; all get the error. */
+static int finalize_while_threads_wait(void)
+{
+    enum { N = 3 };
+    pthread_t thread[N];
+    int rc[N] = {0};
+
+    for (int i = 0; i < N; i++)
+        pthread_create(&thread[i], NULL, waits, &rc[i]);
+    usleep(100000);
+    tb_must(tb_finalize());
+    for (int i = 0; i < N; i++) {
+        pthread_join(thread[i], NULL);
+        if (rc[i] != TB_ERR_STATE)
+            return WRONG;
+    }
+    return tb_finalize() == TB_ERR_STATE ? GOOD : WRONG;
+}
+
+/* The program decides what a signal means: it goes on, and so do its tasks. */
+static int survive_a_signal(void)
+{
+    static const int those[] = {SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+    struct gate first = gate_new(), second = gate_new();
+    tb_ref lasting = tb_remote(lasts, first.path, second.path);
+
+    for (size_t i = 0; i < sizeof those / sizeof those[0]; i++)
+        signal(those[i], note);
+    gate_open(&first);
+    ready();
+    while (!signalled)
+        usleep(1000);
+    gate_open(&second);
+    return tb_get(lasting, NULL) == 0 && tb_get(tb_remote(quick), NULL) == 0 ? finalize() : WRONG;
+}
+
+/* Its process dies, and the job goes on. */
+static int lose_one_task(void)
+{
+    size_t n;
+    int crashed = 0;
+
+    tb_must(tb_wait(task, BUSY, 1, -1, &n));
+    for (int i = 0; i < BUSY; i++)
+        crashed += tb_get_timeout(task[i], NULL, 0) == TB_ERR_CRASHED;
+    return crashed == 1 && tb_get(tb_remote(quick), NULL) == 0 ? finalize() : WRONG;
+}
+
+static int exit_in_a_task(void)
+{
+    return tb_get(tb_remote(exits_in_a_thread), NULL) == TB_ERR_CRASHED ? finalize() : WRONG;
+}
+
+/* Objects are always on their way between the hosts. */
+static int wait_fetching(void)
+{
+    while (!signalled) {
+        tb_ref from[8], r[16];
+
+        for (int i = 0; i < 8; i++)
+            from[i] = tb_remote(large);
+        for (int i = 0; i < 16; i++)
+            r[i] = tb_remote(sum, from[i % 8]);
+        for (int i = 0; i < 16; i++)
+            tb_must(tb_get(r[i], NULL));
+        tb_must(tb_release_all(from, 8));
+        tb_must(tb_release_all(r, 16));
+        ready();
+    }
+    return WRONG;
+}
+
+static const struct way {
+    const char *name;
+    int (*go)(void);
+} ways[] = {
+    {"return", finalize}, /* the executors are idle */
+    {"return_early", return_early},
+    {"exit_0", exit_0},
+    {"exit", exit_3},
+    {"finalize", finalize},
+    {"crash", crash},
+    {"abort", do_abort},
+    {"wait", get},
+    {"wait_computing", wait_computing},
+    {"wait_reaping", wait_reaping},
+    {"wait_fetching", wait_fetching},
+    {"exit_in_a_thread", exit_in_a_thread},
+    {"exit_joins_a_waiting_thread", exit_joins_a_waiting_thread},
+    {"exit_in_a_handler", exit_in_a_handler},
+    {"exit_in_a_task", exit_in_a_task},
+    {"fork_a_child_that_exits", fork_a_child_that_exits},
+    {"finalize_while_threads_wait", finalize_while_threads_wait},
+    {"survive_a_signal", survive_a_signal},
+    {"lose_one_task", lose_one_task},
+};
+
 int main(int argc, char **argv)
 {
     const char *how = argc > 1 ? argv[1] : "return";
-    tb_ref object, b[4];
+    const struct way *way = NULL;
+    tb_ref object;
     const int *view;
     size_t n;
 
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+        if (strcmp(ways[i].name, how) == 0)
+            way = &ways[i];
+    if (way == NULL) {
+        fprintf(stderr, "no way %s\n", how);
+        return 1;
+    }
+    if (way->go == exit_joins_a_waiting_thread)
+        atexit(join); /* before tb_init, so that it comes after the end of the job */
     tb_must(tb_init(&argc, &argv, NULL));
     object = tb_remote(quick);
     tb_must(tb_get_array(object, &view, &n));
-    for (int i = 0; strcmp(how, "return") != 0 && i < 4; i++)
-        b[i] = tb_remote(busy);
+    for (int i = 0; i < BUSY && strcmp(how, "return") != 0; i++)
+        task[i] = tb_remote(busy);
     object = tb_remote(quick);
     tb_must(tb_get_array(object, &view, &n));
-    printf("ready\n");
-    fflush(stdout);
-    if (strcmp(how, "exit") == 0)
-        exit(3);
-    if (strcmp(how, "abort") == 0)
-        abort();
-    if (strcmp(how, "wait") == 0)
-        tb_must(tb_get(b[0], NULL));
-    tb_must(tb_finalize());
-    return 5;
+    if (way->go != exit_in_a_handler && way->go != survive_a_signal)
+        ready();
+    return way->go();
 }

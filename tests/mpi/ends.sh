@@ -1,7 +1,8 @@
 #!/bin/bash
 # ends.sh - however a job ends, no process of it stays, nor a file of ours in /dev/shm or the temp
-# directory; and the status is the driver's where there is one. Of a mpirun that was killed, Open MPI's
-# own vader_segment.* and session directory may stay (known, see doc/architecture.md).
+# directory; the status is the driver's where there is one, and where a rank or its zygote was lost a
+# message says which. A signal that the program handles ends nothing. Of a mpirun that was killed, Open
+# MPI's own vader_segment.* and session directory may stay (known, see doc/architecture.md).
 set -u
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 work=$(mktemp -d)
@@ -30,47 +31,114 @@ gone() {
     [ "$(processes)" = 0 ]
 }
 
-ends() { # NAME STATUS(or any) HOW KILL-COMMAND
-    local name=$1 status=$2 how=$3 kill=${4:-} before rc=0 fifo=$work/out pid
-    shift 4
+# The processes of the job that runs; `first` is what was launched: mpirun, or the program itself.
+children() { [ -n "$1" ] && pgrep -P "$1" -x "$2"; }
+rank() { # N: the driver is 0
+    if [ $launch = alone ]; then echo "$first"; else children "$first" tb-ends | sed -n "$(($1 + 1))p"; fi
+}
+zygote() { children "$(rank "$1")" tb-ends; }
+executor() { children "$(zygote "$1")" tb-ends | head -n 1; }
+executes=0 # a rank that has executors
+[ -z "${TRACE:-}" ] || set -x
+
+# STATUS: a number, or bad: not 0. SAYS: a pattern that one line on stderr has to match, and only one.
+ends() { # NAME STATUS SAYS HOW KILL-COMMAND LAUNCHER...
+    local name=$1 status=$2 says=$3 how=$4 kill=$5 before rc=0 fifo=$work/out lines said pid since took rest
+    shift 5
     before=$(files)
     rm -f "$fifo"; mkfifo "$fifo"
-    timeout -k 5 60 "$@" "$work/tb-ends" "$how" >"$fifo" 2>"$work/err" &
+    # In a group of its own, as the foreground job of a terminal.
+    timeout -k 5 60 setsid "$@" "$work/tb-ends" "$how" >"$fifo" 2>"$work/err" &
     pid=$!
     exec 7<"$fifo"
-    until read -r line <&7 && [ "$line" = ready ]; do
+    until read -r said <&7 && [ "${said%$'\r'}" = ready ]; do
         kill -0 $pid 2>/dev/null || { echo "FAILED: $name: never ready"; cat "$work/err"; failed=1; return; }
     done
-    [ -z "$kill" ] || eval "$kill"
+    first=$(pgrep -P $pid)
+    since=$EPOCHREALTIME
+    [ -z "$kill" ] || eval "$kill" || echo "FAILED: $name: $kill" failed=1
     exec 8<&7 7<&-
-    wait $pid || rc=$?
+    wait $pid 2>/dev/null || rc=$?
     exec 8<&-
-    if ! gone; then
+    lines=$(grep -cE -- "$says" "$work/err")
+    gone; rest=$?
+    took=$(awk -v a="$since" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}')
+    if [ $rest != 0 ]; then
         echo "FAILED: $name: processes stay:"; pgrep -af "^$work/tb-ends"; failed=1
         pkill -9 -f "^$work/tb-ends"
     elif [ "$(files)" != "$before" ]; then
         echo "FAILED: $name: files stay: $(files)"; failed=1
-    elif [ "$status" != any ] && [ $rc != "$status" ]; then
+    elif [ $rc = 124 ] || { [ "$status" = bad ] && [ $rc = 0 ]; } ||
+         { [ "$status" != bad ] && [ $rc != "$status" ]; }; then
         echo "FAILED: $name: status $rc instead of $status"; cat "$work/err"; failed=1
+    elif [ -n "$says" ] && [ "$lines" != 1 ]; then
+        echo "FAILED: $name: $lines lines say $says"; cat "$work/err"; failed=1
+    elif [ -z "$says" ] && grep -E '^thornback|tb_' "$work/err"; then
+        echo "FAILED: $name: it is not quiet"; failed=1
     else
-        echo "[       OK ] $name"
+        echo "[       OK ] $name ($took s)"
     fi
 }
 
-mpi="mpirun -np 3 --oversubscribe"
-worker='kill -9 $(pgrep -P $(pgrep -P $pid mpirun) tb-ends | tail -n 1)'
-driver='kill -9 $(pgrep -P $(pgrep -P $pid mpirun) tb-ends | head -n 1)'
-ends alone_and_returns 5 return "" env
-ends alone_with_busy_tasks 5 finalize "" env
-ends alone_and_exits_early 3 exit "" env
-ends alone_and_aborts any abort "" env
-ends alone_and_killed any wait 'kill -9 $(pgrep -P $pid tb-ends)' env
-ends mpirun_and_returns 5 return "" $mpi
-ends mpirun_with_busy_tasks 5 finalize "" $mpi
-ends mpirun_and_exits_early any exit "" $mpi
-ends mpirun_and_aborts any abort "" $mpi
-ends mpirun_worker_killed any wait "$worker" $mpi
-ends mpirun_driver_killed any wait "$driver" $mpi
-ends mpirun_terminated any wait 'kill -TERM $(pgrep -P $pid mpirun)' $mpi
-ends mpirun_killed any wait 'kill -9 $(pgrep -P $pid mpirun)' $mpi
+host=$(uname -n)
+lost="^thornback: rank [0-2] on host $host: the process that starts executors was ended by signal 9 "
+end() { # NAME STATUS SAYS HOW KILL-COMMAND
+    local line=()
+    [ $launch = alone ] || line=(mpirun -np ${ranks:-3} --oversubscribe)
+    ends "${launch}_$1" "$2" "$3" "$4" "$5" "${line[@]}"
+}
+for launch in alone mpirun; do
+    [ $launch = alone ] || executes=1
+    end returns 5 "" return ""
+    end finalizes_with_busy_tasks 5 "" finalize ""
+    end finalizes_while_threads_wait 5 "" finalize_while_threads_wait ""
+    end returns_without_finalize 3 "" return_early ""
+    end exits_well 0 "" exit_0 ""
+    end exits 3 "" exit ""
+    end exits_in_another_thread 3 "" exit_in_a_thread ""
+    end exits_and_joins_a_waiting_thread 3 "" exit_joins_a_waiting_thread ""
+    end exits_in_a_handler bad "" exit_in_a_handler 'kill -INT $(rank 0)'
+    end task_exits_in_a_thread 5 "" exit_in_a_task ""
+    end forks_a_child_that_exits 5 "" fork_a_child_that_exits ""
+    end aborts bad "" abort ""
+    end crashes bad "" crash ""
+    end driver_killed bad "" wait 'kill -9 $(rank 0)'
+    end driver_terminated bad "" wait 'kill -TERM $(rank 0)'
+    end executor_killed 5 "" lose_one_task 'kill -9 $(executor $executes)'
+    end zygote_killed bad "$lost" wait 'kill -9 $(zygote $executes)'
+    end zygote_killed_while_driver_computes bad "$lost" wait_computing 'kill -9 $(zygote 0)'
+    end zygote_killed_and_reaped bad "${lost% was*}" wait_reaping 'kill -9 $(zygote 0)'
+    end interrupted bad "" wait 'kill -INT -- -$first'
+    end hung_up bad "" wait 'kill -HUP -- -$first'
+done
+
+# The program decides what signals to its group mean, and its tasks live on with it.
+launch=alone
+for signal in INT HUP QUIT USR1 USR2; do
+    end survives_$signal 5 "" survive_a_signal "kill -$signal -- -\$first"
+done
+# Ctrl-C at a terminal.
+if command -v script >/dev/null; then
+    printf '#!/bin/bash\nexec script -qec "$*" /dev/null <"%s"\n' "$work/keys" >"$work/terminal"
+    chmod +x "$work/terminal"
+    mkfifo "$work/keys"
+    exec 9<>"$work/keys"
+    ends terminal_interrupts bad "" wait "printf '\003' >&9" "$work/terminal"
+    ends terminal_interrupt_is_survived 5 "" survive_a_signal "printf '\003' >&9" "$work/terminal"
+    exec 9>&-
+fi
+launch=mpirun
+end passes_on_a_signal_that_the_driver_survives 5 "" survive_a_signal 'kill -USR1 $first'
+end launcher_terminated bad "" wait 'kill -TERM $first'
+end launcher_killed bad "" wait 'kill -9 $first'
+end worker_killed bad 'process rank 1 .*on node .* exited on signal 9 ' wait 'kill -9 $(rank 1)'
+end worker_crashes bad 'process rank 2 .*on node .* exited on signal 11 ' wait 'kill -SEGV $(rank 2)'
+end worker_aborts bad 'process rank 1 .*on node .* exited on signal 6 ' wait 'kill -ABRT $(rank 1)'
+
+# Ranks of several hosts that hear nothing of each other.
+export TB_VIRTUAL_NODES=3 TB_HEARTBEAT=2
+silent() { echo "^thornback: rank $1 on host $host: nothing was heard of rank $2 on host $host for 2 s "; }
+end silent_worker bad "$(silent 0 2)" wait 'kill -STOP $(rank 2)'
+end silent_worker_while_driver_computes bad "$(silent 0 1)" wait_computing 'kill -STOP $(rank 1)'
+TB_VIRTUAL_NODES=2 ranks=2 end silent_driver bad "$(silent 1 0)" wait 'kill -STOP $(rank 0)'
 exit $failed
