@@ -24,7 +24,7 @@ expect laptop_default 0 'mpirun -np 2 ' "$tbrun" --dry-run ./app
 expect host_list 0 'mpirun -np 3 .*--host a,b --map-by node' "$tbrun" --host a,b --dry-run -- ./app
 printf '# hosts\na\nb slots=2\nc\n' >"$work/hosts"
 expect host_file 0 'mpirun -np 4 .*--hostfile' "$tbrun" --hostfile "$work/hosts" --dry-run -- ./app
-expect slurm_job 0 'mpirun -np 8 --bind-to none --map-by node ./app' env SLURM_JOB_ID=1 SLURM_NTASKS=8 SLURM_JOB_NUM_NODES=2 "$tbrun" --dry-run -- ./app
+expect slurm_job 0 'mpirun -np 8 --bind-to none --map-by node --mca oob_tcp_keepalive_time 3 .* ./app' env SLURM_JOB_ID=1 SLURM_NTASKS=8 SLURM_JOB_NUM_NODES=2 "$tbrun" --dry-run -- ./app
 expect virtual_nodes 0 '-x TB_VIRTUAL_NODES ./app' "$tbrun" --virtual-nodes 2 --dry-run -- ./app
 expect bad_number 2 '-n none: a number of ranks' "$tbrun" -n none -- ./app
 expect bad_option 2 'unknown option --nodes' "$tbrun" --nodes 3 -- ./app

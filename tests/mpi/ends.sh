@@ -26,7 +26,7 @@ processes() { pgrep -f "^$work/tb-ends" | wc -l; }
 gone() {
     local p
     for p in $(pgrep -f "^$work/tb-ends"); do
-        timeout 60 tail --pid="$p" -f /dev/null
+        timeout 60 tail -s 0.1 --pid="$p" -f /dev/null
     done
     [ "$(processes)" = 0 ]
 }
@@ -136,8 +136,8 @@ end worker_crashes bad 'process rank 2 .*on node .* exited on signal 11 ' wait '
 end worker_aborts bad 'process rank 1 .*on node .* exited on signal 6 ' wait 'kill -ABRT $(rank 1)'
 
 # Ranks of several hosts that hear nothing of each other.
-export TB_VIRTUAL_NODES=3 TB_HEARTBEAT=2
-silent() { echo "^thornback: rank $1 on host $host: nothing was heard of rank $2 on host $host for 2 s "; }
+export TB_VIRTUAL_NODES=3 TB_HEARTBEAT=3
+silent() { echo "^thornback: rank $1 on host $host: nothing was heard of rank $2 on host $host for 3 s "; }
 end silent_worker bad "$(silent 0 2)" wait 'kill -STOP $(rank 2)'
 end silent_worker_while_driver_computes bad "$(silent 0 1)" wait_computing 'kill -STOP $(rank 1)'
 TB_VIRTUAL_NODES=2 ranks=2 end silent_driver bad "$(silent 1 0)" wait 'kill -STOP $(rank 0)'
