@@ -40,26 +40,25 @@ static void *send_record(void *ctx, enum tbi_msg type, size_t size)
     return body;
 }
 
-static void flush(void *ctx)
+static bool flush(void *ctx)
 {
     struct tbi_driver *d = ctx;
     size_t bytes = tbi_outbox_bytes(&d->queue);
 
     if (bytes == 0)
-        return;
+        return false;
     atomic_store_explicit(&d->queued, bytes, memory_order_release);
     if (d->urgent || bytes > URGENT_BYTES) {
         d->urgent = false;
         tbi_bell_ring(d->bell);
     }
+    return bytes >= QUEUE_BYTES;
 }
 
 static void relieve(void *ctx)
 {
     struct tbi_driver *d = ctx;
 
-    if (atomic_load_explicit(&d->queued, memory_order_relaxed) < QUEUE_BYTES)
-        return;
     pthread_mutex_lock(&d->progress);
     tbi_loop_turn(d->loop);
     pthread_mutex_unlock(&d->progress);

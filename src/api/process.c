@@ -70,8 +70,13 @@ void tbi_process_closed(void)
 
 void tbi_process_wait_empty(struct tbi_process *p)
 {
-    while (atomic_load(&p->calls) > 0) /* some may be copying, or getting pages */
+    pthread_mutex_lock(&p->lock);
+    while (p->calls > 0) { /* some may be copying, or getting pages */
+        pthread_mutex_unlock(&p->lock);
         usleep(200);
+        pthread_mutex_lock(&p->lock);
+    }
+    pthread_mutex_unlock(&p->lock);
 }
 
 bool tbi_process_is_inside(void)
@@ -116,7 +121,7 @@ struct tbi_process *tbi_process_enter(const char *function)
         if (closing)
             pthread_mutex_unlock(&p->lock);
         else
-            atomic_fetch_add(&p->calls, 1);
+            p->calls++;
     }
     pthread_mutex_unlock(&the_process_lock);
     if (p != NULL && !closing)
@@ -132,16 +137,19 @@ struct tbi_process *tbi_process_enter(const char *function)
 
 void tbi_process_leave(struct tbi_process *p)
 {
-    bool closing = p->closing;
+    bool closing;
 
-    p->port.flush(p->port.ctx);
-    pthread_mutex_unlock(&p->lock);
-    if (p->port.relieve != NULL)
+    if (p->port.flush(p->port.ctx)) {
+        pthread_mutex_unlock(&p->lock);
         p->port.relieve(p->port.ctx);
-    if (depth == 0)
-        return; /* an executor's task that ends: it entered by itself */
-    atomic_fetch_sub(&p->calls, 1);
-    depth--;
+        pthread_mutex_lock(&p->lock);
+    }
+    closing = p->closing;
+    if (depth > 0) /* else it did not enter: the end of an executor's task */
+        p->calls--;
+    pthread_mutex_unlock(&p->lock);
+    if (depth > 0)
+        depth--;
     if (closing)
         stand_by();
 }

@@ -26,14 +26,14 @@ struct tbi_process_port {
     void *ctx;
     /* Room for the body of a record of this process; filled before the lock is dropped. */
     void *(*send)(void *ctx, enum tbi_msg type, size_t size);
-    /* What was sent gets on its way. */
-    void (*flush)(void *ctx);
+    /* What was sent gets on its way. True: what is still on its way has become long. */
+    bool (*flush)(void *ctx);
     /* Without the lock, one thread at a time: waits for records and hands them to
      * tbi_process_take; returns when process->news is not `seen` any more, or for no reason, and
      * at the deadline at the latest. */
     void (*progress)(void *ctx, uint64_t seen, uint64_t deadline_us);
-    /* Without the lock, after each API call: works off a queue that has become long, so that a program
-     * that submits faster than the job takes it in cannot fill the memory. May be NULL. */
+    /* Without the lock, when flush says so: works that off, so that a program that submits faster than the
+     * job takes it in cannot fill the memory. */
     void (*relieve)(void *ctx);
 };
 
@@ -98,7 +98,7 @@ struct tbi_process {
     pthread_cond_t changed;
     bool leading, closing;
     _Atomic uint64_t news;      /* counts the records taken */
-    _Atomic unsigned calls;     /* API calls under way */
+    unsigned calls;             /* API calls under way */
     unsigned followers;
     unsigned job, rank;
     uint32_t proc;

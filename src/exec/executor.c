@@ -60,7 +60,7 @@ static bool may_be_quiet(const struct executor *x)
 }
 
 /* What has no room yet stays in the backlog: the agent always reads on. */
-static void flush(void *ctx)
+static bool flush(void *ctx)
 {
     struct executor *x = ctx;
     struct tbi_outbox *b = &x->backlog;
@@ -81,13 +81,14 @@ static void flush(void *ctx)
         if (n == 0) {
             ring(x);
             if (b->end - b->begin <= BACKLOG_MAX)
-                return;
+                return false;
             usleep(50);
         }
     }
     b->begin = b->end = 0;
     if (x->unrung && !may_be_quiet(x))
         ring(x);
+    return false;
 }
 
 static void take_all(struct executor *x)
