@@ -132,7 +132,7 @@ end passes_on_a_signal_that_the_driver_survives 5 "" survive_a_signal 'kill -USR
 end launcher_terminated bad "" wait 'kill -TERM $first'
 end launcher_killed bad "" wait 'kill -9 $first'
 end worker_killed bad 'process rank 1 .*on node .* exited on signal 9 ' wait 'kill -9 $(rank 1)'
-end worker_crashes bad 'process rank 2 .*on node .* exited on signal 11 ' wait 'kill -SEGV $(rank 2)'
+end worker_crashes bad 'process rank 2 .*on node .* exited on signal 11 |ERROR: AddressSanitizer: SEGV' wait 'kill -SEGV $(rank 2)'
 end worker_aborts bad 'process rank 1 .*on node .* exited on signal 6 ' wait 'kill -ABRT $(rank 1)'
 
 # Ranks of several hosts that hear nothing of each other.
