@@ -43,7 +43,7 @@ ends() { # NAME STATUS SAYS HOW KILL-COMMAND
     local name=$1 status=$2 says=$3 how=$4 kill=$5 rc=0 fifo=$work/out said since took stays
     rm -f "$fifo"; mkfifo "$fifo"
     # shellcheck disable=SC2086
-    timeout -k 5 120 "$bed" run -np 4 --map-by node $flags -- \
+    timeout -k 5 120 "$bed" run -np 4 --map-by node $flags ${ASAN_OPTIONS:+-x ASAN_OPTIONS} -- \
         "$work/tb-ends" "$how" >"$fifo" 2>"$work/err" &
     pid=$!
     exec 7<"$fifo"
