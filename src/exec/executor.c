@@ -216,6 +216,12 @@ static void accept_interrupts(void)
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static void run_task(struct executor *x, const struct msg_run *run)
+{
+    atomic_store_explicit(&x->slot->begun, run->number + 1, memory_order_relaxed);
+    tbi_call_run(&x->process, x->slot, run);
+}
+
 int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
 {
     static struct executor x; /* the process is new, and this is all of it */
@@ -250,7 +256,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
 
         tbi_fault_point(TBI_FAULT_CLAIM);
         if (atomic_compare_exchange_strong(&x.slot->next, &number, run->number + 1))
-            tbi_call_run(&x.process, x.slot, run);
+            run_task(&x, run);
         free(run);
     }
     return 0;

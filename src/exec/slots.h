@@ -32,9 +32,11 @@ struct tbi_slot {
     _Alignas(64) _Atomic uint64_t next;
     /* The number + 1 of the last task here that is not wanted any more; written by the agent. */
     _Atomic uint64_t cancelled;
+    /* The number of the task that runs, or ran last, + 1: the executor's alone, unlike `next`. */
+    _Alignas(64) _Atomic uint64_t begun;
     /* An error that the running task cannot get rid of, even by crashing (a wrong argument type, a
      * failed tb_must); valid while `sticks` is the number of that task + 1. */
-    _Alignas(64) _Atomic uint64_t sticks;
+    _Atomic uint64_t sticks;
     struct tbi_error_link sticky;
 };
 

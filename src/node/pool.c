@@ -134,9 +134,9 @@ static bool describe(const struct tbi_pool *pool, const struct executor *x,
 {
     struct tbi_slot *slot = x->slot < TBI_SLOTS_MAX
                                 ? tbi_slots_slot(pool->config.slots, x->slot) : NULL;
-    uint64_t next = slot != NULL ? atomic_load(&slot->next) : 0;
+    uint64_t begun = slot != NULL ? atomic_load(&slot->begun) : 0;
 
-    if (slot != NULL && next > 0 && atomic_load(&slot->sticks) == next && slot->sticky.code < 0) {
+    if (begun > 0 && atomic_load(&slot->sticks) == begun && slot->sticky.code < 0) {
         *link = slot->sticky; /* what it had said before it ended */
         link->host[sizeof link->host - 1] = link->function[sizeof link->function - 1] = 0;
         link->message[sizeof link->message - 1] = 0;

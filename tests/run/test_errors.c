@@ -68,6 +68,18 @@ static int nested_failure(tb_call *call)
 }
 TB_TASK(nested_failure);
 
+static int blocks_then_misreads_and_crashes(tb_call *call)
+{
+    tb_ref inner = tb_remote(identity, 1);
+    int v;
+
+    tb_must(tb_get(inner, &v)); /* what was given to this process ahead is taken back meanwhile */
+    tb_arg_int(call, 0);        /* a string */
+    raise(SIGKILL);
+    return tb_return(call, v);
+}
+TB_TASK(blocks_then_misreads_and_crashes);
+
 static int wild_write(tb_call *call)
 {
     const int *view;
@@ -148,6 +160,17 @@ static void a_wrong_read_sticks_whatever_the_task_does_next(void **state)
                       tb_remote(identity, "five"));
     assert_task_fails(TB_ERR_TYPE, "argument 0: expected int32, given string",
                       tb_remote(misreads_then_crashes, "five"));
+    for (int i = 0; i < 5; i++) {
+        tb_ref r = tb_remote(blocks_then_misreads_and_crashes, "five"), behind[20];
+
+        for (int k = 0; k < 20; k++)
+            behind[k] = tb_remote(blocks_then_misreads_and_crashes, "five");
+        assert_fails(TB_ERR_TYPE, "argument 0: expected int32, given string", tb_get(r, NULL));
+        assert_ok(tb_release(r));
+        for (int k = 0; k < 20; k++)
+            assert_fails(TB_ERR_TYPE, "expected int32", tb_get(behind[k], NULL));
+        assert_ok(tb_release_all(behind, 20));
+    }
     assert_task_fails(TB_ERR_ARGUMENT, "has 0 arguments, asked for number 5",
                       tb_remote(asks_for_too_much));
     assert_task_fails(TB_ERR_ARGUMENT, "tb_arg(call, 9, &x)", tb_remote(must_fail));
