@@ -208,6 +208,12 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
         uint64_t bytes = ((const struct msg_created *)body)->error_bytes;
         return bytes > TBI_RECORD_MAX ? UINT64_MAX : tbi_padded(bytes);
     }
+    case TBI_MSG_EXITED:
+        return tbi_padded(((const struct msg_exited *)body)->bytes);
+    case TBI_MSG_OUTPUT: {
+        const struct msg_output *m = body;
+        return m->stream != 1 && m->stream != 2 ? UINT64_MAX : tbi_padded(m->bytes);
+    }
     case TBI_MSG_FETCHED:
         return room; /* with or without the bytes; the reader compares with what it asked for */
     default:

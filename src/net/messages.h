@@ -62,7 +62,7 @@ struct tbi_record {
     X(ABANDON,      PROC,  AGENT, msg_object,          "")                                         \
     X(SEAL,         PROC,  AGENT, msg_seal,            "ids contained")                            \
     X(DONE,         PROC,  AGENT, msg_done,            "results, ids contained, ids kept, values") \
-    X(EXITED,       PROC,  AGENT, msg_exited,          "")                                         \
+    X(EXITED,       PROC,  AGENT, msg_exited,          "the end of its stderr")                    \
     X(RUN,          AGENT, PROC,  msg_run,             "argument rows, inline values, places")     \
     X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
     X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
@@ -76,6 +76,8 @@ struct tbi_record {
     X(UNBLOCKED,    AGENT, HEAD,  msg_task,            "")                                         \
     X(OVERDUE,      AGENT, HEAD,  msg_task,            "")                                         \
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
+    X(OUTPUT,       AGENT, HEAD,  msg_output,          "whole lines")                              \
+    X(WRITTEN,      HEAD,  AGENT, msg_written,         "")                                         \
     X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
     X(INFORM,       HEAD,  AGENT, msg_inquire,         "")                                         \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
@@ -284,7 +286,19 @@ struct msg_exited {
     int32_t pid;            /* 0: never was */
     int32_t signal;         /* that ended it, or 0 */
     int32_t status;         /* its exit status; with pid 0 the errno of fork */
-    int32_t unused;
+    uint32_t bytes;         /* of the end of its stderr, without a final 0 */
+    uint64_t printed;       /* bytes of lines that came before it in OUTPUT records, of all executors */
+};
+
+/* What executors of a rank have printed: from the zygote to its agent, and from there to rank 0, which
+ * writes it to the driver's stdout (stream 1) or stderr (2). WRITTEN says how much room there is again,
+ * so that rank 0 need not keep more than a fixed number of bytes of each rank. */
+struct msg_output {
+    uint32_t stream;
+    uint32_t bytes;         /* of lines behind it, each with its \n */
+};
+struct msg_written {
+    uint64_t bytes;
 };
 
 /* A task for an agent. Behind it:
