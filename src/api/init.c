@@ -19,6 +19,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,6 +46,7 @@ static struct job {
     struct tbi_driver *driver;
     const char **functions;
     const char *names[TBI_RESOURCES_MAX]; /* of the resources */
+    int32_t no_files;               /* errno: there are no files in TB_LOG_DIR */
     bool uses_mpi, fetches_by_messages;
     struct tbi_mpi mpi;
     struct tbi_mpi_transport *transport;
@@ -88,6 +90,14 @@ static int check_tasks(void)
 }
 
 /* ---- parts ---- */
+
+/* What is opened later must not become stdin, stdout or stderr, and be printed into. */
+static void open_closed_stdio(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", O_RDWR);
+}
 
 static void wake_rank(void *ctx)
 {
@@ -322,10 +332,32 @@ static void arm_faults(struct job *j)
         tbi_fault_arm(&plan, tbi_slots_faults(j->slots));
 }
 
+/* How it was, from all ranks: the first that has no files is named. */
+static void warn_of_no_files(const struct job *j)
+{
+    int32_t *none = tbi_alloc_zeroed(j->nranks, sizeof *none);
+    unsigned r = 0;
+
+    if (j->uses_mpi)
+        tbi_mpi_gather(&j->mpi, j->no_files, none);
+    else
+        none[0] = j->no_files;
+    while (r < j->nranks && none[r] == 0)
+        r++;
+    if (r < j->nranks && j->rank == 0)
+        fprintf(stderr, "thornback: warning: TB_LOG_DIR=%s: rank %u cannot write files there: %s; what "
+                "tasks print goes to the terminal alone\n", j->settings.log_dir, r, strerror(none[r]));
+    free(none);
+}
+
 static int start_zygote(struct job *j)
 {
-    struct tbi_zygote_config config = {.executor = executor, .ctx = j,
-                                       .deaths_size = TBI_DEATHS_RING, .wake = wake_rank};
+    bool prefixes = j->settings.log_prefix != 0;
+    struct tbi_zygote_config config = {
+        .executor = executor, .ctx = j, .deaths_size = TBI_DEATHS_RING, .wake = wake_rank,
+        .output = {.ring_size = TBI_OUTPUT_RING, .rank = j->rank,
+                   .functions = prefixes ? j->functions : NULL,
+                   .nfunctions = (unsigned)tbi_registry_count()}};
     int rc;
 
     j->slots = tbi_slots_create();
@@ -335,11 +367,18 @@ static int start_zygote(struct job *j)
     j->executor = (struct tbi_executor_config){
         .slots = j->slots, .memory = &j->memory, .rank = j->rank, .host = j->hostname,
         .job = j->process.job, .limits = j->process.limits, .cluster = &j->cluster,
-        .places = &j->places};
-    config.deaths = tbi_slots_deaths(j->slots);
+        .places = &j->places, .marks = prefixes};
     arm_faults(j);
+    config.deaths = tbi_slots_deaths(j->slots);
+    config.output.slots = j->slots;
+    config.output.ring = tbi_slots_output(j->slots);
+    if (j->settings.log_dir[0] != 0 && j->cpus[j->rank] > 0)
+        j->no_files = -tbi_output_files(j->settings.log_dir, j->rank, config.output.file);
     rc = tbi_zygote_start(&j->zygote, &config);
     j->has_zygote = rc == 0;
+    for (int i = 0; i < 2; i++)
+        if (config.output.file[i] != 0)
+            close(config.output.file[i]);
     return rc == 0 ? 0 : tbi_error_set(TB_ERR_OUT_OF_MEMORY, "no process can be started: %s",
                                        strerror(-rc));
 }
@@ -449,6 +488,7 @@ static int start(struct job *j, const tb_config *config)
     int rc = check_threads();
 
     gethostname(j->hostname, sizeof j->hostname - 1);
+    open_closed_stdio();
     j->mpi.shared = j->mpi.window = MPI_WIN_NULL;
     if (rc == 0)
         rc = check_tasks();
@@ -483,16 +523,18 @@ static int start(struct job *j, const tb_config *config)
     j->process.cluster = &j->cluster;
     j->process.limits = (struct tbi_limits){(uint32_t)j->settings.inline_bytes, INLINE_TASK};
     tbi_sigbus_watch(&j->memory, j->hostname);
+    j->functions = tbi_alloc_zeroed((size_t)tbi_registry_count() + 1, sizeof *j->functions);
+    for (int i = 0; i < tbi_registry_count(); i++)
+        j->functions[i] = tbi_registry_task(i)->name;
     rc = start_zygote(j);
     if (j->uses_mpi)
         rc = tbi_mpi_agree(&j->mpi, rc);
+    if (rc == 0 && j->settings.log_dir[0] != 0)
+        warn_of_no_files(j);
     if (rc == 0 && j->nranks > 1)
         rc = connect_ranks(j);
     if (rc != 0)
         return rc;
-    j->functions = tbi_alloc_zeroed((size_t)tbi_registry_count() + 1, sizeof *j->functions);
-    for (int i = 0; i < tbi_registry_count(); i++)
-        j->functions[i] = tbi_registry_task(i)->name;
     if (j->mpi.nhosts > 1 && j->settings.heartbeat > 0)
         j->watchdog = tbi_watchdog_start((uint64_t)(j->settings.heartbeat * 1e6), j->rank,
                                          j->hostname);

@@ -50,6 +50,10 @@
       "without news of a rank of another host that end the job; 0: never")                         \
     X(idle,              TB_IDLE,             CHOICE,  0,       "sleep, spin",                     \
       "what a rank does without news; spin answers sooner and wants a core of its own")            \
+    X(log_prefix,        TB_LOG_PREFIX,       CHOICE,  0,       "no, yes",                         \
+      "precede each line that a task prints by its function, rank and process")                    \
+    X(log_dir,           TB_LOG_DIR,          TEXT,    0,       "directory",                       \
+      "where each rank also appends what its tasks print, to rank-R.out and rank-R.err")           \
     X(debug,             TB_DEBUG,            COUNT,   0,       "level",                           \
       "1: tb_finalize names the refs that the driver did not release, or what leaked without any")  \
     X(fault,             TB_FAULT,            TEXT,    0,       "point:n[,point:n...]",            \

@@ -1,6 +1,7 @@
 #include "exec/executor.h"
 #include "exec/zygote.h"
 #include "api/call.h"
+#include "exec/lines.h"
 #include "net/codec.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
@@ -26,6 +27,8 @@ struct executor {
     bool unrung;                    /* something was written that the agent was not woken for */
     uint64_t rung_us, news_us;
     bool exiting;
+    int mark[2];                    /* stdout and stderr, if they are marked; whatever tasks do to theirs */
+    uint32_t marked;                /* the function that was marked last */
 };
 
 /* ---- the port ---- */
@@ -216,8 +219,24 @@ static void accept_interrupts(void)
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* What is printed from now on is printed by this function. */
+static void mark(struct executor *x, uint32_t function)
+{
+    char bytes[TBI_MARK];
+
+    tbi_mark_write(bytes, function);
+    for (int i = 0; i < 2; i++) {
+        ssize_t n = write(x->mark[i], bytes, sizeof bytes);
+
+        (void)n; /* whole: less than what a pipe takes at once; or nobody reads */
+    }
+    x->marked = function;
+}
+
 static void run_task(struct executor *x, const struct msg_run *run)
 {
+    if (x->config->marks && x->marked != run->fn)
+        mark(x, run->fn);
     atomic_store_explicit(&x->slot->begun, run->number + 1, memory_order_relaxed);
     tbi_call_run(&x->process, x->slot, run);
 }
@@ -238,6 +257,9 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     volunteer_for_oom();
     accept_interrupts();
     x.config = config;
+    x.marked = UINT32_MAX;
+    for (int i = 0; config->marks && i < 2; i++)
+        x.mark[i] = fcntl(i + 1, F_DUPFD_CLOEXEC, 3);
     x.slot_number = slot;
     x.proc = proc;
     x.slot = tbi_slots_slot(config->slots, slot);

@@ -11,6 +11,7 @@ struct tbi_executor_config {
     struct tbi_memory *memory;
     unsigned job, rank;
     const char *host;
+    bool marks;             /* what is printed is marked with its function */
     struct tbi_limits limits;
     const struct tbi_cluster *cluster;
     const struct tbi_places *places;

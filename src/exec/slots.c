@@ -13,23 +13,25 @@ static size_t pages(size_t bytes)
 struct front {
     _Atomic uint64_t news[TBI_SLOTS_MAX / 64];
     struct tbi_fault_board faults;
-    struct tbi_ring deaths; /* and its data behind it */
 };
 
 struct tbi_slots {
     struct front *front;
-    size_t front_bytes, control_bytes, ring_bytes, slot_bytes, bytes;
+    size_t deaths_at, output_at, slots_at; /* where they begin */
+    size_t control_bytes, ring_bytes, slot_bytes, bytes;
 };
 
 struct tbi_slots *tbi_slots_create(void)
 {
     struct tbi_slots *s = tbi_alloc_zeroed(1, sizeof *s);
 
-    s->front_bytes = pages(sizeof(struct front) + TBI_DEATHS_RING);
+    s->deaths_at = pages(sizeof(struct front));
+    s->output_at = s->deaths_at + pages(tbi_ring_footprint(TBI_DEATHS_RING));
+    s->slots_at = s->output_at + pages(tbi_ring_footprint(TBI_OUTPUT_RING));
     s->control_bytes = pages(sizeof(struct tbi_slot));
     s->ring_bytes = pages(tbi_ring_footprint(TBI_SLOT_RING));
     s->slot_bytes = s->control_bytes + 2 * s->ring_bytes;
-    s->bytes = s->front_bytes + TBI_SLOTS_MAX * s->slot_bytes;
+    s->bytes = s->slots_at + TBI_SLOTS_MAX * s->slot_bytes;
     s->front = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE,
                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (s->front == MAP_FAILED) {
@@ -49,7 +51,7 @@ void tbi_slots_destroy(struct tbi_slots *s)
 
 static uint8_t *slot_at(struct tbi_slots *s, uint32_t slot)
 {
-    return (uint8_t *)s->front + s->front_bytes + slot * s->slot_bytes;
+    return (uint8_t *)s->front + s->slots_at + slot * s->slot_bytes;
 }
 
 struct tbi_slot *tbi_slots_slot(struct tbi_slots *s, uint32_t slot)
@@ -69,7 +71,12 @@ struct tbi_ring *tbi_slots_out(struct tbi_slots *s, uint32_t slot)
 
 struct tbi_ring *tbi_slots_deaths(struct tbi_slots *s)
 {
-    return &s->front->deaths;
+    return (struct tbi_ring *)((uint8_t *)s->front + s->deaths_at);
+}
+
+struct tbi_ring *tbi_slots_output(struct tbi_slots *s)
+{
+    return (struct tbi_ring *)((uint8_t *)s->front + s->output_at);
 }
 
 struct tbi_fault_board *tbi_slots_faults(struct tbi_slots *s)
@@ -86,10 +93,9 @@ void tbi_slots_reset(struct tbi_slots *s, uint32_t slot)
 
 void tbi_slots_keep_only(struct tbi_slots *s, uint32_t slot)
 {
-    uint8_t *first = slot_at(s, 0), *own = slot_at(s, slot);
+    uint8_t *first = (uint8_t *)s->front + s->deaths_at, *own = slot_at(s, slot);
 
-    if (own > first)
-        mprotect(first, (size_t)(own - first), PROT_NONE);
+    mprotect(first, (size_t)(own - first), PROT_NONE);
     if (slot + 1 < TBI_SLOTS_MAX)
         mprotect(own + s->slot_bytes, (TBI_SLOTS_MAX - slot - 1) * s->slot_bytes, PROT_NONE);
 }

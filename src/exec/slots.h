@@ -1,11 +1,10 @@
-/* slots.h - what a rank and its executors share besides the store: one slot an executor, and the ring
- * in which the zygote reports deaths.
+/* slots.h - what a rank and its executors share besides the store: one slot an executor, and the rings
+ * in which the zygote reports deaths and passes on what executors print.
  *
- *      page 0           slot 0                               slot 1
- *     +----------------+--------+-----------+-----------+   +--------
- *     | news, deaths,  | control| ring in   | ring out  |   |
- *     | faults         |        |           |           |
- *     +----------------+--------+-----------+-----------+   +--------
+ *      page 0   zygote's          slot 0                               slot 1
+ *     +--------+--------+--------+--------+-----------+-----------+   +--------
+ *     | news,  | deaths | output | control| ring in   | ring out  |   |
+ *     +--------+--------+--------+--------+-----------+-----------+   +--------
  *
  * The region is mapped before the zygote is forked, so every executor inherits it; each then closes
  * all of it to itself but page 0 and its own slot: a wild write can end no one else's work. Slots
@@ -21,7 +20,8 @@
 enum {
     TBI_SLOTS_MAX = 1024,           /* executors of one rank at a time */
     TBI_SLOT_RING = 64 * 1024,      /* bytes of each of a slot's rings */
-    TBI_DEATHS_RING = 2048
+    TBI_DEATHS_RING = 8 * 1024,     /* of the zygote's rings */
+    TBI_OUTPUT_RING = 256 * 1024
 };
 
 struct tbi_slot {
@@ -50,6 +50,7 @@ struct tbi_ring *tbi_slots_in(struct tbi_slots *slots, uint32_t slot);   /* agen
 struct tbi_ring *tbi_slots_out(struct tbi_slots *slots, uint32_t slot);
 struct tbi_ring *tbi_slots_deaths(struct tbi_slots *slots);
 struct tbi_fault_board *tbi_slots_faults(struct tbi_slots *slots);
+struct tbi_ring *tbi_slots_output(struct tbi_slots *slots);
 
 /* Makes a slot like new, for the next executor in it. */
 void tbi_slots_reset(struct tbi_slots *slots, uint32_t slot);

@@ -1,12 +1,16 @@
 #include "exec/zygote.h"
+#include "net/codec.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,17 +22,19 @@ struct command {
 struct child {
     pid_t pid;
     uint32_t proc;
+    struct tbi_output *output;
 };
 
 /* The zygote's own state. */
 struct nursery {
     const struct tbi_zygote_config *config;
+    struct tbi_outputs *outputs;
     struct tbi_ring_writer deaths;
+    struct tbi_outbox reports; /* EXITED records that the ring had no room for yet */
     struct child *child;
     size_t n, room;
-    uint8_t *report; /* EXITED records that the ring had no room for yet */
-    size_t reported, report_bytes, report_room;
-    sigset_t before; /* the signal mask that executors start with */
+    sigset_t before;           /* the signal mask and the limit that executors start with */
+    struct rlimit descriptors;
 };
 
 /* Die with the parent. The signal is only armed from now on, so look once more whether the parent
@@ -58,7 +64,8 @@ void tbi_zygote_ignore_group_signals(void)
             signal(group[i], SIG_IGN);
 }
 
-static void close_all_but(int keep)
+/* All from 3 on; keep[n] is 0 where there is nothing to keep. */
+static void close_all_but(const int *keep, int nkeep)
 {
     DIR *dir = opendir("/proc/self/fd");
     int fds[1024], n, own;
@@ -71,8 +78,11 @@ static void close_all_but(int keep)
 
         for (n = 0; n < 1024 && (e = readdir(dir)) != NULL;) {
             int fd = atoi(e->d_name);
+            bool kept = e->d_name[0] == '.' || fd <= 2 || fd == own;
 
-            if (e->d_name[0] != '.' && fd > 2 && fd != keep && fd != own)
+            for (int i = 0; i < nkeep; i++)
+                kept |= fd == keep[i];
+            if (!kept)
                 fds[n++] = fd;
         }
         for (int i = 0; i < n; i++)
@@ -82,87 +92,114 @@ static void close_all_but(int keep)
     closedir(dir);
 }
 
-static void flush_reports(struct nursery *y)
+static void close_all(void)
 {
-    size_t sent;
-
-    while (y->reported < y->report_bytes) {
-        sent = tbi_ring_write(&y->deaths, y->report + y->reported, y->report_bytes - y->reported);
-        if (sent == 0)
-            break;
-        y->reported += sent;
-    }
-    if (y->reported == y->report_bytes)
-        y->reported = y->report_bytes = 0;
-    if (y->config->wake != NULL)
-        y->config->wake(y->config->ctx);
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, 3u, ~0u, 0u) == 0)
+        return;
+#endif
+    close_all_but(NULL, 0); /* a kernel before 5.9 */
 }
 
-static void report(struct nursery *y, uint32_t proc, struct msg_exited exited)
-{
-    struct tbi_record record = {.len = sizeof record + sizeof exited, .type = TBI_MSG_EXITED,
-                                .proc = proc};
+/* ---- deaths ---- */
 
-    if (y->report_bytes + record.len > y->report_room) {
-        y->report_room = y->report_room * 2 + 1024;
-        y->report = tbi_realloc(y->report, y->report_room);
+/* True: something found no room. */
+static bool flush_reports(struct nursery *y, bool *wrote)
+{
+    struct tbi_outbox *r = &y->reports;
+    size_t n;
+
+    while (tbi_outbox_bytes(r) > 0 &&
+           (n = tbi_ring_write(&y->deaths, r->data + r->begin, tbi_outbox_bytes(r))) > 0) {
+        r->begin += n;
+        *wrote = true;
     }
-    memcpy(y->report + y->report_bytes, &record, sizeof record);
-    memcpy(y->report + y->report_bytes + sizeof record, &exited, sizeof exited);
-    y->report_bytes += record.len;
-    flush_reports(y);
+    return tbi_outbox_bytes(r) > 0;
+}
+
+static void report(struct nursery *y, uint32_t proc, struct msg_exited exited, const char *tail)
+{
+    struct msg_exited *m = tbi_outbox_append(&y->reports, TBI_MSG_EXITED, proc,
+                                             sizeof *m + exited.bytes);
+
+    *m = exited;
+    m->printed = tbi_outputs_printed(y->outputs);
+    memcpy(m + 1, tail, exited.bytes);
 }
 
 static void reap(struct nursery *y)
 {
+    char tail[TBI_TAIL];
     int status;
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         for (size_t i = 0; i < y->n; i++)
             if (y->child[i].pid == pid) {
-                uint32_t proc = y->child[i].proc;
+                struct child child = y->child[i];
+                size_t bytes = tbi_output_close(child.output, tail);
 
                 y->child[i] = y->child[--y->n];
-                report(y, proc, (struct msg_exited){
+                report(y, child.proc, (struct msg_exited){
                     .pid = pid, .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                    .status = WIFEXITED(status) ? WEXITSTATUS(status) : 0});
+                    .status = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+                    .bytes = (uint32_t)bytes}, tail);
                 break;
             }
 }
 
-static void run_executor(const struct nursery *y, int commands, struct command command,
+/* ---- births ---- */
+
+static void run_executor(const struct nursery *y, const int ends[2], struct command command,
                          pid_t zygote)
 {
     int status;
 
     follow(zygote);
-    close(commands);
+    dup2(ends[0], STDOUT_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close_all();
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     signal(SIGTERM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGPIPE, SIG_IGN); /* a closed stdout loses output, nothing else */
     sigprocmask(SIG_SETMASK, &y->before, NULL);
+    setrlimit(RLIMIT_NOFILE, &y->descriptors);
     status = y->config->executor(y->config->ctx, command.slot, command.proc);
     fflush(NULL);
     _exit(status);
 }
 
-static void fork_executor(struct nursery *y, int commands, struct command command)
+static void fork_executor(struct nursery *y, struct command command)
 {
-    pid_t zygote = getpid(), pid;
+    pid_t zygote = getpid(), pid = -1;
+    struct tbi_output *output;
+    char tail[TBI_TAIL];
+    int ends[2];
 
     if (y->n == y->room) {
         y->room = y->room * 2 + 16;
         y->child = tbi_realloc(y->child, y->room * sizeof *y->child);
     }
-    errno = EAGAIN;
-    pid = tbi_fault(TBI_FAULT_FORK) ? -1 : fork();
+    output = tbi_output_open(y->outputs, ends);
+    if (output != NULL) {
+        errno = EAGAIN;
+        pid = tbi_fault(TBI_FAULT_FORK) ? -1 : fork();
+    }
     if (pid == 0)
-        run_executor(y, commands, command, zygote);
-    else if (pid < 0)
-        report(y, command.proc, (struct msg_exited){.status = errno});
-    else
-        y->child[y->n++] = (struct child){pid, command.proc};
+        run_executor(y, ends, command, zygote);
+    if (pid < 0)
+        report(y, command.proc, (struct msg_exited){.status = errno}, "");
+    if (output == NULL)
+        return;
+    close(ends[0]);
+    close(ends[1]);
+    if (pid > 0) {
+        tbi_output_begin(output, command.proc, command.slot, pid);
+        y->child[y->n++] = (struct child){pid, command.proc, output};
+    } else {
+        tbi_output_close(output, tail);
+    }
 }
 
 static void signal_executor(const struct nursery *y, uint32_t proc, int signal)
@@ -177,12 +214,39 @@ static void on_child(int s)
     (void)s; /* only there to interrupt ppoll */
 }
 
+/* Each executor takes two of our descriptors. */
+static void raise_limit(struct nursery *y)
+{
+    struct rlimit most;
+
+    getrlimit(RLIMIT_NOFILE, &y->descriptors);
+    most = y->descriptors;
+    most.rlim_cur = most.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &most);
+}
+
+/* Executors read an empty stdin: the terminal is the driver's. */
+static void empty_stdin(void)
+{
+    int fd = open("/dev/null", O_RDONLY);
+
+    dup2(fd, STDIN_FILENO);
+    if (fd > 2)
+        close(fd);
+}
+
 static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
 {
     struct sigaction act = {.sa_handler = on_child};
-    struct nursery y = {.config = config};
+    struct nursery y = {.config = config, .outputs = tbi_outputs_create(&config->output)};
     sigset_t chld, open;
+    bool rests = false;
 
+    if (y.outputs == NULL) {
+        fprintf(stderr, "thornback: no descriptor for what tasks print: %s\n", strerror(errno));
+        _exit(1);
+    }
+    raise_limit(&y);
     tbi_ring_writer_init(&y.deaths, config->deaths, config->deaths_size);
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
@@ -192,23 +256,28 @@ static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
     sigaction(SIGCHLD, &act, NULL);
     for (;;) {
         struct timespec soon = {0, 1000000};
-        struct pollfd fd = {.fd = commands, .events = POLLIN};
+        struct pollfd fd[] = {{.fd = commands, .events = POLLIN},
+                              {.fd = tbi_outputs_fd(y.outputs), .events = POLLIN}};
         struct command command;
+        bool wrote = false;
         ssize_t got;
 
         /* SIGCHLD is delivered only inside, so no death is missed between reap and ppoll. With
          * reports that found no room, look again soon: the reader does not ring us. */
-        ppoll(&fd, 1, y.report_bytes > 0 ? &soon : NULL, &open);
+        ppoll(fd, rests ? 1 : 2, rests ? &soon : NULL, &open);
         reap(&y);
-        if (y.report_bytes > 0)
-            flush_reports(&y);
+        rests = tbi_outputs_read(y.outputs, &wrote);
+        rests |= flush_reports(&y, &wrote); /* behind what the dead had printed */
         while ((got = recv(commands, &command, sizeof command, MSG_DONTWAIT)) == sizeof command)
             if (command.signal != 0)
                 signal_executor(&y, command.proc, command.signal);
             else
-                fork_executor(&y, commands, command);
+                fork_executor(&y, command);
         if (got == 0)
             _exit(0); /* the parent is gone */
+        rests |= flush_reports(&y, &wrote);
+        if (wrote && config->wake != NULL)
+            config->wake(config->ctx);
     }
 }
 
@@ -239,7 +308,8 @@ int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *
         tbi_zygote_ignore_group_signals();
         signal(SIGTERM, SIG_IGN);
         sigprocmask(SIG_SETMASK, &before, NULL);
-        close_all_but(pair[1]);
+        close_all_but((int[]){pair[1], config->output.file[0], config->output.file[1]}, 3);
+        empty_stdin();
         live(config, pair[1]);
     }
     close(pair[1]);

@@ -3,25 +3,29 @@
  * Forked once, early, from a process with one thread and few pages touched, so that an executor
  * costs a fraction of a millisecond and inherits no lock in a state that nobody will ever undo. It
  * runs no user code. When its parent dies, the kernel kills it, and with it its executors
- * (PR_SET_PDEATHSIG at both steps). Deaths are reported as EXITED records in a ring. What a terminal
- * or a launcher sends to a whole group of processes (SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2) is for
- * the program to decide on: zygote and executors ignore it, the zygote SIGTERM too. */
+ * (PR_SET_PDEATHSIG at both steps). Deaths are reported as EXITED records in a ring; what executors print
+ * comes as OUTPUT records in another (output.h), so that deaths need not wait for a slow terminal. What a
+ * terminal or a launcher sends to a whole group of processes (SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2) is
+ * for the program to decide on: zygote and executors ignore it, the zygote SIGTERM too. */
 #ifndef TBI_ZYGOTE_H
 #define TBI_ZYGOTE_H
 
+#include "exec/output.h"
 #include "exec/ring.h"
 
 #include <signal.h>
 
 struct tbi_zygote_config {
-    /* Runs in the executor, in its only thread, with signals reset and no inherited descriptors but
-     * 0 to 2. When it returns, the executor ends with that status, after stdio is flushed. */
+    /* Runs in the executor, in its only thread, with signals reset and no descriptors but 0 to 2: an
+     * empty stdin, and pipes to the zygote; stdout goes line by line. When it returns, the executor
+     * ends with that status, after stdio is flushed. */
     int (*executor)(void *ctx, uint32_t slot, uint32_t proc);
     void *ctx;
     /* Shared memory, zeroed: the zygote is the producer. */
     struct tbi_ring *deaths;
     uint32_t deaths_size;
-    /* Called in the zygote after each report: wakes the reader. May be NULL. */
+    struct tbi_output_config output;
+    /* Called in the zygote when there is news in a ring: wakes the reader. May be NULL. */
     void (*wake)(void *ctx);
 };
 
@@ -30,7 +34,7 @@ struct tbi_zygote {
     int commands; /* our end of the command socket */
 };
 
-/* Forks the zygote. Call from the main thread, before any other thread exists: the zygote dies with
+/* Forks the zygote, which keeps the config's files open. Call from the main thread, before any other thread exists: the zygote dies with
  * the thread that forked it. 0, or a negative errno. */
 int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *config);
 

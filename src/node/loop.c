@@ -1,13 +1,22 @@
 #include "node/loop.h"
 #include "node/remains.h"
+#include "node/terminal.h"
 #include "util/alloc.h"
 
 #include <unistd.h>
 
 enum { SLEEP_MIN_US = 50, SLEEP_HOST_US = 10000, SLEEP_HOSTS_US = 1000, SLEEP_ALONE_US = 1000000 };
 enum { WATCH_US = 1000000, BEATS = 10 /* within TB_HEARTBEAT */ };
-enum { STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000 }; /* for executors to leave by themselves */
 enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks takes that long */
+enum {
+    STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000, /* for executors to leave by themselves */
+    STOP_KILL_US = 1000000,                        /* and to be gone when they are killed */
+    STOP_PRINT_US = 1000000                        /* for the zygote to bring more of their output */
+};
+enum {
+    OUTPUT_WINDOW = 64 * 1024,   /* bytes of a rank's output that may wait on rank 0 */
+    OUTPUT_BACKLOG = 256 * 1024  /* bytes that the terminal may be behind before ranks must wait */
+};
 
 struct tbi_loop {
     struct tbi_loop_config config;
@@ -21,10 +30,14 @@ struct tbi_loop {
     bool delivered;         /* to the driver, in this turn */
     bool unsent;            /* something is still on its way out */
     uint64_t sleep_us, moved_us;
+    uint64_t unwritten;     /* bytes of our output that rank 0 did not say are written */
+    struct tbi_terminal *terminal;                  /* on rank 0 */
+    uint64_t *owed;                                 /* a rank: bytes it was not told of yet */
+    bool owes;                                      /* some of that is due */
     uint64_t watch_us, watch_every_us;              /* when to look after the others next */
-    bool stopping, ended;
+    bool stopping, killed, ended;
     bool settling;          /* stopping, but records are still handled: see tbi_loop_shutdown */
-    uint64_t stop_deadline_us;
+    uint64_t stop_deadline_us, print_deadline_us;
     unsigned byes;
 };
 
@@ -137,6 +150,66 @@ static void executor_died(void *ctx, uint32_t proc, const struct tbi_error_link 
         tbi_agent_died(loop->agent, proc, cause, said);
 }
 
+/* ---- output ---- */
+
+static bool may_print(void *ctx)
+{
+    return ((const struct tbi_loop *)ctx)->unwritten < OUTPUT_WINDOW;
+}
+
+static void of_printing(void *ctx, const struct tbi_record *record)
+{
+    struct tbi_loop *loop = ctx;
+    size_t size = record->len - sizeof *record;
+
+    memcpy(from_agent(loop, 0, TBI_MSG_OUTPUT, record->proc, size), record + 1, size);
+    loop->unwritten += ((const struct msg_output *)(record + 1))->bytes;
+    loop->print_deadline_us = loop->now_us + STOP_PRINT_US;
+}
+
+static void on_written(struct tbi_loop *loop, const struct msg_written *m)
+{
+    loop->unwritten -= m->bytes;
+    loop->print_deadline_us = loop->now_us + STOP_PRINT_US;
+}
+
+static void on_output(struct tbi_loop *loop, unsigned rank, const struct msg_output *m)
+{
+    tbi_terminal_put(loop->terminal, m->stream, (const char *)(m + 1), m->bytes);
+    loop->owed[rank] += m->bytes;
+    loop->owes |= loop->owed[rank] >= OUTPUT_WINDOW / 2;
+}
+
+static bool can_pay(const struct tbi_loop *loop)
+{
+    return loop->owes && tbi_terminal_backlog(loop->terminal) < OUTPUT_BACKLOG;
+}
+
+/* Tells ranks that they may go on printing, unless the terminal is behind. */
+static bool pay(struct tbi_loop *loop)
+{
+    if (!can_pay(loop))
+        return false;
+    for (unsigned r = 0; r < loop->config.agent.nranks; r++)
+        if (loop->owed[r] >= OUTPUT_WINDOW / 2) {
+            struct msg_written *m = from_head(loop, r, TBI_MSG_WRITTEN, TBI_PROC_NONE, sizeof *m);
+
+            m->bytes = loop->owed[r];
+            loop->owed[r] = 0;
+        }
+    loop->owes = false;
+    return true;
+}
+
+static void wake(void *ctx)
+{
+    const struct tbi_loop *loop = ctx;
+
+    tbi_bell_ring(tbi_memory_bell(loop->config.memory, loop->config.agent.rank));
+}
+
+/* ---- the end, and records of other ranks ---- */
+
 static void begin_to_stop(struct tbi_loop *loop, bool settles)
 {
     bool busy = tbi_agent_counts(loop->agent).running > 0;
@@ -159,6 +232,10 @@ static void of_rank(void *ctx, unsigned rank, const struct tbi_record *record)
         begin_to_stop(loop, ((const struct msg_shutdown *)(record + 1))->settles != 0);
     else if (record->type == TBI_MSG_BYE)
         loop->byes++;
+    else if (record->type == TBI_MSG_WRITTEN)
+        on_written(loop, (const struct msg_written *)(record + 1));
+    else if (record->type == TBI_MSG_OUTPUT && loop->terminal != NULL)
+        on_output(loop, rank, (const struct msg_output *)(record + 1));
     else if (is_deaf(loop))
         return;
     else if (tbi_msg_info[record->type].to != TBI_ROLE_HEAD) {
@@ -234,21 +311,33 @@ static bool deliver_to_driver(struct tbi_loop *loop)
     return true;
 }
 
+/* Executors leave or are killed, what they printed goes to rank 0, and then we are done; rank 0 when all
+ * others are and everything is written. */
 static void check_stop(struct tbi_loop *loop)
 {
     unsigned rank = loop->config.agent.rank, living = tbi_pool_living(loop->pool);
+    bool in_time = loop->now_us < loop->stop_deadline_us;
 
     if (!loop->stopping || loop->ended)
         return;
-    if (loop->now_us < loop->stop_deadline_us &&
-        (living > 0 ||
-         (loop->settling && !tbi_remains_none(loop->agent, loop->sched, living))))
+    if (living > 0 && !in_time && !loop->killed) {
+        loop->killed = in_time = true;
+        loop->stop_deadline_us = loop->now_us + STOP_KILL_US;
+    }
+    if (living > 0 && loop->killed)
+        tbi_pool_kill_all(loop->pool);
+    if ((living > 0 && in_time) ||
+        (tbi_pool_is_printing(loop->pool) &&
+         (!may_print(loop) || loop->now_us < loop->print_deadline_us)))
+        return;
+    if (loop->settling && in_time && !tbi_remains_none(loop->agent, loop->sched, living))
         return;
     if (loop->settling)
         tbi_remains_report(loop->agent, loop->sched, living, rank, stderr);
     loop->settling = false;
     if (rank == 0) {
-        loop->ended = loop->byes == loop->config.agent.nranks - 1;
+        loop->ended = loop->byes == loop->config.agent.nranks - 1 &&
+                      tbi_terminal_backlog(loop->terminal) == 0;
     } else {
         from_agent(loop, 0, TBI_MSG_BYE, TBI_PROC_NONE, sizeof(struct msg_none));
         loop->ended = true;
@@ -286,7 +375,7 @@ bool tbi_loop_turn(struct tbi_loop *loop)
         moved |= t->receive(t->ctx, of_rank, loop);
     moved |= tbi_pool_receive(loop->pool);
     if (loop->sched != NULL)
-        moved |= serve_driver(loop);
+        moved |= serve_driver(loop) | pay(loop);
     if (loop->sched != NULL && tbi_sched_deadline(loop->sched) <= loop->now_us) {
         tbi_sched_tick(loop->sched, loop->now_us);
         loop->sched_dirty = true;
@@ -320,7 +409,7 @@ bool tbi_loop_has_news(struct tbi_loop *loop)
     const struct tbi_driver_port *d = &loop->config.driver;
     const struct tbi_transport *t = loop->config.transport;
 
-    if (tbi_pool_has_news(loop->pool) || tbi_outbox_bytes(&loop->to_head) > 0 ||
+    if (tbi_pool_has_news(loop->pool) || tbi_outbox_bytes(&loop->to_head) > 0 || can_pay(loop) ||
         (loop->sched != NULL && d->has_news(d->ctx)))
         return true;
     /* One probe can bring a message in and still say that there is none. */
@@ -349,7 +438,7 @@ uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us)
         loop->sleep_us = longest;
     if (loop->unsent)
         loop->sleep_us = SLEEP_MIN_US;
-    if (loop->stopping && loop->stop_deadline_us < until)
+    if (loop->stopping && loop->stop_deadline_us < until && loop->stop_deadline_us > now_us)
         until = loop->stop_deadline_us;
     return until < now_us + loop->sleep_us ? until : now_us + loop->sleep_us;
 }
@@ -383,7 +472,7 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
 {
     struct tbi_loop *loop = tbi_alloc_zeroed(1, sizeof *loop);
     struct tbi_pool_config pool = {config->slots, config->zygote, config->agent.rank, config->host,
-                                   loop, of_executor, executor_died};
+                                   loop, of_executor, executor_died, of_printing, may_print};
 
     loop->config = *config;
     loop->config.sched = NULL;
@@ -391,8 +480,11 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
     if (config->heartbeat > 0 && config->heartbeat / BEATS < WATCH_US / 1e6)
         loop->watch_every_us = (uint64_t)(config->heartbeat / BEATS * 1e6) + 1;
     loop->pool = tbi_pool_create(&pool);
-    if (config->sched != NULL)
+    if (config->sched != NULL) {
         loop->sched = tbi_sched_create(config->sched, (struct tbi_port){loop, from_head});
+        loop->terminal = tbi_terminal_create(wake, loop);
+        loop->owed = tbi_alloc_zeroed(config->agent.nranks, sizeof *loop->owed);
+    }
     loop->agent = tbi_agent_create(&config->agent, (struct tbi_port){loop, from_agent},
                                    (struct tbi_agent_ops){loop, fork_executor, copy, push,
                                                           take_back, interrupt, kill_executor});
@@ -407,10 +499,12 @@ void tbi_loop_destroy(struct tbi_loop *loop)
         return;
     tbi_agent_destroy(loop->agent);
     tbi_sched_destroy(loop->sched);
+    tbi_terminal_destroy(loop->terminal);
     tbi_pool_destroy(loop->pool);
     tbi_outbox_fini(&loop->to_head);
     tbi_outbox_fini(&loop->to_agent);
     tbi_outbox_fini(&loop->to_driver);
     tbi_outbox_fini(&loop->taken);
+    free(loop->owed);
     free(loop);
 }

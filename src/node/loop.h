@@ -5,6 +5,9 @@
  *      driver -------+--> receive (handlers) -+              +--> until nothing is left --> flush:
  *      executors ----+                        +--> agent   --+     rings, frames, driver
  *
+ * What executors print goes beside that to rank 0, and there to the terminal: a rank passes on
+ * OUTPUT_WINDOW bytes, and more when rank 0 says that they are written.
+ *
  * A turn neither blocks nor sleeps. Not thread-safe: one thread at a time runs it. */
 #ifndef TBI_LOOP_H
 #define TBI_LOOP_H

@@ -11,6 +11,7 @@
 struct executor {
     uint32_t proc, slot;
     bool asked;             /* the zygote was told */
+    bool killed;            /* it was told that as well */
     bool queued;            /* it is in `dirty` */
     struct tbi_outbox out;
     struct tbi_ring_writer writer;
@@ -20,7 +21,8 @@ struct executor {
 
 struct tbi_pool {
     struct tbi_pool_config config;
-    struct tbi_ring_reader deaths;
+    struct tbi_ring_reader deaths, output;
+    uint64_t printed, handed;               /* bytes of output before the last death; handed over */
     struct tbi_map executors;               /* proc + 1 as an id -> executor */
     struct executor *at[TBI_SLOTS_MAX];     /* by slot */
     uint32_t free[TBI_SLOTS_MAX];
@@ -48,6 +50,7 @@ struct tbi_pool *tbi_pool_create(const struct tbi_pool_config *config)
 
     pool->config = *config;
     tbi_ring_reader_init(&pool->deaths, tbi_slots_deaths(config->slots), TBI_DEATHS_RING);
+    tbi_ring_reader_init(&pool->output, tbi_slots_output(config->slots), TBI_OUTPUT_RING);
     for (uint32_t i = TBI_SLOTS_MAX; i-- > 0;)
         pool->free[pool->nfree++] = i; /* the lowest on top */
     return pool;
@@ -72,6 +75,7 @@ void tbi_pool_destroy(struct tbi_pool *pool)
         free_executor(pool, e.value);
     tbi_map_fini(&pool->executors);
     tbi_ring_reader_fini(&pool->deaths);
+    tbi_ring_reader_fini(&pool->output);
     free(pool->dirty);
     free(pool->unborn);
     free(pool->late);
@@ -317,6 +321,20 @@ static bool read_ring(struct tbi_pool *pool, uint32_t slot)
     return was_fine;
 }
 
+static bool hand_over_output(struct tbi_pool *pool)
+{
+    const struct tbi_record *record;
+    bool moved = false;
+
+    while (pool->config.may_print(pool->config.ctx) && tbi_ring_has_news(&pool->output) &&
+           (record = tbi_ring_next(&pool->output)) != NULL) {
+        pool->handed += ((const struct msg_output *)(record + 1))->bytes;
+        pool->config.printed(pool->config.ctx, record);
+        moved = true;
+    }
+    return moved;
+}
+
 bool tbi_pool_receive(struct tbi_pool *pool)
 {
     const struct tbi_record *record;
@@ -332,19 +350,24 @@ bool tbi_pool_receive(struct tbi_pool *pool)
     while (tbi_ring_has_news(&pool->deaths) &&
            (record = tbi_ring_next(&pool->deaths)) != NULL) {
         struct executor *x = tbi_map_get(&pool->executors, key(record->proc));
-        struct msg_exited m = *(const struct msg_exited *)(record + 1);
+        const struct msg_exited *m = (const struct msg_exited *)(record + 1);
 
         moved = true;
+        pool->printed = m->printed;
+        hand_over_output(pool); /* what it printed goes ahead of the news of its end */
         if (x != NULL)
-            bury(pool, x, &m);
+            bury(pool, x, m);
     }
+    moved |= hand_over_output(pool);
     return moved;
 }
 
 bool tbi_pool_has_news(const struct tbi_pool *pool)
 {
-    return pool->nunborn > 0 || pool->nlate > 0 || tbi_slots_have_news(pool->config.slots, pool->nslots) ||
-           tbi_ring_has_news(&pool->deaths);
+    return pool->nunborn > 0 || pool->nlate > 0 ||
+           tbi_slots_have_news(pool->config.slots, pool->nslots) ||
+           tbi_ring_has_news(&pool->deaths) ||
+           (tbi_ring_has_news(&pool->output) && pool->config.may_print(pool->config.ctx));
 }
 
 void tbi_pool_exit_all(struct tbi_pool *pool)
@@ -355,6 +378,24 @@ void tbi_pool_exit_all(struct tbi_pool *pool)
     while (tbi_map_next(&pool->executors, &at, &e))
         tbi_pool_send(pool, ((struct executor *)e.value)->proc, TBI_MSG_EXIT,
                       sizeof(struct msg_none));
+}
+
+void tbi_pool_kill_all(struct tbi_pool *pool)
+{
+    struct tbi_map_slot e;
+    size_t at = 0;
+
+    while (tbi_map_next(&pool->executors, &at, &e)) {
+        struct executor *x = e.value;
+
+        if (x->asked && !x->killed)
+            x->killed = tbi_zygote_kill(pool->config.zygote, x->proc) == 0;
+    }
+}
+
+bool tbi_pool_is_printing(const struct tbi_pool *pool)
+{
+    return pool->handed < pool->printed;
 }
 
 unsigned tbi_pool_living(const struct tbi_pool *pool)

@@ -18,6 +18,9 @@ struct tbi_pool_config {
     const char *(*record)(void *ctx, const struct tbi_record *record);
     /* It is gone, and all that it sent was handed over. As tbi_agent_died. */
     void (*died)(void *ctx, uint32_t proc, const struct tbi_error_link *cause, bool said);
+    /* An OUTPUT record: what executors printed. Asked before each: is there room for one? */
+    void (*printed)(void *ctx, const struct tbi_record *record);
+    bool (*may_print)(void *ctx);
 };
 
 struct tbi_pool *tbi_pool_create(const struct tbi_pool_config *config);
@@ -42,9 +45,12 @@ bool tbi_pool_receive(struct tbi_pool *pool);
 bool tbi_pool_flush(struct tbi_pool *pool);
 bool tbi_pool_has_news(const struct tbi_pool *pool);
 
-/* Tells all executors to exit when they are idle. Then receive until tbi_pool_living is 0, or kill
- * the zygote. */
+/* Tells all executors to exit when they are idle, or kills them. Then receive until tbi_pool_living is
+ * 0; kill again in each turn, for not all may be told at once. */
 void tbi_pool_exit_all(struct tbi_pool *pool);
+void tbi_pool_kill_all(struct tbi_pool *pool);
 unsigned tbi_pool_living(const struct tbi_pool *pool);
+/* Was something printed by executors that died which was not handed over yet? */
+bool tbi_pool_is_printing(const struct tbi_pool *pool);
 
 #endif

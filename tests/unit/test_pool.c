@@ -1,5 +1,6 @@
 /* test_pool.c - holds node/pool: records go to and come from real executor processes; one that sends
- * rubbish is killed, and its death says why; a new one gets a clean slot. */
+ * rubbish is killed, and its death says why; a new one gets a clean slot; what they print comes when
+ * there is room for it, and holds up nothing else. */
 #include "unit.h"
 #include "node/pool.h"
 #include "thornback.h"
@@ -14,6 +15,8 @@ struct world {
     struct tbi_pool *pool;
     unsigned records, deaths;
     struct tbi_error_link last;
+    bool muted;
+    size_t printed[3]; /* bytes, by stream */
 };
 
 /* By its number: 1 says hello and ends; 2 writes rubbish and waits; 3 sends what the owner refuses. */
@@ -30,6 +33,10 @@ static int executor(void *ctx, uint32_t slot, uint32_t proc)
         hello.r.type = 255;
     tbi_ring_write(&writer, &hello, sizeof hello);
     tbi_slots_note_news(w->slots, slot);
+    if (proc == 1) {
+        printf("hello\nand a good day");
+        fprintf(stderr, "first\nlast words\n");
+    }
     while (proc != 1)
         pause();
     return 7;
@@ -48,15 +55,31 @@ static void died(void *ctx, uint32_t proc, const struct tbi_error_link *cause, b
     ((struct world *)ctx)->last = *cause;
 }
 
+static bool may_print(void *ctx)
+{
+    return !((struct world *)ctx)->muted;
+}
+
+static void printed(void *ctx, const struct tbi_record *r)
+{
+    struct world *w = ctx;
+    const struct msg_output *m = (const struct msg_output *)(r + 1);
+
+    w->printed[m->stream] += m->bytes;
+}
+
 static int setup(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     struct tbi_zygote_config z = {.executor = executor, .ctx = w, .deaths_size = TBI_DEATHS_RING};
     struct tbi_pool_config p = {.zygote = &w->zygote, .rank = 3, .host = "here", .ctx = w,
-                                .record = record, .died = died};
+                                .record = record, .died = died, .printed = printed,
+                                .may_print = may_print};
 
     w->slots = p.slots = tbi_slots_create();
     z.deaths = tbi_slots_deaths(w->slots);
+    z.output = (struct tbi_output_config){.ring = tbi_slots_output(w->slots), .rank = 3,
+                                          .ring_size = TBI_OUTPUT_RING, .slots = w->slots};
     if (tbi_zygote_start(&w->zygote, &z) != 0)
         return -1;
     w->pool = tbi_pool_create(&p);
@@ -95,6 +118,42 @@ static void an_executor_says_its_piece_and_ends(void **state)
     assert_int_equal(w->last.code, TB_ERR_CRASHED);
     assert_non_null(strstr(w->last.message, "exit status 7"));
     assert_int_equal(w->last.rank, 3);
+    assert_int_equal(w->printed[1], strlen("hello\nand a good day\n"));
+    assert_int_equal(w->printed[2], strlen("first\nlast words\n"));
+    assert_false(tbi_pool_is_printing(w->pool));
+    assert_int_equal(tbi_pool_living(w->pool), 0);
+}
+
+static void output_waits_for_room_and_deaths_do_not(void **state)
+{
+    struct world *w = *state;
+
+    w->muted = true;
+    tbi_pool_fork(w->pool, 1);
+    until_deaths(w, 1);
+    assert_int_equal(w->printed[1] + w->printed[2], 0);
+    assert_true(tbi_pool_is_printing(w->pool));
+    assert_false(tbi_pool_has_news(w->pool));
+    w->muted = false;
+    assert_true(tbi_pool_has_news(w->pool));
+    while (tbi_pool_is_printing(w->pool))
+        if (!tbi_pool_receive(w->pool))
+            sched_yield();
+    assert_int_equal(w->printed[1], strlen("hello\nand a good day\n"));
+}
+
+static void all_can_be_killed(void **state)
+{
+    struct world *w = *state;
+
+    for (uint32_t proc = 10; proc < 20; proc++)
+        tbi_pool_fork(w->pool, proc);
+    while (w->records < 10)
+        if (!tbi_pool_receive(w->pool))
+            sched_yield();
+    tbi_pool_kill_all(w->pool);
+    until_deaths(w, 10);
+    assert_int_equal(w->last.signal, SIGKILL);
     assert_int_equal(tbi_pool_living(w->pool), 0);
 }
 
@@ -126,6 +185,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_executor_says_its_piece_and_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(output_waits_for_room_and_deaths_do_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_can_be_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_that_is_none_costs_its_sender_its_life, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(so_does_one_that_the_agent_refuses, setup, teardown),

@@ -1,6 +1,7 @@
 /* test_zygote.c - holds exec/zygote: every executor that is asked for runs and its end is reported
- * once, with its signal or status; nothing of it outlives its parent; it starts clean; signals to the
- * group end neither it nor its executors; its own end is noticed. */
+ * once, with its signal or status, behind all that it has printed; nothing of it outlives its parent; it
+ * starts clean, with an empty stdin; signals to the group end neither it nor its executors; its own end
+ * is noticed. */
 #include "unit.h"
 #include "exec/zygote.h"
 
@@ -17,10 +18,12 @@ enum { SIZE = 256 }; /* small: many deaths at once must wait for room */
 struct shared {
     _Atomic int started, descriptors, handler_is_default;
     _Atomic int pid[64];
+    _Atomic int stdin_is_empty;
     _Alignas(64) char ring[sizeof(struct tbi_ring) + SIZE];
+    _Alignas(64) char output[sizeof(struct tbi_ring) + SIZE];
 };
 static struct shared *shared;
-static struct tbi_ring_reader deaths;
+static struct tbi_ring_reader deaths, output;
 
 static int executor(void *ctx, uint32_t slot, uint32_t proc)
 {
@@ -33,8 +36,13 @@ static int executor(void *ctx, uint32_t slot, uint32_t proc)
     s->descriptors = open;
     sigaction(SIGSEGV, NULL, &act);
     s->handler_is_default = act.sa_handler == SIG_DFL;
+    s->stdin_is_empty = getchar() == EOF;
     s->pid[slot] = getpid();
     s->started++;
+    if (slot == 63)
+        for (int i = 0; i < 1000; i++)
+            printf("line %d\n", i);
+    fprintf(stderr, "the end of %u", proc);
     if (proc >= 1000)
         for (;;)
             pause();
@@ -52,6 +60,9 @@ static int start(void **state)
 
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     config.ctx = shared;
+    config.output = (struct tbi_output_config){.ring = (struct tbi_ring *)shared->output,
+                                               .ring_size = SIZE};
+    tbi_ring_reader_init(&output, config.output.ring, SIZE);
     config.deaths = (struct tbi_ring *)shared->ring;
     tbi_ring_reader_init(&deaths, config.deaths, SIZE);
     signal(SIGSEGV, nobody); /* as a library of the parent might */
@@ -67,6 +78,7 @@ static int stop(void **state)
         tbi_zygote_stop(zygote);
     signal(SIGSEGV, SIG_DFL);
     tbi_ring_reader_fini(&deaths);
+    tbi_ring_reader_fini(&output);
     munmap(shared, sizeof *shared);
     return 0;
 }
@@ -74,6 +86,7 @@ static int stop(void **state)
 static struct msg_exited next_death(uint32_t *proc)
 {
     const struct tbi_record *r;
+    char tail[40];
 
     while ((r = tbi_ring_next(&deaths)) == NULL) {
         assert_null(deaths.broken);
@@ -81,6 +94,9 @@ static struct msg_exited next_death(uint32_t *proc)
     }
     assert_int_equal(r->type, TBI_MSG_EXITED);
     *proc = r->proc;
+    snprintf(tail, sizeof tail, "the end of %u", r->proc);
+    assert_int_equal(((const struct msg_exited *)(r + 1))->bytes, strlen(tail));
+    assert_memory_equal((const struct msg_exited *)(r + 1) + 1, tail, strlen(tail));
     return *(const struct msg_exited *)(r + 1);
 }
 
@@ -113,6 +129,24 @@ static void each_end_is_reported_once_with_its_cause(void **state)
     assert_int_equal(shared->started, N);
 }
 
+static void deaths_come_though_nobody_reads_the_output_and_say_how_much_there_is(void **state)
+{
+    const struct tbi_record *r;
+    uint64_t heard = 0, printed;
+    uint32_t proc;
+
+    ask(*state, 63, 2);
+    printed = next_death(&proc).printed;
+    assert_true(printed > 2 * SIZE);
+    while (heard < printed)
+        if ((r = tbi_ring_next(&output)) != NULL)
+            heard += ((const struct msg_output *)(r + 1))->bytes;
+        else
+            sched_yield();
+    assert_int_equal(heard, printed);
+    assert_null(tbi_ring_next(&output));
+}
+
 static void an_executor_starts_without_the_parents_handlers_and_descriptors(void **state)
 {
     uint32_t proc;
@@ -120,6 +154,7 @@ static void an_executor_starts_without_the_parents_handlers_and_descriptors(void
     ask(*state, 0, 2);
     next_death(&proc);
     assert_int_equal(shared->descriptors, 0);
+    assert_true(shared->stdin_is_empty);
     assert_true(shared->handler_is_default);
 }
 
@@ -208,6 +243,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_end_is_reported_once_with_its_cause, start, stop),
+        cmocka_unit_test_setup_teardown(
+            deaths_come_though_nobody_reads_the_output_and_say_how_much_there_is, start, stop),
         cmocka_unit_test_setup_teardown(
             an_executor_starts_without_the_parents_handlers_and_descriptors, start, stop),
         cmocka_unit_test_setup_teardown(nothing_outlives_the_parent, start, stop),
