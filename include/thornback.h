@@ -369,6 +369,7 @@ typedef struct tb_error {
     char host[64];
     char function[96];
     char message[512];
+    char output[400];   /* if its process ended: the last it wrote to stderr, "" if nothing */
 } tb_error;
 
 /* Why the object failed; k = 0 the failure itself, 1 its cause, and so on.

@@ -105,10 +105,19 @@ void tbi_get_end(struct tbi_process *p, struct tbi_handle **handle, size_t n)
         tbi_handle_drop_use(p, handle[i]);
 }
 
+static int set_error(const struct tbi_error_link *error)
+{
+    const char *last = strrchr(error->output, '\n');
+    const char *output = last != NULL ? last + 1 : error->output;
+    bool named = error->function[0] != 0, printed = output[0] != 0;
+
+    return tbi_error_set(error->code, "%s%s%s%s%s%.200s", named ? "'" : "", error->function,
+                         named ? "' failed: " : "", error->message,
+                         printed ? "; the last it wrote to stderr: " : "", output);
+}
+
 int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *view)
 {
-    const struct tbi_error_link *error = h->blob;
-
     switch (h->state) {
     case TBI_HANDLE_INLINE:
         return tbi_value_open(h->blob, h->bytes, view);
@@ -119,9 +128,7 @@ int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *v
         tbi_handle_see(p, h);
         if (p->call != NULL)
             tbi_call_note_cause(p->call, h->blob, h->bytes);
-        return error->function[0] != 0
-                   ? tbi_error_set(error->code, "'%s' failed: %s", error->function, error->message)
-                   : tbi_error_set(error->code, "%s", error->message);
+        return set_error(h->blob);
     }
 }
 
@@ -378,6 +385,7 @@ int tb_error_cause(tb_ref ref, int k, tb_error *e)
         memcpy(e->host, link->host, sizeof e->host);
         memcpy(e->function, link->function, sizeof e->function);
         memcpy(e->message, link->message, sizeof e->message);
+        memcpy(e->output, link->output, sizeof e->output);
         tbi_handle_see(p, h);
     } else {
         rc = tbi_error_set(TB_ERR_ARGUMENT, n == 0 ? "the object has not failed"

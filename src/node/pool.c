@@ -132,7 +132,15 @@ static void drain(struct tbi_pool *pool, struct executor *x)
         snprintf(x->refused, sizeof x->refused, "%s", x->reader.broken);
 }
 
-/* Returns whether it is what the task had said of itself. */
+static void note_output(struct tbi_error_link *link, const struct msg_exited *m)
+{
+    size_t n = m->bytes < sizeof link->output ? m->bytes : sizeof link->output - 1;
+
+    memcpy(link->output, m + 1, n);
+    link->output[n] = 0;
+}
+
+/* `m` with its tail. Returns whether it is what the task had said of itself. */
 static bool describe(const struct tbi_pool *pool, const struct executor *x,
                      const struct msg_exited *m, struct tbi_error_link *link)
 {
@@ -145,6 +153,7 @@ static bool describe(const struct tbi_pool *pool, const struct executor *x,
         link->host[sizeof link->host - 1] = link->function[sizeof link->function - 1] = 0;
         link->message[sizeof link->message - 1] = 0;
         link->signal = m->signal;
+        note_output(link, m);
         return true;
     }
     if (x->refused[0] != 0)
@@ -164,6 +173,7 @@ static bool describe(const struct tbi_pool *pool, const struct executor *x,
     link->number = m->status;
     link->pid = m->pid;
     link->rank = (int32_t)pool->config.rank;
+    note_output(link, m);
     snprintf(link->host, sizeof link->host, "%s", pool->config.host);
     return false;
 }

@@ -29,7 +29,8 @@ int tbi_error_links(const void *blob, size_t bytes)
     for (size_t i = 0; i < n; i++)
         if (link[i].code >= 0 || memchr(link[i].host, 0, sizeof link[i].host) == NULL ||
             memchr(link[i].function, 0, sizeof link[i].function) == NULL ||
-            memchr(link[i].message, 0, sizeof link[i].message) == NULL)
+            memchr(link[i].message, 0, sizeof link[i].message) == NULL ||
+            memchr(link[i].output, 0, sizeof link[i].output) == NULL)
             return 0;
     return (int)n;
 }

@@ -19,6 +19,7 @@ struct tbi_error_link {
     char host[64];
     char function[96];
     char message[512];
+    char output[400];   /* the last that a process that ended wrote to stderr */
 };
 
 /* Fills a link with code and formatted message (cut if too long) and nothing else known.

@@ -56,6 +56,15 @@ static int must_fail(tb_call *call)
 }
 TB_TASK(must_fail);
 
+static int says_then_crashes(tb_call *call)
+{
+    for (int i = 0; i < tb_arg_int(call, 0); i++)
+        fprintf(stderr, "line %d of what it says before it crashes\n", i);
+    fprintf(stderr, "last words");
+    abort();
+}
+TB_TASK(says_then_crashes);
+
 static int identity(tb_call *call) { return tb_return(call, tb_arg_int(call, 0)); }
 TB_TASK(identity);
 
@@ -151,6 +160,34 @@ static void a_crash_fails_the_task_alone(void **state)
     assert_ok(tb_get(good, &v));
     assert_int_equal(v, 5);
     assert_ok(tb_release(good));
+}
+
+static void a_crash_shows_the_end_of_its_stderr(void **state)
+{
+    char want[80];
+    tb_ref r;
+    tb_error e;
+
+    (void)state;
+    for (int lines = 0; lines <= 1000; lines += 500) {
+        r = tb_remote(says_then_crashes, lines);
+        assert_fails(TB_ERR_CRASHED, "the last it wrote to stderr: last words", tb_get(r, NULL));
+        assert_ok(tb_error_detail(r, &e));
+        assert_int_equal(e.signal, SIGABRT);
+        snprintf(want, sizeof want, "line %d of what it says before it crashes\nlast words",
+                 lines - 1);
+        if (lines == 0)
+            assert_string_equal(e.output, "last words");
+        else
+            assert_string_equal(e.output + strlen(e.output) - strlen(want), want);
+        assert_true(lines == 0 || strncmp(e.output, "line ", 5) == 0); /* cut between lines */
+        assert_ok(tb_release(r));
+    }
+    r = tb_remote(misreads_then_crashes, "five");
+    assert_fails(TB_ERR_TYPE, "expected int32", tb_get(r, NULL));
+    assert_ok(tb_error_detail(r, &e));
+    assert_int_equal(e.signal, SIGKILL);
+    assert_ok(tb_release(r));
 }
 
 static void a_wrong_read_sticks_whatever_the_task_does_next(void **state)
@@ -309,6 +346,7 @@ RUN(cmocka_unit_test(a_number_other_than_0_fails_the_task_with_it),
     cmocka_unit_test(a_message_reaches_the_caller),
     cmocka_unit_test(a_missing_or_a_wrong_number_of_results_fails_the_task),
     cmocka_unit_test(a_crash_fails_the_task_alone),
+    cmocka_unit_test(a_crash_shows_the_end_of_its_stderr),
     cmocka_unit_test(a_wrong_read_sticks_whatever_the_task_does_next),
     cmocka_unit_test(a_failed_argument_fails_its_dependants_with_the_first_cause),
     cmocka_unit_test(a_task_that_fails_because_of_another_names_the_cause),

@@ -118,6 +118,7 @@ static void an_executor_says_its_piece_and_ends(void **state)
     assert_int_equal(w->last.code, TB_ERR_CRASHED);
     assert_non_null(strstr(w->last.message, "exit status 7"));
     assert_int_equal(w->last.rank, 3);
+    assert_string_equal(w->last.output, "first\nlast words");
     assert_int_equal(w->printed[1], strlen("hello\nand a good day\n"));
     assert_int_equal(w->printed[2], strlen("first\nlast words\n"));
     assert_false(tbi_pool_is_printing(w->pool));
