@@ -1,8 +1,10 @@
 #include "node/terminal.h"
+#include "exec/bell.h"
 #include "net/codec.h"
 #include "util/alloc.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -36,6 +38,19 @@ struct tbi_terminal *tbi_terminal_create(void (*wake)(void *ctx), void *ctx)
 
 /* ---- the thread ---- */
 
+/* How much of it to write at a time: whole lines, if there is one, that are atomic for a pipe. */
+static size_t piece_of(const char *lines, size_t bytes)
+{
+    const char *end;
+
+    if (bytes <= PIPE_BUF)
+        return bytes;
+    end = memrchr(lines, '\n', PIPE_BUF);
+    if (end == NULL)
+        end = memchr(lines, '\n', bytes);
+    return end != NULL ? (size_t)(end - lines) + 1 : bytes;
+}
+
 static void write_lines(struct tbi_terminal *t, const struct msg_output *m)
 {
     const char *at = (const char *)(m + 1);
@@ -43,7 +58,7 @@ static void write_lines(struct tbi_terminal *t, const struct msg_output *m)
     int fd = (int)m->stream;
 
     while (left > 0 && !t->lost[fd - 1]) {
-        ssize_t n = write(fd, at, left);
+        ssize_t n = write(fd, at, piece_of(at, left));
 
         if (n >= 0) {
             at += n;

@@ -97,12 +97,20 @@ static int leaves_children(tb_call *call)
 }
 TB_TASK(leaves_children);
 
-static void chatter(int tasks, int lines)
+/* Meanwhile the driver prints as well, if it shall. */
+static void chatter(int tasks, int lines, bool driver)
 {
     tb_ref *r = calloc((size_t)tasks, sizeof *r);
+    size_t ended = 0;
 
     for (int i = 0; i < tasks; i++)
         r[i] = tb_remote(chatters, i, lines);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (int k = 0; driver && ended < (size_t)tasks; k++) {
+        say(stdout, "driver", 0, k);
+        say(stderr, "driver", 0, k);
+        tb_must(tb_wait(r, (size_t)tasks, (size_t)tasks, 0, &ended));
+    }
     for (int i = 0; i < tasks; i++)
         tb_must(tb_get(r[i], NULL));
     tb_must(tb_release_all(r, (size_t)tasks));
@@ -171,11 +179,13 @@ int main(int argc, char **argv)
 
     tb_must(tb_init(&argc, &argv, NULL));
     if (strcmp(what, "chatter") == 0) {
-        chatter(atoi(argv[2]), atoi(argv[3]));
+        chatter(atoi(argv[2]), atoi(argv[3]), argc > 4);
     } else if (strcmp(what, "names") == 0) {
         name_themselves();
     } else if (strcmp(what, "dies") == 0) {
         get_crash(tb_remote(dies_in_mid_line), "first\nlast words");
+    } else if (strcmp(what, "exits") == 0) {
+        tb_must(tb_get(tb_remote(dies_in_mid_line), NULL));
     } else if (strcmp(what, "stdin") == 0) {
         r = tb_remote(reads_stdin);
         tb_must(tb_get(r, &v));

@@ -40,6 +40,20 @@ lines() { # FILE out|err STEP TASKS LINES [PREFIXED]
 }
 
 whole() { run chatter 8 1500; lines "$out" out 1 8 1500; lines "$err" err 4 8 1500; }
+# The driver prints as well, and readers take little at a time.
+beside() {
+    { timeout -k 5 "${RUN_LIMIT:-120}" $launcher "$output" chatter 8 1500 too 2>&3 || echo $? >"$work/rc"
+    } 3> >(slow "$err") > >(slow "$out")
+    wait
+    [ ! -e "$work/rc" ] || rc=$(cat "$work/rc")
+    rm -f "$work/rc"
+    lines <(grep -v '^driver' "$out") out 1 8 1500
+    lines <(grep -v '^driver' "$err") err 4 8 1500
+    for f in "$out" "$err"; do
+        lines <(grep '^driver' "$f") driver 1 1 "$(grep -c '^driver' "$f")"
+    done
+}
+slow() { dd bs=512 of="$1" status=none; }
 
 # Each line says what its prefix says (again and again, if the same function left it unfinished).
 own() { # TIMES FILE
@@ -95,6 +109,14 @@ killed() {
     grep -qx 'an unfinished line' "$out" || echo "the unfinished line is lost"
     [ "$(cat "$err")" = $'first\nlast words' ] || echo "stderr is not complete"
 }
+at_an_exit() {
+    local status
+    run exits
+    status=$rc rc=0
+    [ $status = 1 ] || echo "status $status"
+    [ "$(grep -xE 'first|last words' "$err")" = $'first\nlast words' ] || echo "its last words are missing"
+    grep -q "signal 9.*; the last it wrote to stderr: last words" "$err" || echo "no last words in the error"
+}
 at_the_end() {
     run stays
     grep -qx 'said before the end' "$out" && grep -qx 'said before the end, too' "$err" || echo "it is lost"
@@ -149,10 +171,12 @@ stopped() {
 mpi2="mpirun -np 2 --oversubscribe" mpi3="mpirun -np 3 --oversubscribe"
 for launcher in "" "$mpi2" "$mpi3"; do
     test_ lines_of_concurrent_tasks_arrive_whole_and_all whole
+    test_ the_driver_s_own_lines_and_theirs_stay_whole beside
     test_ a_prefix_names_function_rank_and_process prefixed
     test_ without_prefixes_lines_are_as_printed plain
     test_ files_of_each_rank_hold_what_its_tasks_print files
     test_ a_killed_task_s_unfinished_line_arrives killed
+    test_ a_crashed_task_s_last_words_come_though_the_driver_exits at_an_exit
     test_ what_a_task_that_finalize_ends_had_printed_arrives at_the_end
     test_ a_task_reads_an_empty_stdin stdin
     test_ a_closed_stdout_or_a_reader_that_is_gone_costs_output_alone closed

@@ -35,7 +35,7 @@ static int setup(void **state)
     w->config = (struct tbi_output_config){.ring = w->ring, .ring_size = SIZE, .rank = 3,
                                            .slots = tbi_slots_create()};
     for (int i = 1; i < 3; i++)
-        w->got[i] = calloc(1, 1 << 20);
+        w->got[i] = calloc(1, 32 << 20);
     *state = w;
     return 0;
 }
@@ -192,6 +192,36 @@ static void at_a_death_the_pipe_is_read_without_room(void **state)
     close(w->ends[1]);
 }
 
+/* Nobody reads while executors die that have printed much. */
+static void what_the_dead_left_is_lost_beyond_a_limit_and_that_is_said(void **state)
+{
+    struct world *w = *state;
+    char tail[TBI_TAIL];
+    unsigned long long lost;
+    size_t sent = 0;
+
+    w->outputs = tbi_outputs_create(&w->config);
+    for (int i = 0; i < 400; i++) {
+        w->output = tbi_output_open(w->outputs, w->ends);
+        assert_non_null(w->output);
+        tbi_output_begin(w->output, 5, 2, 77);
+        sent += flood(w);
+        tbi_output_close(w->output, tail);
+        close(w->ends[0]);
+        close(w->ends[1]);
+    }
+    until_all_is_heard(w);
+    assert_true(w->bytes[1] < sent && w->bytes[2] == 0);
+    w->output = tbi_output_open(w->outputs, w->ends);
+    tbi_output_begin(w->output, 5, 2, 77);
+    say(w, 1, "more\n");
+    die(w, tail);
+    assert_int_equal(sscanf(w->got[2], "thornback: warning: %llu bytes", &lost), 1);
+    assert_int_equal(w->bytes[1] + lost, sent + strlen("more\n"));
+    close(w->ends[0]);
+    close(w->ends[1]);
+}
+
 /* The other end stays open all the time here, as a child of the task would hold it. */
 static void nobody_who_holds_the_pipe_is_waited_for(void **state)
 {
@@ -309,6 +339,7 @@ int main(void)
         TEST(each_stream_comes_in_whole_lines),
         TEST(without_room_the_pipe_is_not_read),
         TEST(at_a_death_the_pipe_is_read_without_room),
+        TEST(what_the_dead_left_is_lost_beyond_a_limit_and_that_is_said),
         TEST(nobody_who_holds_the_pipe_is_waited_for),
         TEST(a_stream_that_is_closed_is_not_looked_at_again),
         TEST(the_tail_is_of_the_task_that_ran_last),
