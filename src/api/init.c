@@ -345,8 +345,9 @@ static void warn_of_no_files(const struct job *j)
     while (r < j->nranks && none[r] == 0)
         r++;
     if (r < j->nranks && j->rank == 0)
-        fprintf(stderr, "thornback: warning: TB_LOG_DIR=%s: rank %u cannot write files there: %s; what "
-                "tasks print goes to the terminal alone\n", j->settings.log_dir, r, strerror(none[r]));
+        fprintf(stderr, "thornback: warning: TB_LOG_DIR=%s: rank %u cannot write files there: %s; "
+                "what tasks print goes to the terminal alone\n", j->settings.log_dir, r,
+                strerror(none[r]));
     free(none);
 }
 

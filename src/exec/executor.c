@@ -27,7 +27,7 @@ struct executor {
     bool unrung;                    /* something was written that the agent was not woken for */
     uint64_t rung_us, news_us;
     bool exiting;
-    int mark[2];                    /* stdout and stderr, if they are marked; whatever tasks do to theirs */
+    int mark[2];                    /* the pipes to mark, whatever tasks do to 1 and 2 */
     uint32_t marked;                /* the function that was marked last */
 };
 

@@ -1,9 +1,10 @@
-/* lines.h - what a process prints, as it comes, cut into whole lines: the beginning of a line waits for
- * its rest, until its end or until it is TBI_LINE_MAX long; then it goes on as a line of its own.
+/* lines.h - what a process prints, as it comes, cut into whole lines: the beginning of a line waits
+ * for its rest, until its end or until it is TBI_LINE_MAX long; then it goes on as a line of its
+ * own.
  *
- * If the functions' names are known each line is preceded by "(function rank=R pid=P) ". Which function
- * the next bytes are from is said by a mark among them, which is taken out again. A mark also ends a
- * line that the function before left unfinished. What only looks like a mark is text.
+ * If the functions' names are known each line is preceded by "(function rank=R pid=P) ". Which
+ * function the next bytes are from is said by a mark among them, which is taken out again. A mark
+ * also ends a line that the function before left unfinished. What only looks like a mark is text.
  *
  *      0   1        7              15   16
  *     +---+--------+--------------+----+

@@ -72,8 +72,8 @@ static void write_file(struct tbi_outputs *all, int i, const char *lines, size_t
             lines += n;
             bytes -= (size_t)n;
         } else if (errno != EINTR) {
-            fprintf(stderr, "thornback: warning: rank %u cannot write to its file of what tasks print "
-                    "to std%s (TB_LOG_DIR): %s; it ends here\n", all->config->rank,
+            fprintf(stderr, "thornback: warning: rank %u cannot write to its file of what tasks "
+                    "print to std%s (TB_LOG_DIR): %s; it ends here\n", all->config->rank,
                     i == 0 ? "out" : "err", strerror(errno));
             close(all->file[i]);
             all->file[i] = 0;

@@ -1,9 +1,10 @@
-/* output.h - the zygote's ends of its executors' stdout and stderr: two pipes for each executor, what
- * comes out of them cut into lines (lines.h), and from there into a ring to the rank as OUTPUT records,
- * and into the rank's files if there are any.
+/* output.h - the zygote's ends of its executors' stdout and stderr: two pipes for each executor,
+ * what comes out of them cut into lines (lines.h), and from there into a ring to the rank as OUTPUT
+ * records, and into the rank's files if there are any.
  *
- * While the ring has no room the pipes are not read, so that who prints too much waits as he would for
- * a slow terminal; what a dead executor left in its pipes is taken all the same. One thread. */
+ * While the ring has no room the pipes are not read, so that who prints too much waits as he
+ * would for a slow terminal; what a dead executor left in its pipes is taken all the same. One
+ * thread. */
 #ifndef TBI_OUTPUT_H
 #define TBI_OUTPUT_H
 
@@ -32,20 +33,21 @@ struct tbi_outputs *tbi_outputs_create(const struct tbi_output_config *config);
 /* Readable (poll) when an executor has printed something. */
 int tbi_outputs_fd(const struct tbi_outputs *outputs);
 
-/* Takes what has come, if there is room for it. True: do not poll the descriptor now, but come again
- * within a millisecond: there was no room, or more may come and be taken together. `*wrote`: the ring
- * has news. */
+/* Takes what has come, if there is room for it. True: do not poll the descriptor now, but come
+ * again within a millisecond: there was no room, or more may come and be taken together.
+ * `*wrote`: the ring has news. */
 bool tbi_outputs_read(struct tbi_outputs *outputs, bool *wrote);
 
 /* Bytes of lines put into OUTPUT records so far. */
 uint64_t tbi_outputs_printed(const struct tbi_outputs *outputs);
 
-/* Pipes for an executor to be; ends[2] are what it writes to, the caller's to close. NULL with errno. */
+/* Pipes for an executor to be; ends[2] are what it writes to, the caller's to close. NULL with
+ * errno. */
 struct tbi_output *tbi_output_open(struct tbi_outputs *outputs, int ends[2]);
 /* It is born: before anything is read. */
 void tbi_output_begin(struct tbi_output *output, uint32_t proc, uint32_t slot, int pid);
-/* It is dead, or was never born: all that it has printed is taken, and the pipes are closed, whoever
- * else may still hold them. The end of its stderr goes to `tail`; returns its length. */
+/* It is dead, or was never born: all that it has printed is taken, and the pipes are closed,
+ * whoever else may still hold them. The end of its stderr goes to `tail`; returns its length. */
 size_t tbi_output_close(struct tbi_output *output, char tail[TBI_TAIL]);
 
 #endif

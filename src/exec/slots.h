@@ -1,14 +1,14 @@
-/* slots.h - what a rank and its executors share besides the store: one slot an executor, and the rings
- * in which the zygote reports deaths and passes on what executors print.
+/* slots.h - what a rank and its executors share besides the store: one slot an executor, and the
+ * rings in which the zygote reports deaths and passes on what executors print.
  *
  *      page 0   zygote's          slot 0                               slot 1
  *     +--------+--------+--------+--------+-----------+-----------+   +--------
  *     | news,  | deaths | output | control| ring in   | ring out  |   |
  *     +--------+--------+--------+--------+-----------+-----------+   +--------
  *
- * The region is mapped before the zygote is forked, so every executor inherits it; each then closes
- * all of it to itself but page 0 and its own slot: a wild write can end no one else's work. Slots
- * start on page boundaries; untouched ones cost no memory. */
+ * The region is mapped before the zygote is forked, so every executor inherits it; each then
+ * closes all of it to itself but page 0 and its own slot: a wild write can end no one else's
+ * work. Slots start on page boundaries; untouched ones cost no memory. */
 #ifndef TBI_SLOTS_H
 #define TBI_SLOTS_H
 

@@ -16,9 +16,9 @@
 #include <signal.h>
 
 struct tbi_zygote_config {
-    /* Runs in the executor, in its only thread, with signals reset and no descriptors but 0 to 2: an
-     * empty stdin, and pipes to the zygote; stdout goes line by line. When it returns, the executor
-     * ends with that status, after stdio is flushed. */
+    /* Runs in the executor, in its only thread, with signals reset and no descriptors but 0 to
+     * 2: an empty stdin, and pipes to the zygote; stdout goes line by line. When it returns, the
+     * executor ends with that status, after stdio is flushed. */
     int (*executor)(void *ctx, uint32_t slot, uint32_t proc);
     void *ctx;
     /* Shared memory, zeroed: the zygote is the producer. */
@@ -34,8 +34,8 @@ struct tbi_zygote {
     int commands; /* our end of the command socket */
 };
 
-/* Forks the zygote, which keeps the config's files open. Call from the main thread, before any other thread exists: the zygote dies with
- * the thread that forked it. 0, or a negative errno. */
+/* Forks the zygote, which keeps the config's files open. Call from the main thread, before any
+ * other thread exists: the zygote dies with the thread that forked it. 0, or a negative errno. */
 int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *config);
 
 /* Asks for an executor; its death, or the failure of its fork, is reported as EXITED with this

@@ -287,12 +287,12 @@ struct msg_exited {
     int32_t signal;         /* that ended it, or 0 */
     int32_t status;         /* its exit status; with pid 0 the errno of fork */
     uint32_t bytes;         /* of the end of its stderr, without a final 0 */
-    uint64_t printed;       /* bytes of lines that came before it in OUTPUT records, of all executors */
+    uint64_t printed;       /* bytes of lines in OUTPUT records before it, of all executors */
 };
 
-/* What executors of a rank have printed: from the zygote to its agent, and from there to rank 0, which
- * writes it to the driver's stdout (stream 1) or stderr (2). WRITTEN says how much room there is again,
- * so that rank 0 need not keep more than a fixed number of bytes of each rank. */
+/* What executors of a rank have printed: from the zygote to its agent, and from there to rank 0,
+ * which writes it to the driver's stdout (stream 1) or stderr (2). WRITTEN says how much room
+ * there is again, so that rank 0 need not keep more than a fixed number of bytes of each rank. */
 struct msg_output {
     uint32_t stream;
     uint32_t bytes;         /* of lines behind it, each with its \n */

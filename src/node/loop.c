@@ -11,7 +11,7 @@ enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks
 enum {
     STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000, /* for executors to leave by themselves */
     STOP_KILL_US = 1000000,                        /* and to be gone when they are killed */
-    STOP_PRINT_US = 1000000                        /* for the zygote to bring more of their output */
+    STOP_PRINT_US = 1000000                        /* for the zygote to bring more output */
 };
 enum {
     OUTPUT_WINDOW = 64 * 1024,   /* bytes of a rank's output that may wait on rank 0 */
@@ -311,8 +311,8 @@ static bool deliver_to_driver(struct tbi_loop *loop)
     return true;
 }
 
-/* Executors leave or are killed, what they printed goes to rank 0, and then we are done; rank 0 when all
- * others are and everything is written. */
+/* Executors leave or are killed, what they printed goes to rank 0, and then we are done; rank 0
+ * when all others are and everything is written. */
 static void check_stop(struct tbi_loop *loop)
 {
     unsigned rank = loop->config.agent.rank, living = tbi_pool_living(loop->pool);

@@ -45,8 +45,8 @@ bool tbi_pool_receive(struct tbi_pool *pool);
 bool tbi_pool_flush(struct tbi_pool *pool);
 bool tbi_pool_has_news(const struct tbi_pool *pool);
 
-/* Tells all executors to exit when they are idle, or kills them. Then receive until tbi_pool_living is
- * 0; kill again in each turn, for not all may be told at once. */
+/* Tells all executors to exit when they are idle, or kills them. Then receive until
+ * tbi_pool_living is 0; kill again in each turn, for not all may be told at once. */
 void tbi_pool_exit_all(struct tbi_pool *pool);
 void tbi_pool_kill_all(struct tbi_pool *pool);
 unsigned tbi_pool_living(const struct tbi_pool *pool);

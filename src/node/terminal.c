@@ -102,8 +102,8 @@ static void *write_all(void *ctx)
     return NULL;
 }
 
-/* No signal is for this thread: handlers run where the program expects them, and a reader that is gone
- * is an error of write and not SIGPIPE. */
+/* No signal is for this thread: handlers run where the program expects them, and a reader that
+ * is gone is an error of write and not SIGPIPE. */
 static void start(struct tbi_terminal *t)
 {
     sigset_t all, before;

@@ -1,9 +1,11 @@
-/* terminal.h - the driver's stdout and stderr, to which everything goes that tasks print on any rank.
+/* terminal.h - the driver's stdout and stderr, to which everything goes that tasks print on any
+ * rank.
  *
- * A thread of its own writes, so that nobody else waits when the terminal is stopped or the reader of a
- * pipe is slow; it starts with the first line. Lines stay whole, also beside what the program itself
- * prints: they are written in pieces that a pipe takes as one, unless a line alone is longer. A
- * descriptor that is closed or has no reader loses what would go there, and nothing else. */
+ * A thread of its own writes, so that nobody else waits when the terminal is stopped or the
+ * reader of a pipe is slow; it starts with the first line. Lines stay whole, also beside what
+ * the program itself prints: they are written in pieces that a pipe takes as one, unless a line
+ * alone is longer. A descriptor that is closed or has no reader loses what would go there, and
+ * nothing else. */
 #ifndef TBI_TERMINAL_H
 #define TBI_TERMINAL_H
 

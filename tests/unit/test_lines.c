@@ -1,5 +1,6 @@
-/* test_lines.c - holds exec/lines: however the bytes come, they go on as the same whole lines in the same
- * order; lines that are too long, not ended, or marked with their function; and the tail. */
+/* test_lines.c - holds exec/lines: however the bytes come, they go on as the same whole lines in
+ * the same order; lines that are too long, not ended, or marked with their function; and the
+ * tail. */
 #include "unit.h"
 #include "exec/lines.h"
 
@@ -135,8 +136,8 @@ static void what_only_looks_like_a_mark_is_text(void **state)
     tbi_lines_end(&lines, &sink);
 }
 
-/* Text with lines of all lengths and marks among them, in pieces of all sizes, against what comes out of
- * the same text in one piece, and that against what was put in. */
+/* Text with lines of all lengths and marks among them, in pieces of all sizes, against what
+ * comes out of the same text in one piece, and that against what was put in. */
 static void how_the_bytes_come_makes_no_difference(void **state)
 {
     static char text[200000], whole[sizeof got], want[sizeof got];

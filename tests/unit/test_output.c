@@ -1,6 +1,6 @@
-/* test_output.c - holds exec/output: what is written into an executor's pipes comes out of the ring as
- * whole lines, all of it and none before there is room; at a death nothing is left behind and nobody
- * is waited for; the tail is the last task's; files get the same lines. */
+/* test_output.c - holds exec/output: what is written into an executor's pipes comes out of the
+ * ring as whole lines, all of it and none before there is room; at a death nothing is left
+ * behind and nobody is waited for; the tail is the last task's; files get the same lines. */
 #include "unit.h"
 #include "exec/output.h"
 #include "net/codec.h"

@@ -1,6 +1,6 @@
-/* test_pool.c - holds node/pool: records go to and come from real executor processes; one that sends
- * rubbish is killed, and its death says why; a new one gets a clean slot; what they print comes when
- * there is room for it, and holds up nothing else. */
+/* test_pool.c - holds node/pool: records go to and come from real executor processes; one that
+ * sends rubbish is killed, and its death says why; a new one gets a clean slot; what they print
+ * comes when there is room for it, and holds up nothing else. */
 #include "unit.h"
 #include "node/pool.h"
 #include "thornback.h"

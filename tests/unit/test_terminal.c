@@ -1,5 +1,6 @@
-/* test_terminal.c - holds node/terminal: all lines are written, whole and in order; nobody waits for a
- * reader but the terminal's own thread; a reader that is gone loses output and nothing else. */
+/* test_terminal.c - holds node/terminal: all lines are written, whole and in order; nobody waits
+ * for a reader but the terminal's own thread; a reader that is gone loses output and nothing
+ * else. */
 #include "unit.h"
 #include "node/terminal.h"
 
