@@ -1,6 +1,6 @@
 /* walkthrough.c - Ray's "Core Walkthrough" in C, section by section, with every claim asserted. So far:
- * starting, remote functions, passing refs, resources (CPUs), multiple returns, cancelling, objects,
- * fetching results and waiting. Runs as ./walkthrough or under mpirun, with any number of ranks. */
+ * starting, remote functions, passing refs, resources, multiple returns, cancelling, objects, fetching
+ * results and waiting. Runs as ./walkthrough or under mpirun, with any number of ranks. */
 #define _XOPEN_SOURCE 700
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,23 +96,53 @@ static void passing_refs(void)
 
 /* ---- Specifying required resources ---- */
 
+/* How many GPUs the task may see: the variable names those that it was given. */
+static int visible_gpus(void)
+{
+    const char *ids = getenv("CUDA_VISIBLE_DEVICES");
+    int n = ids != NULL && *ids != 0;
+
+    for (; ids != NULL && *ids != 0; ids++)
+        n += *ids == ',';
+    return n;
+}
+
+static int my_gpu_function(tb_call *call)
+{
+    return tb_return(call, visible_gpus());
+}
+TB_TASK(my_gpu_function, .num_cpus = 4, .num_gpus = 2); /* runs where both are free */
+
 static int h(tb_call *call)
 {
-    return tb_return(call, 1);
+    return tb_return(call, visible_gpus());
 }
-TB_TASK(h, .num_cpus = 0.5); /* half a CPU: two of them run on each at a time */
+TB_TASK(h, .num_cpus = 0.5, .num_gpus = 0.5); /* fractions: two of them share a CPU and a GPU */
+
+static int f(tb_call *call)
+{
+    return tb_return(call, visible_gpus());
+}
+TB_TASK(f, .resources = {{"Custom", 1}}); /* by default 1 CPU, and nothing else */
 
 static void required_resources(void)
 {
-    tb_ref ref = tb_remote(h), other = tb_remote_with(h, TB_OPTIONS(.num_cpus = TB_NONE)),
-           impossible = tb_remote_with(h, TB_OPTIONS(.num_cpus = 100000));
-    int value;
+    tb_ref refs[3] = {tb_remote(my_gpu_function), tb_remote(h), tb_remote(f)},
+           other = tb_remote_with(h, TB_OPTIONS(.num_cpus = TB_NONE, .num_gpus = 1)),
+           impossible = tb_remote_with(h, TB_OPTIONS(.num_gpus = 5));
+    tb_node first;
+    double total;
+    int values[3];
 
-    tb_must(tb_get(ref, &value));
-    tb_must(tb_get(other, &value));
-    check(value == 1);
-    check(tb_get(impossible, &value) == TB_ERR_INFEASIBLE); /* at once, and clearly */
-    tb_must(tb_release(ref));
+    check(tb_nodes(&first, 1) >= 1);
+    tb_must(tb_node_resources(first.rank, "GPU", &total));
+    check(total == 4); /* of each worker rank, as main has asked for */
+    tb_must(tb_get_all(refs, 3, values));
+    check(values[0] == 2 && values[1] == 1 && values[2] == 0);
+    tb_must(tb_get(other, &values[0])); /* options of a call override those of its task */
+    check(values[0] == 1);
+    check(tb_get(impossible, &values[0]) == TB_ERR_INFEASIBLE); /* at once, and clearly */
+    tb_must(tb_release_all(refs, 3));
     tb_must(tb_release(other));
     tb_must(tb_release(impossible));
 }
@@ -251,7 +281,9 @@ static void waiting(void)
 int main(int argc, char **argv)
 {
     /* ---- Starting ---- */
-    tb_must(tb_init(&argc, &argv, NULL));
+    /* With NULL, what is found: the cores and GPUs of the machines. */
+    tb_must(tb_init(&argc, &argv, TB_CONFIG(.num_cpus = 8, .num_gpus = 4,
+                                            .resources = {{"Custom", 2}})));
 
     remote_functions();
     passing_refs();

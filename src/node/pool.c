@@ -164,8 +164,9 @@ static bool describe(const struct tbi_pool *pool, const struct executor *x,
                        "(limits: ulimit -u, the job's memory; at most %d at once)",
                        strerror(m->status), TBI_SLOTS_MAX);
     else if (m->signal != 0)
-        tbi_error_link(link, TB_ERR_CRASHED, "its process was ended by signal %d (%s)", m->signal,
-                       strsignal(m->signal));
+        tbi_error_link(link, TB_ERR_CRASHED, "its process was ended by signal %d (%s)%s", m->signal,
+                       strsignal(m->signal), m->signal == SIGKILL
+                           ? ", which the out-of-memory killer sends too" : "");
     else
         tbi_error_link(link, TB_ERR_CRASHED, "its process ended with exit status %d before the "
                        "task returned", m->status);
