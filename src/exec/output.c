@@ -236,6 +236,13 @@ struct tbi_outputs *tbi_outputs_create(const struct tbi_output_config *config)
     return all;
 }
 
+void tbi_outputs_destroy(struct tbi_outputs *all)
+{
+    close(all->epoll);
+    tbi_outbox_fini(&all->records);
+    free(all);
+}
+
 int tbi_outputs_fd(const struct tbi_outputs *all)
 {
     return all->epoll;

@@ -30,6 +30,9 @@ struct tbi_output;  /* of one */
 /* NULL with errno. `config` must live as long. */
 struct tbi_outputs *tbi_outputs_create(const struct tbi_output_config *config);
 
+/* When all are closed. */
+void tbi_outputs_destroy(struct tbi_outputs *outputs);
+
 /* Readable (poll) when an executor has printed something. */
 int tbi_outputs_fd(const struct tbi_outputs *outputs);
 

@@ -375,7 +375,8 @@ bool tbi_loop_turn(struct tbi_loop *loop)
         moved |= t->receive(t->ctx, of_rank, loop);
     moved |= tbi_pool_receive(loop->pool);
     if (loop->sched != NULL)
-        moved |= serve_driver(loop) | pay(loop);
+        moved |= serve_driver(loop);
+    moved |= pay(loop);
     if (loop->sched != NULL && tbi_sched_deadline(loop->sched) <= loop->now_us) {
         tbi_sched_tick(loop->sched, loop->now_us);
         loop->sched_dirty = true;

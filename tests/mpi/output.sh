@@ -11,7 +11,10 @@ output=$PWD/tests/mpi/output
 out=$work/out err=$work/err
 failed=0 launcher= rc=0
 
-run() { timeout -k 5 "${RUN_LIMIT:-120}" $launcher "$output" "$@" >"$out" 2>"$err" || rc=$?; }
+run() {
+    timeout -k 5 "${RUN_LIMIT:-120}" $launcher "$output" "$@" >"$out" 2>"$err" || rc=$?
+    sed -i '/^-----*$/,/^-----*$/d' "$err" # what mpirun itself has to say
+}
 verdict() { # NAME WHY: why it failed, or nothing
     local name="$1${launcher:+ ($launcher)}"
     if [ $rc = 0 ] && [ -z "$2" ]; then

@@ -52,8 +52,7 @@ static int teardown(void **state)
 {
     struct world *w = *state;
 
-    close(tbi_outputs_fd(w->outputs));
-    free(w->outputs); /* it lives as long as its process, as a rule */
+    tbi_outputs_destroy(w->outputs);
     tbi_slots_destroy(w->config.slots);
     tbi_ring_reader_fini(&w->reader);
     munmap(w->ring, tbi_ring_footprint(SIZE));
@@ -316,8 +315,7 @@ static void files_get_the_same_lines(void **state)
         close(w->config.file[0]);
         close(w->config.file[1]);
         if (i == 0) {
-            close(tbi_outputs_fd(w->outputs));
-            free(w->outputs);
+            tbi_outputs_destroy(w->outputs);
             memset(w->ring, 0, sizeof *w->ring);
             tbi_ring_reader_fini(&w->reader);
             tbi_ring_reader_init(&w->reader, w->ring, SIZE);
