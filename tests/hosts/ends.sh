@@ -37,6 +37,17 @@ gone() {
 }
 files() { for h in $hosts; do "$bed" exec "$h" ls -1 /dev/shm /run/mpi-testbed/tbends/tmp; done | grep -vE '^vader_segment|^ompi\.|^$|:$|^pmix'; }
 
+reaches() { "$bed" exec "$1" bash -c "echo >/dev/tcp/$2/1" 2>&1 | grep -q refused; } # nobody listens there
+heal() { # the hosts that were cut off; the kernel takes up to a second to see that the cable is in
+    local h
+    for h in $hosts; do "$bed" heal "$h"; done
+    for h in tbends1 tbends2; do
+        until reaches tbends0 "$h" && reaches "$h" tbends0; do
+            [ $SECONDS -lt 1000 ] || { echo "FAILED: $h is not reached"; exit 1; }
+        done
+    done
+}
+
 # While a host is cut off a plain mpirun does not end, when all of its ranks have: it is healed before.
 # STATUS: a number, or bad: not 0. SAYS: what a line has to match, "" nothing, if there is nothing lost.
 ends() { # NAME STATUS SAYS HOW KILL-COMMAND
@@ -56,9 +67,9 @@ ends() { # NAME STATUS SAYS HOW KILL-COMMAND
     [ -z "$kill" ] || eval "$kill" || { echo "FAILED: $name: $kill"; failed=1; }
     gone; stays=$?
     took=$(awk -v a="$since" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}')
-    [ -n "$flags" ] || for h in $hosts; do "$bed" heal "$h"; done
+    [ -n "$flags" ] || heal
     wait $pid 2>/dev/null || rc=$?
-    for h in $hosts; do "$bed" heal "$h"; done
+    [ -z "$flags" ] || heal
     if [ $stays != 0 ]; then
         echo "FAILED: $name: processes stay:"; pgrep -af "^$work/tb-ends"; failed=1
         pkill -9 -f "^$work/tb-ends"
