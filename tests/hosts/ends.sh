@@ -7,13 +7,14 @@ set -u
 bed=$(dirname "$(readlink -f "$0")")/../bed/hosts.sh
 [ "$(id -u)" = 0 ] || { echo "the bed of several hosts needs root"; exit 77; }
 command -v ip >/dev/null || { echo "the bed of several hosts needs ip: apt-get install iproute2"; exit 77; }
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 HOSTS_PREFIX=tbends PLAIN=1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PLAIN=1
+export HOSTS_PREFIX=te$$x # a bed of this run alone: it cuts and kills hosts
 work=$(mktemp -d)
 trap '"$bed" down >/dev/null 2>&1; rm -rf "$work"' EXIT
 "$bed" up 3 >/dev/null || exit 1
 cp tests/mpi/ends "$work/tb-ends"
 failed=0
-hosts="tbends0 tbends1 tbends2"
+host=$HOSTS_PREFIX hosts="${HOSTS_PREFIX}0 ${HOSTS_PREFIX}1 ${HOSTS_PREFIX}2"
 flags= # for mpirun
 
 ours() { pgrep -f "^$work/tb-ends"; }
@@ -35,14 +36,14 @@ gone() {
     done
     ! ours >/dev/null
 }
-files() { for h in $hosts; do "$bed" exec "$h" ls -1 /dev/shm /run/mpi-testbed/tbends/tmp; done | grep -vE '^vader_segment|^ompi\.|^$|:$|^pmix'; }
+files() { for h in $hosts; do "$bed" exec "$h" ls -1 /dev/shm /run/mpi-testbed/$host/tmp; done | grep -vE '^vader_segment|^ompi\.|^$|:$|^pmix'; }
 
 reaches() { "$bed" exec "$1" bash -c "echo >/dev/tcp/$2/1" 2>&1 | grep -q refused; } # nobody listens there
 heal() { # the hosts that were cut off; the kernel takes up to a second to see that the cable is in
     local h
     for h in $hosts; do "$bed" heal "$h"; done
-    for h in tbends1 tbends2; do
-        until reaches tbends0 "$h" && reaches "$h" tbends0; do
+    for h in ${host}1 ${host}2; do
+        until reaches ${host}0 "$h" && reaches "$h" ${host}0; do
             [ $SECONDS -lt 1000 ] || { echo "FAILED: $h is not reached"; exit 1; }
         done
     done
@@ -80,7 +81,7 @@ ends() { # NAME STATUS SAYS HOW KILL-COMMAND
         echo "FAILED: $name: status $rc instead of $status"; cat "$work/err"; failed=1
     elif [ -n "$says" ] && [ "$(grep -cE -- "$says" "$work/err")" != 1 ]; then
         echo "FAILED: $name: not one line says $says"; cat "$work/err"; failed=1
-    elif [ -z "$says" ] && grep -E '^thornback|tb_' "$work/err"; then
+    elif [ -z "$says" ] && grep -E "^thornback|tb_" "$work/err"; then
         echo "FAILED: $name: it is not quiet"; failed=1
     else
         echo "[       OK ] hosts_$name ($took s)"
@@ -88,28 +89,28 @@ ends() { # NAME STATUS SAYS HOW KILL-COMMAND
 }
 
 export TB_HEARTBEAT=4
-silent() { echo "^thornback: rank 0 on host tbends0: nothing was heard of rank $1 on host tbends$2 for 4 s "; }
+silent() { echo "^thornback: rank 0 on host ${host}0: nothing was heard of rank $1 on host ${host}$2 for 4 s "; }
 ends returns 5 "" return ""
 ends returns_without_finalize 3 "" return_early ""
 ends exits_well 0 "" exit_0 ""
 ends exits_in_another_thread 3 "" exit_in_a_thread ""
-ends remote_rank_killed bad 'process rank 1 .* on node tbends1 exited on signal 9' wait 'kill -9 $(rank 1)'
-ends remote_rank_killed_while_objects_travel bad 'process rank 2 .* on node tbends2 exited on signal 9' \
+ends remote_rank_killed bad "process rank 1 .* on node ${host}1 exited on signal 9" wait 'kill -9 $(rank 1)'
+ends remote_rank_killed_while_objects_travel bad "process rank 2 .* on node ${host}2 exited on signal 9" \
     wait_fetching 'kill -9 $(rank 2)'
-ends driver_killed bad 'process rank 0 .* on node tbends0 exited on signal 9' wait 'kill -9 $(rank 0)'
-ends remote_zygote_killed bad '^thornback: rank 2 on host tbends2: the process that starts executors was ended by signal 9 ' \
+ends driver_killed bad "process rank 0 .* on node ${host}0 exited on signal 9" wait 'kill -9 $(rank 0)'
+ends remote_zygote_killed bad "^thornback: rank 2 on host ${host}2: the process that starts executors was ended by signal 9 " \
     wait 'kill -9 $(zygote 2)'
 ends remote_rank_stopped bad "$(silent 2 2)" wait 'kill -STOP $(rank 2)'
-ends host_killed bad "" wait '"$bed" kill tbends2'
-ends host_cut bad "$(silent 2 2)" wait '"$bed" cut tbends2'
-ends host_cut_while_objects_travel bad "$(silent 1 1)" wait_fetching '"$bed" cut tbends1'
-ends first_host_cut bad "$(silent '[12]' '[12]')" wait '"$bed" cut tbends0'
+ends host_killed bad "" wait '"$bed" kill ${host}2'
+ends host_cut bad "$(silent 2 2)" wait '"$bed" cut ${host}2'
+ends host_cut_while_objects_travel bad "$(silent 1 1)" wait_fetching '"$bed" cut ${host}1'
+ends first_host_cut bad "$(silent '[12]' '[12]')" wait '"$bed" cut ${host}0'
 ends launcher_killed bad "" wait 'kill -9 $(mpirun_pid)'
 
 # With what tbrun tells it, mpirun itself notices, and ends too.
 TB_HEARTBEAT=10
 flags=$(PATH=$PATH "$(dirname "$0")/../../mpi_launch/tbrun" --host a,b --dry-run -- x 2>&1 | grep -o -- '--mca oob_[^ ]* [0-9]*' | tr '\n' ' ')
-ends host_cut_that_mpirun_notices bad 'Remote daemon: .* on node tbends2' wait '"$bed" cut tbends2'
-ends host_cut_that_mpirun_notices_while_objects_travel bad 'Remote daemon: .* on node tbends1' \
-    wait_fetching '"$bed" cut tbends1'
+ends host_cut_that_mpirun_notices bad "Remote daemon: .* on node ${host}2" wait '"$bed" cut ${host}2'
+ends host_cut_that_mpirun_notices_while_objects_travel bad "Remote daemon: .* on node ${host}1" \
+    wait_fetching '"$bed" cut ${host}1'
 exit $failed

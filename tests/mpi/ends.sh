@@ -37,9 +37,7 @@ rank() { # N: the driver is 0
     if [ $launch = alone ]; then echo "$first"; else children "$first" tb-ends | sed -n "$(($1 + 1))p"; fi
 }
 zygote() { children "$(rank "$1")" tb-ends; }
-executor() { children "$(zygote "$1")" tb-ends | head -n 1; }
 executes=0 # a rank that has executors
-[ -z "${TRACE:-}" ] || set -x
 
 # STATUS: a number, or bad: not 0. SAYS: a pattern that one line on stderr has to match, and only one.
 ends() { # NAME STATUS SAYS HOW KILL-COMMAND LAUNCHER...
@@ -104,7 +102,7 @@ for launch in alone mpirun; do
     end crashes bad "" crash ""
     end driver_killed bad "" wait 'kill -9 $(rank 0)'
     end driver_terminated bad "" wait 'kill -TERM $(rank 0)'
-    end executor_killed 5 "" lose_one_task 'kill -9 $(executor $executes)'
+    end executor_killed 5 "" lose_one_task ""
     end zygote_killed bad "$lost" wait 'kill -9 $(zygote $executes)'
     end zygote_killed_while_driver_computes bad "$lost" wait_computing 'kill -9 $(zygote 0)'
     end zygote_killed_and_reaped bad "${lost% was*}" wait_reaping 'kill -9 $(zygote 0)'
