@@ -2,6 +2,7 @@
 #include "exec/bell.h"
 #include "net/codec.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -51,6 +52,14 @@ static size_t piece_of(const char *lines, size_t bytes)
     return end != NULL ? (size_t)(end - lines) + 1 : bytes;
 }
 
+static ssize_t try_write(int fd, const char *lines, size_t bytes)
+{
+    if (!tbi_fault(TBI_FAULT_WRITE))
+        return write(fd, lines, bytes);
+    errno = EIO;
+    return -1;
+}
+
 static void write_lines(struct tbi_terminal *t, const struct msg_output *m)
 {
     const char *at = (const char *)(m + 1);
@@ -58,7 +67,7 @@ static void write_lines(struct tbi_terminal *t, const struct msg_output *m)
     int fd = (int)m->stream;
 
     while (left > 0 && !t->lost[fd - 1]) {
-        ssize_t n = write(fd, at, piece_of(at, left));
+        ssize_t n = try_write(fd, at, piece_of(at, left));
 
         if (n >= 0) {
             at += n;

@@ -49,6 +49,7 @@
     X(ALLOC,        alloc,       END,   "an allocation for bookkeeping fails; the process ends")         \
     X(FORK,         fork,        FAIL,  "the fork of an executor fails with EAGAIN")               \
     X(POPULATE,     populate,    FAIL,  "getting memory for an object fails: STORE_FULL")          \
+    X(WRITE,        write,       FAIL,  "a write of what tasks print fails: that is lost")         \
     X(FRAME_DELAY,  frame_delay, DELAY, "what goes to other ranks is held back, up to n microseconds")
 
 #define TBI_FAULT_ENUM(point, name, effect, what) TBI_FAULT_##point,
