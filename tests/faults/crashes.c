@@ -220,7 +220,6 @@ static struct books take_books(void)
     for (int i = 0; i < nworkers; i++) {
         if (worker[i].rank_pid != getpid())
             b.process[b.n++] = census_of(worker[i].rank_pid);
-        b.process[b.n++] = census_of(worker[i].zygote);
         for (int try = 0; try < TRIES; try++) {
             tb_ref r;
 
@@ -233,6 +232,8 @@ static struct books take_books(void)
         }
         if (zombies > 0)
             no("executors are not reaped", zombies, b.executors[i]);
+        b.process[b.n] = census_of(worker[i].zygote);
+        b.process[b.n++].descriptors -= 2 * b.executors[i]; /* the pipes of those that live */
         printf("%s: rank %d has %d executors\n", what, worker[i].rank, b.executors[i]);
     }
     for (int i = 0; i < b.n; i++)

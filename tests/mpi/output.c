@@ -59,7 +59,7 @@ static int dies_in_mid_line(tb_call *call)
     raise(SIGKILL);
     return 0;
 }
-TB_TASK(dies_in_mid_line, .num_cpus = 0.25);
+TB_TASK(dies_in_mid_line, .num_cpus = 0.25, .max_retries = TB_NONE);
 
 static int reads_stdin(tb_call *call) { return tb_return(call, getchar()); }
 TB_TASK(reads_stdin);
@@ -73,7 +73,7 @@ static int says_and_stays(tb_call *call)
         pause();
     return 0;
 }
-TB_TASK(says_and_stays);
+TB_TASK(says_and_stays, .max_retries = TB_NONE);
 
 /* Leaves two children that hold its pipes: one waits for ever, one prints for ever. */
 static int leaves_children(tb_call *call)
@@ -95,7 +95,7 @@ static int leaves_children(tb_call *call)
         abort();
     return tb_return(call, 1);
 }
-TB_TASK(leaves_children);
+TB_TASK(leaves_children, .max_retries = TB_NONE);
 
 /* Meanwhile the driver prints as well, if it shall. */
 static void chatter(int tasks, int lines, bool driver)

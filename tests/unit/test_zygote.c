@@ -38,11 +38,11 @@ static int executor(void *ctx, uint32_t slot, uint32_t proc)
     s->handler_is_default = act.sa_handler == SIG_DFL;
     s->stdin_is_empty = getchar() == EOF;
     s->pid[slot] = getpid();
-    s->started++;
     if (slot == 63)
         for (int i = 0; i < 1000; i++)
             printf("line %d\n", i);
     fprintf(stderr, "the end of %u", proc);
+    s->started++;
     if (proc >= 1000)
         for (;;)
             pause();

@@ -50,6 +50,8 @@ static void world_fork(void *ctx, uint32_t number)
 
     assert_true(self->world->nprocs < WORLD_PROCS);
     *p = (struct proc){.rank = self->rank, .number = number, .alive = true};
+    p->doomed = self->world->kills_left > 0 && pick(self->world, 30) == 0; /* the fork fails */
+    self->world->stillborn += p->doomed;
 }
 
 static void world_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
@@ -578,6 +580,7 @@ static bool one_event(struct world *w, const char **why)
     enum kind { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL, LEAVE, TIME };
     struct { enum kind kind; unsigned a, b; } can[2048], *e;
     unsigned n = 0;
+    bool copied;
 
     for (unsigned a = 0; a < w->nranks; a++) {
         if (tbi_outbox_bytes(&w->to_head[a]) > 0)
@@ -626,7 +629,9 @@ static bool one_event(struct world *w, const char **why)
         break;
     case COPY:
         w->copy[e->a].active = false;
-        tbi_agent_copied(w->agent[w->copy[e->a].rank], w->copy[e->a].ticket, true);
+        copied = w->race_at > 0 || pick(w, 20) > 0; /* else there is no memory for it */
+        w->copies_failed += !copied;
+        tbi_agent_copied(w->agent[w->copy[e->a].rank], w->copy[e->a].ticket, copied);
         break;
     case PROC_IN:
         *why = proc_takes(w, &w->proc[e->a]);
