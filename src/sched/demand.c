@@ -1,5 +1,6 @@
 #include "sched/demand.h"
 #include "sched/ledger.h"
+#include "sched/place.h"
 #include "sched/ready.h"
 #include "util/alloc.h"
 
@@ -15,6 +16,7 @@ void tbi_demands_init(struct tbi_demands *demands)
 static void destroy(struct tbi_class *class)
 {
     tbi_ready_forget(class);
+    tbi_place_forget(class);
     free(class);
 }
 

@@ -9,6 +9,7 @@
 
 #include "net/messages.h"
 #include "util/list.h"
+#include "util/tournament.h"
 
 
 struct tbi_maker;
@@ -31,11 +32,16 @@ struct tbi_class {
     uint64_t key;              /* of the best task: smaller is better */
     unsigned at;               /* in the heap, from 1; 0: not in it */
     bool stuck;                /* has tasks, but found no node */
+    bool limited;              /* it was stuck: only nodes that have gained may take it */
     unsigned overtaken;        /* younger tasks of other classes sent while its best one waited */
     struct tbi_link active, starving;
     /* ledger.c */
     unsigned kept;             /* the node that is kept for it, or TBI_ANY_NODE */
     struct tbi_link keeping;
+    /* place.c */
+    struct tbi_tournament tournament[2]; /* of the nodes: by default, and to spread */
+    uint64_t seen[2];          /* as many changes of nodes are in it */
+    uint32_t *slots;           /* how many tasks each node runs at once; 0: not counted yet */
 
     unsigned nparts;
     struct tbi_amount part[];  /* by rising resource; amount 0: the node has to have some of it */

@@ -143,8 +143,8 @@ static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
         tbi_sched_fail(sched, task, failure);
 }
 
-/* A node is kept no longer for a class without tasks: they failed, or are wanted now and pass anyway.
- * It would be kept for nobody, for ever. */
+/* A node is kept no longer for a class without tasks: they failed, or are wanted now and pass
+ * anyway. It would be kept for nobody, for ever. */
 static void end_keeping(struct tbi_sched *sched)
 {
     struct tbi_link *keepers = &sched->nodes.keepers;
@@ -172,51 +172,51 @@ static void begin_keeping(struct tbi_sched *sched)
     }
 }
 
-static void retry(struct tbi_sched *sched, struct tbi_link *classes)
+static void retry(struct tbi_sched *sched, struct tbi_link *classes, bool limited)
 {
     for (struct tbi_link *l = classes->next; l != classes; l = l->next) {
         struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
         struct arguments args;
 
-        if (class->stuck && find_node(sched, tbi_ready_best_of(class), &args) >= 0)
+        if (!class->stuck)
+            continue;
+        class->limited = limited;
+        if (find_node(sched, tbi_ready_best_of(class), &args) >= 0)
             tbi_ready_set_stuck(&sched->ready, class, false);
     }
 }
 
-/* Nodes have gained room since the last time: some classes may not be stuck any more. */
+/* What is stuck is tried on the nodes that have gained: through the tournaments if these nodes are
+ * many and the classes few, else directly. */
 static void retry_stuck(struct tbi_sched *sched)
 {
     struct tbi_nodes *nodes = &sched->nodes;
 
-    if (nodes->gains == sched->gains)
-        return;
-    sched->gains = nodes->gains;
-    retry(sched, &sched->ready.active);
-    if (nodes->changes - sched->changes > nodes->n)
-        for (unsigned i = 0; i < nodes->n; i++)
-            retry(sched, &nodes->node[i].own);
-    else
-        for (uint64_t k = sched->changes; k < nodes->changes; k++)
-            retry(sched, &nodes->node[nodes->log[k & nodes->mask]].own);
-    sched->changes = nodes->changes;
+    retry(sched, &sched->ready.active, sched->ready.nactive > nodes->ngained / 3);
+    for (unsigned k = 0; k < nodes->ngained; k++)
+        retry(sched, &nodes->node[nodes->gained[k]].own, false);
 }
 
 void tbi_sched_run(struct tbi_sched *sched)
 {
     struct tbi_maker *task;
     struct arguments args;
+    uint64_t gains;
 
     end_keeping(sched);
-    retry_stuck(sched);
-    while ((task = tbi_ready_best(&sched->ready)) != NULL) {
-        int node = find_node(sched, task, &args);
-
-        if (node >= 0)
-            send(sched, task, (unsigned)node, &args);
-        else
-            tbi_ready_set_stuck(&sched->ready, task->class, true);
-        if (sched->ready.nheap == 0)
+    do {
+        gains = sched->nodes.gains;
+        if (sched->nodes.ngained > 0)
             retry_stuck(sched);
-    }
+        while ((task = tbi_ready_best(&sched->ready)) != NULL) {
+            int node = find_node(sched, task, &args);
+
+            if (node >= 0)
+                send(sched, task, (unsigned)node, &args);
+            else
+                tbi_ready_set_stuck(&sched->ready, task->class, true);
+        }
+    } while (gains != sched->nodes.gains); /* a node is kept no longer */
+    tbi_ledger_end_pass(&sched->nodes);
     begin_keeping(sched);
 }

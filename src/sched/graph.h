@@ -17,7 +17,6 @@ struct tbi_sched {
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
     struct tbi_demands demands;
-    uint64_t gains, changes;    /* those of the nodes that stuck classes have been told of */
     const struct tbi_object **scratch; /* room for a task's arguments */
     unsigned nscratch;
     uint64_t now_us;

@@ -40,6 +40,7 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
     while (nodes->mask < n)
         nodes->mask = nodes->mask * 2 + 1;
     nodes->log = tbi_alloc_zeroed(nodes->mask + 1, sizeof *nodes->log);
+    nodes->gained = tbi_alloc(n * sizeof *nodes->gained);
     nodes->node = tbi_alloc_zeroed(n, sizeof *nodes->node);
     nodes->total = tbi_copy(totals, cells * sizeof *totals);
     nodes->load = tbi_alloc_zeroed(cells, sizeof *nodes->load);
@@ -72,6 +73,7 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
 void tbi_ledger_fini(struct tbi_nodes *nodes)
 {
     free(nodes->log);
+    free(nodes->gained);
     free(nodes->node);
     free(nodes->total);
     free(nodes->load);
@@ -81,8 +83,21 @@ void tbi_ledger_fini(struct tbi_nodes *nodes)
 
 static void note(struct tbi_nodes *nodes, unsigned i, bool gain)
 {
-    nodes->log[nodes->changes++ & nodes->mask] = i;
+    struct tbi_node *node = &nodes->node[i];
+
+    node->change = nodes->changes++;
+    nodes->log[node->change & nodes->mask] = i;
     nodes->gains += gain;
+    if (gain && !node->gained) {
+        node->gained = true;
+        nodes->gained[nodes->ngained++] = i;
+    }
+}
+
+void tbi_ledger_end_pass(struct tbi_nodes *nodes)
+{
+    while (nodes->ngained > 0)
+        nodes->node[nodes->gained[--nodes->ngained]].gained = false;
 }
 
 /* Tasks that a blocked one waits for are sent without bound, so that a load of bytes might grow out

@@ -24,6 +24,8 @@ struct tbi_node {
     struct tbi_link owed;    /* tasks that wait for instances */
     struct tbi_class *kept_for; /* the only class that it takes tasks of, or NULL */
     unsigned first, end;     /* in `by_host`: the nodes of its host */
+    uint64_t change;         /* the last one */
+    bool gained;             /* it is in `gained` */
     struct tbi_link own;     /* classes that may be nowhere else and have tasks that wait */
 };
 
@@ -38,7 +40,9 @@ struct tbi_nodes {
     uint64_t changes, mask;
     uint64_t random;         /* state of the generator; 0: the first of equals is chosen */
     unsigned ahead;          /* tasks sent to a node beyond what it can run at once */
-    uint64_t gains;          /* changes after which a node may take more than before */
+    unsigned *gained;        /* nodes that may take more than at the end of the last pass */
+    unsigned ngained;
+    uint64_t gains;          /* how often one has */
 };
 
 /* totals[rank * nresources + resource]; GPUs are whole ones, at most TBI_GPUS_MAX of them count. */
@@ -70,6 +74,9 @@ void tbi_ledger_unblock(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *t
 /* From now on only tasks of this class go to node i; until it is over. */
 void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, struct tbi_class *class);
 void tbi_ledger_unkeep(struct tbi_nodes *nodes, struct tbi_class *class);
+
+/* All that waits was tried on what the nodes have gained. */
+void tbi_ledger_end_pass(struct tbi_nodes *nodes);
 
 /* What can be seen without the tasks; NULL, or what is wrong. */
 const char *tbi_ledger_check(const struct tbi_nodes *nodes);

@@ -1,4 +1,5 @@
 #include "sched/place.h"
+#include "util/alloc.h"
 
 enum {
     LIGHT_SLOTS = 64,  /* tasks that ask for nothing always fit; this many at a time will do */
@@ -25,6 +26,11 @@ static enum tier tier_of(uint64_t score)
     return (enum tier)(score >> TIER_AT);
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static unsigned node_of(uint64_t score)
 {
     return (unsigned)(NODE_MASK - (score & NODE_MASK));
@@ -47,8 +53,8 @@ static unsigned tasks_on(const struct tbi_node *node, const struct tbi_class *cl
     return class->light ? node->light : node->count;
 }
 
-/* How many tasks of the class the node runs at once. */
-static unsigned slots(const struct tbi_nodes *nodes, unsigned i, const struct tbi_class *class)
+static unsigned count_slots(const struct tbi_nodes *nodes, unsigned i,
+                            const struct tbi_class *class)
 {
     const int64_t *total = tbi_ledger_total(nodes, i);
     int64_t least = class->light ? LIGHT_SLOTS : INT32_MAX;
@@ -67,14 +73,27 @@ static unsigned slots(const struct tbi_nodes *nodes, unsigned i, const struct tb
     return least < 1 ? 1 : (unsigned)least;
 }
 
+/* How many tasks of the class the node runs at once. They are divisions, and asked for often. */
+static unsigned slots(const struct tbi_nodes *nodes, unsigned i, struct tbi_class *class)
+{
+    if (class->node != TBI_ANY_NODE)
+        return count_slots(nodes, i, class);
+    if (class->slots == NULL)
+        class->slots = tbi_alloc_zeroed(nodes->n, sizeof *class->slots);
+    if (class->slots[i] == 0)
+        class->slots[i] = count_slots(nodes, i, class);
+    return class->slots[i];
+}
+
 /* Shorter is better: by the time until it is through, as far as that is known, then by length. */
-static uint64_t queue_value(const struct tbi_nodes *nodes, unsigned i,
-                            const struct tbi_class *class)
+static uint64_t queue_value(const struct tbi_nodes *nodes, unsigned i, struct tbi_class *class)
 {
     const struct tbi_node *node = &nodes->node[i];
-    uint64_t n = slots(nodes, i, class), us = (uint64_t)node->backlog_us / n / 16;
+    uint64_t n = slots(nodes, i, class), us = 0;
     uint64_t length = (uint64_t)tasks_on(node, class) * 64 / n;
 
+    if (node->backlog_us > 0)
+        us = (uint64_t)node->backlog_us / n / 16;
     if (us > 0x3fff)
         us = 0x3fff;
     if (length > 0xffff)
@@ -82,57 +101,69 @@ static uint64_t queue_value(const struct tbi_nodes *nodes, unsigned i,
     return VALUE_MAX - (us << 16 | length);
 }
 
-static uint64_t rate(struct tbi_nodes *nodes, unsigned i, const struct tbi_class *class,
-                     bool spread, bool bypass)
+static double share(int64_t used, int64_t total)
+{
+    return used < total ? (double)used / (double)total : 1;
+}
+
+/* The value of a node that has room for a task of the class. */
+static uint64_t room_value(const struct tbi_nodes *nodes, unsigned i,
+                           const struct tbi_class *class, bool spread, enum tier *tier)
+{
+    const int64_t *total = tbi_ledger_total(nodes, i), *load = tbi_ledger_load(nodes, i);
+    const struct tbi_node *node = &nodes->node[i];
+    unsigned tasks = node->count + node->light;
+    double before = 0, after = 0, larger;
+
+    if (class->light)
+        before = after = share(load[TBI_CPUS], total[TBI_CPUS]);
+    for (unsigned p = 0; p < class->nparts; p++) {
+        unsigned r = class->part[p].resource;
+
+        if (class->part[p].amount == 0)
+            continue;
+        larger = share(load[r], total[r]);
+        before = larger > before ? larger : before;
+        larger = share(load[r] + class->part[p].amount, total[r]);
+        after = larger > after ? larger : after;
+    }
+    *tier = !spread && after > 0.5 ? ROOM : HALF;
+    if (spread) /* of equally empty ones the one with the fewest tasks */
+        return (uint64_t)((1 - before) * (double)(VALUE_MAX >> 10)) << 10 |
+               (1023 - (tasks < 1023 ? tasks : 1023));
+    return (uint64_t)((*tier == HALF ? before : 1 - before) * (double)VALUE_MAX);
+}
+
+static uint64_t rate(struct tbi_nodes *nodes, unsigned i, struct tbi_class *class, bool spread,
+                     bool bypass)
 {
     const struct tbi_node *node = &nodes->node[i];
     const int64_t *total = tbi_ledger_total(nodes, i), *load = tbi_ledger_load(nodes, i);
     bool fits = !class->light || node->light < LIGHT_SLOTS;
-    uint64_t value, random, tier = HALF;
-    double before = 0, after = 0;
+    enum tier tier = QUEUE;
+    uint64_t value, random;
 
     if (!node->works || (node->kept_for != NULL && node->kept_for != class && !bypass))
         return 0;
     for (unsigned p = 0; p < class->nparts; p++) {
         int64_t amount = class->part[p].amount, all = total[class->part[p].resource];
-        int64_t used = load[class->part[p].resource];
-        double share;
 
         if (all < amount || all == 0)
             return 0;
-        fits &= used <= all - amount;
-        share = (double)used / (double)all;
-        before = share > before && amount > 0 ? share : before;
-        share = (double)(used + amount) / (double)all;
-        after = share > after && amount > 0 ? share : after;
+        fits &= load[class->part[p].resource] <= all - amount;
     }
-    if (class->light)
-        before = after = (double)load[TBI_CPUS] / (double)total[TBI_CPUS];
     if (fits && class->gpus > 0)
         fits = tbi_ledger_has_gpus(node, class->gpus);
+    value = fits ? room_value(nodes, i, class, spread, &tier) : queue_value(nodes, i, class);
     random = draw(nodes) << NODE_BITS;
-    if (!fits) {
-        tier = QUEUE;
-        value = queue_value(nodes, i, class);
-    } else if (spread) {
-        unsigned n = node->count + node->light;
-
-        value = (uint64_t)((1 - (before < 1 ? before : 1)) * (double)(VALUE_MAX >> 10)) << 10 |
-                (1023 - (n < 1023 ? n : 1023));
-    } else if (after <= 0.5) {
-        value = (uint64_t)(before * (double)VALUE_MAX);
-    } else {
-        value = (uint64_t)((1 - (before < 1 ? before : 1)) * (double)VALUE_MAX);
-        tier = ROOM;
-    }
     if (tier == ROOM) {
-        uint64_t rough = value >> (VALUE_BITS - ROUGH_BITS);
         uint64_t fine = value & (VALUE_MAX >> ROUGH_BITS);
 
-        value = rough << (VALUE_BITS - ROUGH_BITS);
+        value -= fine;
         random = random << (VALUE_BITS - ROUGH_BITS) | fine << NODE_BITS;
     }
-    return tier << TIER_AT | value << (NODE_BITS + RANDOM_BITS) | random | (NODE_MASK - i);
+    return (uint64_t)tier << TIER_AT | value << (NODE_BITS + RANDOM_BITS) | random |
+           (NODE_MASK - i);
 }
 
 /* Does anything wait there already, so far as the forecast tells? */
@@ -147,7 +178,7 @@ static bool has_queue(const struct tbi_nodes *nodes, unsigned i, const struct tb
     return over;
 }
 
-static bool may_queue(const struct tbi_nodes *nodes, unsigned i, const struct tbi_class *class,
+static bool may_queue(const struct tbi_nodes *nodes, unsigned i, struct tbi_class *class,
                       uint32_t run_us)
 {
     const struct tbi_node *node = &nodes->node[i];
@@ -165,18 +196,45 @@ static bool may_queue(const struct tbi_nodes *nodes, unsigned i, const struct tb
 
 static uint64_t best_node(struct tbi_nodes *nodes, struct tbi_class *class, bool spread)
 {
+    struct tbi_tournament *t = &class->tournament[spread];
+    uint64_t *seen = &class->seen[spread];
+
+    if (t->level[0] == NULL || nodes->changes - *seen > nodes->n) {
+        if (t->level[0] == NULL)
+            tbi_tournament_init(t, nodes->n);
+        for (unsigned i = 0; i < nodes->n; i++)
+            t->level[0][i] = rate(nodes, i, class, spread, false);
+        tbi_tournament_play(t);
+    } else {
+        for (uint64_t k = *seen; k < nodes->changes; k++) {
+            unsigned i = nodes->log[k & nodes->mask];
+
+            if (nodes->node[i].change == k) /* else it will come once more */
+                tbi_tournament_set(t, i, rate(nodes, i, class, spread, false));
+        }
+    }
+    *seen = nodes->changes;
+    return tbi_tournament_best(t);
+}
+
+static uint64_t best_gained(struct tbi_nodes *nodes, struct tbi_class *class, bool spread)
+{
     uint64_t best = 0;
 
-    for (unsigned i = 0; i < nodes->n; i++) {
-        uint64_t score = rate(nodes, i, class, spread, false);
-
-        best = score > best ? score : best;
-    }
+    for (unsigned k = 0; k < nodes->ngained; k++)
+        best = larger(best, rate(nodes, nodes->gained[k], class, spread, false));
     return best;
 }
 
+void tbi_place_forget(struct tbi_class *class)
+{
+    tbi_tournament_fini(&class->tournament[0]);
+    tbi_tournament_fini(&class->tournament[1]);
+    free(class->slots);
+}
+
 /* Of the nodes with the most bytes that it fits at once the best one, or 0. */
-static uint64_t near_node(struct tbi_nodes *nodes, const struct tbi_class *class,
+static uint64_t near_node(struct tbi_nodes *nodes, struct tbi_class *class,
                           const struct tbi_wish *wish)
 {
     uint64_t best = 0, bytes = 0;
@@ -210,14 +268,15 @@ int tbi_place(struct tbi_nodes *nodes, struct tbi_class *class, const struct tbi
         best = near_node(nodes, class, wish);
     if (tier_of(best) >= ROOM)
         return (int)node_of(best);
-    if (class->node == TBI_ANY_NODE)
+    if (class->node == TBI_ANY_NODE && class->limited && !wish->bypass)
+        best = best_gained(nodes, class, wish->strategy == TBI_SPREAD);
+    else if (class->node == TBI_ANY_NODE)
         best = best_node(nodes, class, wish->strategy == TBI_SPREAD);
     if (class->node == TBI_ANY_NODE && wish->bypass && tier_of(best) < ROOM)
         for (struct tbi_link *l = nodes->keepers.next; l != &nodes->keepers; l = l->next) {
             unsigned kept = TBI_ENTRY(l, struct tbi_class, keeping)->kept;
-            uint64_t score = rate(nodes, kept, class, false, true);
 
-            best = score > best ? score : best;
+            best = larger(best, rate(nodes, kept, class, false, true));
         }
     if (best == 0 || (tier_of(best) == QUEUE && !wish->bypass &&
                       !may_queue(nodes, node_of(best), class, wish->run_us)))
@@ -257,4 +316,37 @@ unsigned tbi_place_nearest(const struct tbi_nodes *nodes, const struct tbi_class
         }
     }
     return best;
+}
+
+static uint64_t without_random(uint64_t score)
+{
+    uint64_t bits = ((UINT64_C(1) << RANDOM_BITS) - 1) << NODE_BITS;
+
+    return score & ~(tier_of(score) == ROOM ? bits << (VALUE_BITS - ROUGH_BITS) : bits);
+}
+
+const char *tbi_place_check(const struct tbi_nodes *nodes, struct tbi_class *class)
+{
+    struct tbi_nodes copy = *nodes;
+
+    copy.random = 0;
+    for (unsigned spread = 0; spread < 2; spread++) {
+        struct tbi_tournament *t = &class->tournament[spread];
+        uint64_t best = 0;
+
+        if (t->level[0] == NULL || class->seen[spread] != nodes->changes)
+            continue;
+        for (unsigned i = 0; i < nodes->n; i++) {
+            best = larger(best, t->level[0][i]);
+            if (without_random(t->level[0][i]) != rate(&copy, i, class, spread, false))
+                return "a class has a wrong score for a node";
+        }
+        if (best != tbi_tournament_best(t))
+            return "the best node of a class is another one";
+    }
+    for (unsigned i = 0; class->stuck && nodes->ngained == 0 && i < nodes->n; i++)
+        if ((class->node == TBI_ANY_NODE || class->node == i) &&
+            tier_of(rate(&copy, i, class, false, false)) >= ROOM)
+            return "tasks wait although a node has room for them";
+    return NULL;
 }

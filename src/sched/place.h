@@ -4,6 +4,10 @@
  * fits at once first those that stay half empty, the fullest of them, then the emptiest; else the
  * node whose queue is the shortest, as long as it is short: what waits there need not ask between
  * two tasks, but cannot go elsewhere either. Equals and near-equals are chosen from at random.
+ *
+ * Each class rates the nodes, and holds a tournament of them: a tree of the better of two, up to the
+ * best. Before it is asked it makes up for the nodes that have changed: a choice costs O(log nodes)
+ * for each change, or O(nodes) after as many changes.
  * Pure; not thread-safe. */
 #ifndef TBI_PLACE_H
 #define TBI_PLACE_H
@@ -35,6 +39,11 @@ int tbi_place(struct tbi_nodes *nodes, struct tbi_class *class, const struct tbi
 
 /* The node to keep for a class that finds none: where it will fit soonest. -1: all are kept. */
 int tbi_place_soonest(struct tbi_nodes *nodes, struct tbi_class *class);
+
+void tbi_place_forget(struct tbi_class *class); /* frees what is ours of it */
+
+/* NULL, or what is wrong with what is known of the nodes for this class. */
+const char *tbi_place_check(const struct tbi_nodes *nodes, struct tbi_class *class);
 
 /* The node that comes nearest to what is asked for. */
 unsigned tbi_place_nearest(const struct tbi_nodes *nodes, const struct tbi_class *class);

@@ -126,13 +126,15 @@ void tbi_ready_add(struct tbi_ready *ready, struct tbi_link *among, struct tbi_m
     class->key = key_of(task);
     if (class->count == 1) {
         tbi_list_append(among, &class->active);
+        ready->nactive++;
         class->overtaken = 0;
         push(ready, class);
     } else if (class->stuck) {
-        tbi_ready_set_stuck(ready, class, false); /* this one may find what the other did not */
+        tbi_ready_set_stuck(ready, class, false);
     } else {
         sift_up(ready, class);
     }
+    class->limited = false; /* it may find what the others did not */
 }
 
 void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task)
@@ -149,6 +151,7 @@ void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task)
             pull(ready, class);
         class->stuck = false;
         tbi_list_unlink(&class->active);
+        ready->nactive--;
         tbi_list_unlink(&class->starving);
         return;
     }
@@ -157,10 +160,12 @@ void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task)
     class->key = key_of(tbi_ready_best_of(class));
     if (class->key == key)
         return;
-    if (class->stuck)
+    if (class->stuck) {
         tbi_ready_set_stuck(ready, class, false);
-    else
+        class->limited = false;
+    } else {
         sift_down(ready, class);
+    }
 }
 
 struct tbi_maker *tbi_ready_best(const struct tbi_ready *ready)

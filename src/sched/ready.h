@@ -17,6 +17,7 @@ struct tbi_ready {
     struct tbi_class **heap;   /* heap[1 .. nheap]: classes with tasks that are not stuck */
     unsigned nheap, room;
     struct tbi_link active;    /* classes with tasks, but for those that must be on one node */
+    unsigned nactive;          /* as many, with those */
     struct tbi_link starving;  /* those that were overtaken `limit` times */
     unsigned limit;
     uint64_t next_seq;

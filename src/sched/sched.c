@@ -489,7 +489,16 @@ static const char *check_nodes(const struct tbi_sched *sched)
             right &= node->gpu[g] + sums[i].gpu[g] == TBI_UNIT;
     }
     free(sums);
-    return right ? tbi_ledger_check(nodes) : "the forecast is not the sum of what was dispatched";
+    if (!right)
+        return "the forecast is not the sum of what was dispatched";
+    for (size_t b = 0; b <= sched->demands.mask; b++)
+        for (struct tbi_class *class = sched->demands.bucket[b]; class; class = class->chain) {
+            const char *why = tbi_place_check(nodes, class);
+
+            if (why != NULL)
+                return why;
+        }
+    return tbi_ledger_check(nodes);
 }
 
 const char *tbi_sched_check(const struct tbi_sched *sched)

@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-enum { SIM_RANKS = 8 };
+enum { SIM_RANKS = 64 };
 
 struct sim {
     struct tbi_sched *sched;

@@ -308,10 +308,11 @@ static void classes_are_forgotten_when_no_task_needs_them(void **state)
 
 /* ---- random clusters ---- */
 
-enum { TASKS = 100 };
+enum { TASKS = 800 };
 struct model {
     struct sim *sim;
     unsigned nranks, ahead;
+    int tasks;               /* how many there will be */
     int64_t total[SIM_RANKS][RESOURCES], used[SIM_RANKS][RESOURCES];
     struct sim_task task[TASKS + 1];
     int at[TASKS + 1];       /* 0 nowhere, rank + 1 running, -(rank + 1) blocked */
@@ -434,12 +435,17 @@ static void note_dispatch(struct model *m, const char *line)
         assert_true(fits);
 }
 
-static void model_settle(struct model *m)
+static void note_dispatches(struct model *m)
 {
-    tbi_sched_run(m->sim->sched);
     assert_null(tbi_sched_check(m->sim->sched));
     for (const char *line = sim_actions(m->sim); (line = strstr(line, "DISPATCH ")); line++)
         note_dispatch(m, line);
+}
+
+static void model_settle(struct model *m)
+{
+    tbi_sched_run(m->sim->sched);
+    note_dispatches(m);
     for (unsigned r = 0; r < m->nranks; r++) /* the sums are exact */
         for (unsigned i = 0; i < RESOURCES; i++) {
             int64_t left = m->total[r][i] - m->used[r][i];
@@ -448,13 +454,14 @@ static void model_settle(struct model *m)
         }
 }
 
-static struct model *model_new(uint64_t seed)
+static struct model *model_new(uint64_t seed, unsigned most_ranks, int tasks)
 {
     struct model *m = calloc(1, sizeof *m);
     unsigned host[SIM_RANKS];
 
     m->seed = seed * 7919;
-    m->nranks = 2 + pick(m, SIM_RANKS - 1);
+    m->nranks = 2 + pick(m, most_ranks - 1);
+    m->tasks = tasks;
     m->ahead = pick(m, 2) ? 0 : pick(m, 5);
     for (unsigned r = 0; r < m->nranks; r++) {
         host[r] = pick(m, 3);
@@ -473,8 +480,8 @@ static struct model *model_new(uint64_t seed)
 
 static void nothing_is_left(struct model *m)
 {
-    for (int turn = 0; turn <= TASKS * 4 && tbi_sched_counts(m->sim->sched).tasks > 0; turn++) {
-        for (int k = 1; k <= TASKS; k++) {
+    for (int turn = 0; turn <= m->tasks * 4 && tbi_sched_counts(m->sim->sched).tasks > 0; turn++) {
+        for (int k = 1; k <= m->tasks; k++) {
             if (m->at[k] < 0)
                 model_block(m, k);
             model_end(m, k);
@@ -482,7 +489,7 @@ static void nothing_is_left(struct model *m)
         model_settle(m);
     }
     assert_int_equal(tbi_sched_counts(m->sim->sched).tasks, 0);
-    for (int k = 1; k <= TASKS; k++)
+    for (int k = 1; k <= m->tasks; k++)
         sim_object(m->sim, TBI_MSG_RELEASE, 0, k);
     assert_int_equal(tbi_sched_counts(m->sim->sched).makers, 0);
     for (unsigned r = 0; r < m->nranks; r++)
@@ -490,33 +497,41 @@ static void nothing_is_left(struct model *m)
             assert_true(tbi_sched_available(m->sim->sched, r, i) == m->total[r][i]);
 }
 
-static void random_clusters_stay_within_their_totals_and_nothing_is_left(void **state)
+static void random_step(struct model *m)
+{
+    int k = 1 + (int)pick(m, (unsigned)m->sim->next + 1);
+
+    switch (pick(m, 7)) {
+    case 0: case 1:
+        model_submit(m);
+        break;
+    case 2: case 3:
+        model_end(m, k);
+        break;
+    case 4:
+        model_block(m, k);
+        break;
+    case 5:
+        if ((uint64_t)k <= m->sim->next && pick(m, 4) == 0)
+            sim_cancel(m->sim, k, pick(m, 2));
+        break;
+    default:
+        sim_resolve(m->sim, pick(m, m->nranks), k, pick(m, 2) ? TBI_GET_WANTED : 0);
+    }
+}
+
+/* `batch`: steps before each pass. */
+static void random_clusters(int rounds, unsigned most_ranks, int tasks, unsigned batch)
 {
     unsigned long sent = 0, ahead = 0;
 
-    (void)state;
-    for (uint64_t round = 1; round <= 500; round++) {
-        struct model *m = model_new(round);
+    for (int round = 1; round <= rounds; round++) {
+        struct model *m = model_new((uint64_t)round, most_ranks, tasks);
 
-        while (m->sim->next < TASKS) {
-            int k = 1 + (int)pick(m, (unsigned)m->sim->next + 1);
-
-            switch (pick(m, 7)) {
-            case 0: case 1:
-                model_submit(m);
-                break;
-            case 2: case 3:
-                model_end(m, k);
-                break;
-            case 4:
-                model_block(m, k);
-                break;
-            case 5:
-                if ((uint64_t)k <= m->sim->next && pick(m, 4) == 0)
-                    sim_cancel(m->sim, k, pick(m, 2));
-                break;
-            default:
-                sim_resolve(m->sim, pick(m, m->nranks), k, pick(m, 2) ? TBI_GET_WANTED : 0);
+        while (m->sim->next < (uint64_t)tasks) {
+            for (unsigned n = pick(m, batch); n > 0 && m->sim->next < (uint64_t)tasks; n--) {
+                random_step(m);
+                note_dispatches(m); /* a task that blocks starts a pass */
             }
             model_settle(m);
         }
@@ -528,6 +543,18 @@ static void random_clusters_stay_within_their_totals_and_nothing_is_left(void **
     }
     print_message("%lu tasks sent, %lu of them ahead\n", sent, ahead);
     assert_true(ahead > 0 && ahead < sent / 2);
+}
+
+static void random_clusters_stay_within_their_totals_and_nothing_is_left(void **state)
+{
+    (void)state;
+    random_clusters(500, 8, 100, 2);
+}
+
+static void large_clusters_do_so_when_many_tasks_end_between_two_passes(void **state)
+{
+    (void)state;
+    random_clusters(20, SIM_RANKS, TASKS, 60);
 }
 
 #define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, done)
@@ -548,6 +575,7 @@ int main(void)
         ON(set_up, a_thousand_grabs_and_returns_of_a_tenth_leave_all_as_it_was),
         ON(set_up, classes_are_forgotten_when_no_task_needs_them),
         cmocka_unit_test(random_clusters_stay_within_their_totals_and_nothing_is_left),
+        cmocka_unit_test(large_clusters_do_so_when_many_tasks_end_between_two_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
