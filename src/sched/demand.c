@@ -120,6 +120,7 @@ static struct tbi_class *create(struct tbi_nodes *nodes, const struct msg_submit
         class->feasible = node < nodes->n && tbi_ledger_feasible(nodes, node, class);
     for (unsigned i = 0; node == TBI_ANY_NODE && i < nodes->n && !class->feasible; i++)
         class->feasible = tbi_ledger_feasible(nodes, i, class);
+    class->feasible &= class->gpus <= TBI_UNIT || class->gpus % TBI_UNIT == 0;
     return class;
 }
 
@@ -127,9 +128,15 @@ struct tbi_class *tbi_demands_use(struct tbi_demands *demands, struct tbi_nodes 
                                   const struct msg_submit *m)
 {
     unsigned node = m->strategy == TBI_ON_NODE ? m->node : TBI_ANY_NODE;
-    uint64_t h = hash(m, node);
-    struct tbi_class *class = demands->bucket[h & demands->mask];
+    struct tbi_class *class = demands->last;
+    uint64_t h;
 
+    if (class != NULL && class->users > 0 && same(class, m, node)) {
+        class->users++;
+        return class;
+    }
+    h = hash(m, node);
+    class = demands->bucket[h & demands->mask];
     while (class != NULL && (class->hash != h || !same(class, m, node)))
         class = class->chain;
     if (class == NULL) {
@@ -145,6 +152,7 @@ struct tbi_class *tbi_demands_use(struct tbi_demands *demands, struct tbi_nodes 
         demands->nidle--;
     }
     class->users++;
+    demands->last = class;
     return class;
 }
 
@@ -164,6 +172,8 @@ void tbi_demands_drop(struct tbi_demands *demands, struct tbi_class *class)
     for (at = &demands->bucket[class->hash & demands->mask]; *at != class;)
         at = &(*at)->chain;
     *at = class->chain;
+    if (demands->last == class)
+        demands->last = NULL;
     destroy(class);
 }
 

@@ -21,7 +21,7 @@ struct tbi_class {
     unsigned users;            /* tasks that have not ended */
     struct tbi_link idle;      /* without users: in the table's list */
     unsigned node;             /* the only one it may be on, or TBI_ANY_NODE */
-    bool feasible;             /* some node's total suffices */
+    bool feasible;             /* some node's total suffices, and a GPU above one is a whole one */
     bool light;                /* it asks for no amount of anything */
     int64_t gpus;
     /* ready.c: its tasks that wait for a place */
@@ -51,6 +51,7 @@ struct tbi_class {
 struct tbi_demands {
     struct tbi_class **bucket;
     size_t mask, count;
+    struct tbi_class *last;    /* most tasks ask for the same as the one before; or NULL */
     struct tbi_link idle;      /* without users, longest first */
     unsigned nidle;
 };

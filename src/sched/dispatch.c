@@ -172,17 +172,15 @@ static void begin_keeping(struct tbi_sched *sched)
     }
 }
 
-static void retry(struct tbi_sched *sched, struct tbi_link *classes, bool limited)
+static void retry(struct tbi_ready *ready, struct tbi_link *classes, bool limited)
 {
     for (struct tbi_link *l = classes->next; l != classes; l = l->next) {
         struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
-        struct arguments args;
 
-        if (!class->stuck)
-            continue;
-        class->limited = limited;
-        if (find_node(sched, tbi_ready_best_of(class), &args) >= 0)
-            tbi_ready_set_stuck(&sched->ready, class, false);
+        if (class->stuck) {
+            class->limited = limited;
+            tbi_ready_set_stuck(ready, class, false);
+        }
     }
 }
 
@@ -192,9 +190,9 @@ static void retry_stuck(struct tbi_sched *sched)
 {
     struct tbi_nodes *nodes = &sched->nodes;
 
-    retry(sched, &sched->ready.active, sched->ready.nactive > nodes->ngained / 3);
+    retry(&sched->ready, &sched->ready.active, sched->ready.nactive > nodes->ngained / 3);
     for (unsigned k = 0; k < nodes->ngained; k++)
-        retry(sched, &nodes->node[nodes->gained[k]].own, false);
+        retry(&sched->ready, &nodes->node[nodes->gained[k]].own, false);
 }
 
 void tbi_sched_run(struct tbi_sched *sched)

@@ -103,10 +103,8 @@ struct tbi_payload *tbi_failure_of_demand(const struct tbi_sched *sched,
     else if (task->submit->strategy >= TBI_ON_NODE && task->submit->node >= sched->nodes.n)
         tbi_error_link(&link, TB_ERR_ARGUMENT, "the task asks for node %u: there are %u, from 0",
                        task->submit->node, sched->nodes.n);
-    else if (!class->feasible)
-        describe_infeasible(sched, class, &link);
     else
-        return NULL;
+        describe_infeasible(sched, class, &link);
     name(sched, &link, task->submit->fn);
     return unread(payload_of(&link));
 }

@@ -12,7 +12,7 @@ struct tbi_payload *tbi_failure_of_agent(const struct tbi_sched *sched,
                                          uint32_t bytes);
 
 struct tbi_payload *tbi_failure_no_such_ref(struct tbi_id id);
-/* What no node can ever meet, or nobody can mean. NULL: the demand is all right. */
+/* No node can ever meet the demand, or nobody can mean it. */
 struct tbi_payload *tbi_failure_of_demand(const struct tbi_sched *sched,
                                           const struct tbi_maker *task);
 struct tbi_payload *tbi_failure_too_much_inline(const struct tbi_sched *sched,

@@ -89,8 +89,8 @@ static unsigned slots(const struct tbi_nodes *nodes, unsigned i, struct tbi_clas
 static uint64_t queue_value(const struct tbi_nodes *nodes, unsigned i, struct tbi_class *class)
 {
     const struct tbi_node *node = &nodes->node[i];
-    uint64_t n = slots(nodes, i, class), us = 0;
-    uint64_t length = (uint64_t)tasks_on(node, class) * 64 / n;
+    unsigned n = slots(nodes, i, class), length = tasks_on(node, class) * 64 / n;
+    uint64_t us = 0;
 
     if (node->backlog_us > 0)
         us = (uint64_t)node->backlog_us / n / 16;

@@ -5,9 +5,8 @@
  * node whose queue is the shortest, as long as it is short: what waits there need not ask between
  * two tasks, but cannot go elsewhere either. Equals and near-equals are chosen from at random.
  *
- * Each class rates the nodes, and holds a tournament of them: a tree of the better of two, up to the
- * best. Before it is asked it makes up for the nodes that have changed: a choice costs O(log nodes)
- * for each change, or O(nodes) after as many changes.
+ * Each class rates the nodes and holds a tournament of them. Before that is asked for the best it
+ * makes up for the nodes that have changed: O(log nodes) a change, O(nodes) after as many changes.
  * Pure; not thread-safe. */
 #ifndef TBI_PLACE_H
 #define TBI_PLACE_H

@@ -89,9 +89,8 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         tbi_directory_object(&sched->dir, refs[i], NULL)->holders++;
     if (!tbi_retry_adopt(sched, task))
         return NULL;
-    failure = tbi_failure_of_demand(sched, task);
-    if (failure != NULL) {
-        tbi_sched_fail(sched, task, failure);
+    if (!task->class->feasible || (m->strategy >= TBI_ON_NODE && m->node >= sched->nodes.n)) {
+        tbi_sched_fail(sched, task, tbi_failure_of_demand(sched, task));
         return NULL;
     }
     for (unsigned i = 0; i < m->nresolve; i++) {
