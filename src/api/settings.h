@@ -35,7 +35,7 @@
     X(create_timeout,    TB_CREATE_TIMEOUT,   NUMBER,  10,      "seconds",                         \
       "that a new object waits for room before it fails with STORE_FULL")                          \
     X(ahead,             TB_AHEAD,            COUNT,   64,      "tasks",                           \
-      "sent to a node beyond what it can run at once")                                             \
+      "sent to a node beyond what it can run at once, until it is known how long they run")                                             \
     X(offers,            TB_OFFERS,           COUNT,   16,      "tasks",                           \
       "that an executor is given beyond the one it runs")                                          \
     X(overtakes,         TB_OVERTAKES,        COUNT,   64,      "tasks",                           \

@@ -12,8 +12,20 @@ void tbi_sched_queue(struct tbi_sched *sched, struct tbi_maker *task)
 
 uint32_t tbi_sched_run_us(const struct tbi_sched *sched, uint32_t fn)
 {
-    (void)sched, (void)fn;
-    return 0;
+    uint64_t us = fn < sched->config.nfunctions ? sched->run[fn] / 16 : 0;
+
+    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+void tbi_sched_ran(struct tbi_sched *sched, uint32_t fn, uint32_t us)
+{
+    uint64_t now = (uint64_t)us * 16;
+
+    if (us == 0 || fn >= sched->config.nfunctions)
+        return;
+    if (sched->run[fn] == 0)
+        sched->run[fn] = now;
+    sched->run[fn] = sched->run[fn] - sched->run[fn] / 8 + now / 8;
 }
 
 void tbi_sched_send_free(void *ctx, unsigned rank, struct tbi_id id)

@@ -17,6 +17,7 @@ struct tbi_sched {
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
     struct tbi_demands demands;
+    uint64_t *run;              /* by function: how long its tasks run, in 1/16 us; 0: not known */
     const struct tbi_object **scratch; /* room for a task's arguments */
     unsigned nscratch;
     uint64_t now_us;
@@ -29,6 +30,8 @@ void tbi_sched_queue(struct tbi_sched *sched, struct tbi_maker *task);
 
 /* How long a task of this function runs, as far as is known; 0: not at all. */
 uint32_t tbi_sched_run_us(const struct tbi_sched *sched, uint32_t fn);
+/* One has run for so long; 0: nobody knows. */
+void tbi_sched_ran(struct tbi_sched *sched, uint32_t fn, uint32_t us);
 
 /* Tell a process where an object is; `object` is READY or FAILED. */
 void tbi_sched_tell(struct tbi_sched *sched, unsigned rank, uint32_t proc, struct tbi_id id,

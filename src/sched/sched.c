@@ -23,6 +23,7 @@ struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct
     sched->nodes.ahead = config->ahead;
     sched->nodes.random = config->seed * UINT64_C(0x9e3779b97f4a7c15);
     tbi_demands_init(&sched->demands);
+    sched->run = tbi_alloc_zeroed(config->nfunctions, sizeof *sched->run);
     sched->dir.unread = config->unread;
     sched->dir.unread_ctx = config->unread_ctx;
     tbi_ready_init(&sched->ready, config->overtakes > 0 ? config->overtakes : 1);
@@ -40,6 +41,7 @@ void tbi_sched_destroy(struct tbi_sched *sched)
     tbi_ready_fini(&sched->ready);
     tbi_ledger_fini(&sched->nodes);
     free(sched->scratch);
+    free(sched->run);
     free((void *)sched->config.resources);
     free((unsigned *)sched->config.host);
     free(sched);
@@ -384,8 +386,10 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
     }
     if (task->state == TBI_BLOCKED)
         tbi_ledger_unblock(&sched->nodes, rank, task);
-    if (task->state != TBI_OPEN)
+    if (task->state != TBI_OPEN) {
         tbi_ledger_give(&sched->nodes, rank, task);
+        tbi_sched_ran(sched, task->submit->fn, m->run_us);
+    }
     if (task->aborted) {
         drop_results(sched, task, rank, m);
         tbi_sched_conclude(sched, task);

@@ -26,11 +26,12 @@ struct tbi_sched_config {
     const int64_t *totals;  /* [rank * nresources + resource]; without CPUs a rank runs no tasks */
     const char *const *resources; /* names by resource, for error texts; may be NULL */
     const unsigned *host;   /* per rank: equal numbers share memory */
-    unsigned ahead;         /* tasks sent to a node beyond what it can run at once */
+    unsigned ahead;         /* tasks sent to a node beyond what it can run at once, as long as nobody
+                             * knows how long they run; then as many as run in about 2 ms */
     unsigned overtakes;     /* how often a task may be overtaken before a node is kept for it */
     uint64_t seed;          /* of the choice between equal nodes; 0: always the first */
     const char *const *functions; /* names by function id, for error texts; may be NULL */
-    unsigned nfunctions;
+    unsigned nfunctions;    /* how long tasks run is known only of these */
     /* A failure goes that no process has read: a packed error. May be NULL. */
     void (*unread)(void *ctx, const void *error, uint32_t bytes);
     void *unread_ctx;

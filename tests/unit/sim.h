@@ -23,6 +23,7 @@ struct sim {
     uint64_t next, now;
     unsigned unread;              /* failures that went unread */
     char message[512];            /* of the last error that was told */
+    uint32_t run_us;              /* how long tasks say that they ran */
     unsigned order[4096], norder; /* ranks in the order of sending */
 };
 
@@ -267,7 +268,7 @@ static inline const char *sim_done(struct sim *sim, unsigned rank, int task, uns
     struct tbi_id *ids = (struct tbi_id *)(result + n);
 
     *m = (struct msg_done){.task = sim_id((uint64_t)task), .nresults = (uint16_t)n,
-                           .nkept = kept != 0, .data_bytes = n * 8};
+                           .nkept = kept != 0, .data_bytes = n * 8, .run_us = sim->run_us};
     for (unsigned i = 0; i < n; i++)
         result[i] = (struct tbi_result){TBI_AT_INLINE, 0, 8};
     if (kept)

@@ -391,7 +391,8 @@ static void model_end(struct model *m, int k)
                                            sizeof *done + sizeof(struct tbi_result));
 
         *done = (struct msg_done){
-            .task = sim_id((uint64_t)k), .attempt = m->attempt[k], .nresults = 1};
+            .task = sim_id((uint64_t)k), .attempt = m->attempt[k], .nresults = 1,
+            .run_us = pick(m, 3) ? 0 : pick(m, 4000)};
         *(struct tbi_result *)(done + 1) =
             (struct tbi_result){TBI_AT_STORE, 0, pick(m, 2) ? 1 << 20 : 100};
         assert_null(sim_deliver(m->sim, rank));

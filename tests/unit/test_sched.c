@@ -178,6 +178,40 @@ static void a_node_takes_what_it_runs_at_once_and_a_few_ahead(void **state)
     assert_actions(sim, "DISPATCH 5 to 1\n");
 }
 
+/* Runs 100 tasks, one after the other as they were sent; returns how many a node of two CPUs had at a
+ * time once some had said how long they ran. */
+static int most_at_once(uint32_t run_us)
+{
+    struct sim *sim = sim_new(2, (int32_t[]){0, 20000}, (unsigned[]){0, 0}, 10);
+    int sent = 0, most = 0;
+
+    sim->run_us = run_us;
+    for (int i = 0; i < 100; i++)
+        sim_submit(sim, (struct sim_task){.cpus = 1});
+    for (int ended = 0; ended < 100; ended++) {
+        tbi_sched_run(sim->sched);
+        assert_null(tbi_sched_check(sim->sched));
+        for (const char *l = sim_actions(sim); (l = strstr(l, "DISPATCH ")); l++)
+            sent++;
+        assert_true(sent > ended);
+        if (ended > 20 && sent - ended > most)
+            most = sent - ended;
+        assert_null(sim_done(sim, 1, ended + 1, 1, 0, 0));
+    }
+    sim_free(sim);
+    return most;
+}
+
+static void short_tasks_are_sent_ahead_for_2_ms_and_long_ones_singly(void **state)
+{
+    (void)state;
+    assert_int_equal(most_at_once(0), 2 + 10);         /* not known: as configured */
+    assert_int_equal(most_at_once(10), 2 * (1 + 10));  /* as many for each that runs */
+    assert_int_equal(most_at_once(250), 2 * 2000 / 250);
+    assert_int_equal(most_at_once(1999), 2 + 1);
+    assert_int_equal(most_at_once(500000), 2 + 1);
+}
+
 static void deeper_tasks_go_before_older_ones(void **state)
 {
     struct sim *sim = *state;
@@ -716,6 +750,7 @@ int main(void)
         ON(one_worker, an_infeasible_demand_fails_at_once_and_blocks_nobody),
         ON(one_worker, a_freed_argument_fails_the_task_with_ref),
         ON(one_worker, a_node_takes_what_it_runs_at_once_and_a_few_ahead),
+        cmocka_unit_test(short_tasks_are_sent_ahead_for_2_ms_and_long_ones_singly),
         ON(one_worker, deeper_tasks_go_before_older_ones),
         ON(one_worker, a_blocked_task_gives_its_cpus_back_after_its_children_are_sent),
         ON(one_worker, what_a_blocked_task_waits_for_passes_a_full_queue),

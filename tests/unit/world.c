@@ -96,8 +96,10 @@ static const char *note_outcome(struct world *w, struct tbi_id id, int code)
     unsigned i = 0;
 
     /* Freed meanwhile, for who passed it on did not hold it; or no room for a copy at this reader. */
-    if (code == TB_ERR_REF || code == TB_ERR_STORE_FULL)
+    if (code == TB_ERR_REF || code == TB_ERR_STORE_FULL) {
+        w->full += code == TB_ERR_STORE_FULL;
         return NULL;
+    }
     while (i < w->noutcomes && !tbi_id_equal(w->outcome[i].id, id))
         i++;
     if (i < w->noutcomes)
@@ -326,7 +328,7 @@ static void do_end(struct world *w, struct proc *p)
                           sizeof *m + n * sizeof *result + (total + nkept) * 16 + data);
     *m = (struct msg_done){.task = p->run.task, .attempt = p->run.attempt, .nkept = nkept,
                            .nresults = (uint16_t)n, .data_bytes = data,
-                           .error = fails ? TB_ERR_TASK : 0,
+                           .error = fails ? TB_ERR_TASK : 0, .run_us = pick(w, 2) * pick(w, 4000),
                            .error_bytes = fails ? sizeof link : 0};
     result = (struct tbi_result *)(m + 1);
     ids = (struct tbi_id *)(result + n);
@@ -741,7 +743,7 @@ static void create(struct world *w, uint64_t seed)
     struct tbi_sched_config sc = {.nranks = w->nranks, .nresources = TBI_CUSTOM,
                                   .totals = totals[0], .host = host, .seed = seed % 2,
                                   .ahead = pick(w, 6), .overtakes = 1 + pick(w, 8),
-                                  .unread = world_unread, .unread_ctx = w};
+                                  .nfunctions = 1, .unread = world_unread, .unread_ctx = w};
     w->sched = tbi_sched_create(&sc, (struct tbi_port){w, from_head});
     w->proc[w->nprocs++] = (struct proc){.alive = true, .running = true, .steps = 30};
     for (unsigned r = 0; r < w->nranks; r++) {
@@ -829,7 +831,7 @@ const char *world_race(uint64_t seed, unsigned at, bool force, bool *late)
     w->race_at = at;
     why = to_the_end(w);
     *late = !w->raced;
-    if (why == NULL && w->noutcomes < 2)
+    if (why == NULL && w->noutcomes + w->full < 2)
         why = "a ref has neither a value nor an error";
     world_free(w);
     return why;

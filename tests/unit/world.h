@@ -74,6 +74,7 @@ struct world {
     struct tbi_map started;         /* task -> attempts that ran, and its struct msg_submit */
     struct outcome *outcome;
     unsigned noutcomes;
+    unsigned full;                  /* how often a reader had no room for a copy */
     unsigned events, race_at;       /* race_at: cancel the first task at this event; 0: not a race */
     bool raced;
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
