@@ -271,17 +271,18 @@ static size_t refs_in(const struct tb_call *call, const struct tbi_call_result *
     return n;
 }
 
-static void send_failure(struct tbi_process *p, const struct msg_run *run,
-                         const struct tbi_error_link *chain, int links, const struct tbi_id *kept,
-                         uint32_t nkept)
+static void send_failure(const struct tb_call *call, const struct tbi_error_link *chain, int links,
+                         const struct tbi_id *kept, uint32_t nkept)
 {
+    const struct msg_run *run = call->run;
+    struct tbi_process *p = call->process;
     size_t bytes = (size_t)links * sizeof *chain;
     struct msg_done *m = p->port.send(p->port.ctx, TBI_MSG_DONE,
                                       sizeof *m + nkept * sizeof *kept + bytes);
 
     *m = (struct msg_done){.task = run->task, .attempt = run->attempt, .error = chain[0].code,
                            .nkept = nkept, .data_bytes = (uint32_t)bytes,
-                           .error_bytes = (uint32_t)bytes};
+                           .error_bytes = (uint32_t)bytes, .run_us = call->run_us};
     if (nkept > 0)
         memcpy(m + 1, kept, nkept * sizeof *kept);
     memcpy((struct tbi_id *)(m + 1) + nkept, chain, bytes);
@@ -306,7 +307,8 @@ static void send_results(struct tb_call *call, const struct tbi_id *kept, uint32
     m = p->port.send(p->port.ctx, TBI_MSG_DONE, sizeof *m + run->nreturns * sizeof *result +
                                                     (ids + nkept) * sizeof *id + data);
     *m = (struct msg_done){.task = run->task, .attempt = run->attempt, .nresults = run->nreturns,
-                           .nkept = nkept, .data_bytes = (uint32_t)data};
+                           .nkept = nkept, .data_bytes = (uint32_t)data,
+                           .run_us = call->run_us};
     result = (struct tbi_result *)(m + 1);
     id = (struct tbi_id *)(result + run->nreturns);
     to = (uint8_t *)(id + ids + nkept);
@@ -346,7 +348,7 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
         if (call->result[i].stored)
             tbi_memory_close(p->memory, call->result[i].offset, call->result[i].bytes);
     if (links > 0)
-        send_failure(p, call->run, chain, links, kept, nkept);
+        send_failure(call, chain, links, kept, nkept);
     else
         send_results(call, kept, nkept);
     free(kept);
@@ -354,6 +356,14 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
     tbi_scope_destroy(p, p->task_scope);
     p->task_scope = NULL;
     tbi_process_leave(p);
+}
+
+/* For the scheduler, which sends short tasks ahead of their turn. */
+static uint32_t ran_for(const struct tb_call *call)
+{
+    uint64_t us = tbi_now_us() - call->began_us - call->blocked_us;
+
+    return us < 1 ? 1 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
 void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg_run *run)
@@ -375,7 +385,9 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     tbi_error_set(0, "%s", "");
     tbi_bind(p->places, call.place, run->ncores, run->ngpus, run->cpus);
     tbi_fault_point(TBI_FAULT_BEGIN);
+    call.began_us = tbi_now_us();
     rc = task->fn(&call);
+    call.run_us = ran_for(&call);
     tbi_fault_point(TBI_FAULT_RETURN);
     fflush(stdout);
     end(&call, chain, judge(&call, rc, chain));

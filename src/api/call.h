@@ -19,6 +19,8 @@ struct tb_call {
     const uint16_t *place;          /* place[run->ncores + run->ngpus] of the rank's cores and GPUs */
     const char *function;
     pthread_t thread;               /* that runs the task */
+    uint64_t began_us, blocked_us;  /* when its function was called; how long it has waited since */
+    uint32_t run_us;                /* how long it ran without that, at least 1 */
     bool resumed;
     uint16_t *cores;                /* that it has after it has waited, if they may be others */
     unsigned ncores;

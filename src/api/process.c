@@ -258,6 +258,7 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
                               uint64_t deadline_us)
 {
     struct tb_call *call = p->call;
+    uint64_t since_us;
     bool ok;
 
     if (done(arg))
@@ -267,6 +268,7 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
         return tbi_process_wait(p, done, arg, deadline_us);
     if (tb_cancelled(call))
         return false;
+    since_us = tbi_now_us();
     tbi_fault_point(TBI_FAULT_BLOCK);
     send_task(p, TBI_MSG_BLOCK);
     may_end(p, TBI_FAULT_WAIT);
@@ -275,6 +277,7 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
     send_task(p, TBI_MSG_UNBLOCK);
     may_end(p, TBI_FAULT_RESUME);
     wait_for(p, is_resumed, call, UINT64_MAX, true);
+    call->blocked_us += tbi_now_us() - since_us;
     if (call->ncores > 0)
         tbi_bind_cores(p->places, call->cores, call->ncores);
     return ok;

@@ -274,7 +274,7 @@ struct msg_done {
     uint32_t nkept;
     uint32_t data_bytes;    /* multiple of 8 */
     uint32_t error_bytes;   /* of the packed error at the start of data */
-    uint32_t run_us;        /* FINISHED: how long the attempt ran; 0: the agent does not know */
+    uint32_t run_us;        /* how long the attempt ran, not counting waits; 0: unknown */
     uint32_t unused;
 };
 struct tbi_result {
