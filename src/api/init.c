@@ -144,6 +144,18 @@ static int find_gpus(struct job *j, int64_t wanted)
     return 0;
 }
 
+/* Beside the driver and the scheduler, which have no core of their own, bound tasks would often wait
+ * for a core while another one is idle: empty tasks then lose a seventh of their rate. */
+static bool binds(const struct job *j)
+{
+    switch ((int)j->settings.bind) {
+    case TBI_BIND_AUTO:
+        return strcmp(j->hostnames[j->rank], j->hostnames[0]) != 0;
+    default:
+        return (int)j->settings.bind == TBI_BIND_YES;
+    }
+}
+
 /* What is found where nothing is said, and then what every rank has. */
 static int find_resources(struct job *j)
 {
@@ -172,8 +184,6 @@ static int find_resources(struct job *j)
     } else {
         cores->ncores = 0;
     }
-    if ((int)j->settings.bind == TBI_BIND_NO)
-        cores->ncores = 0;
     j->totals = tbi_alloc(j->nranks * n * sizeof *j->totals);
     j->cpus = tbi_alloc(j->nranks * sizeof *j->cpus);
     if (j->uses_mpi)
@@ -185,6 +195,8 @@ static int find_resources(struct job *j)
         tbi_mpi_gather_bytes(&j->mpi, j->hostname, sizeof j->hostname, j->hostnames);
     else
         memcpy(j->hostnames, j->hostname, sizeof j->hostname);
+    if (!binds(j))
+        cores->ncores = 0;
     for (unsigned r = 0; r < j->nranks; r++)
         j->cpus[r] = (int32_t)j->totals[r * n + TBI_CPUS];
     j->cluster = (struct tbi_cluster){j->nranks, &j->resources, j->totals,

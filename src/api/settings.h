@@ -22,8 +22,8 @@
       "of each worker rank, for tasks that ask for them")                                          \
     X(ranks,             TB_RANKS,            TEXT,    0,       "RANK:NAME=AMOUNT,...;...",        \
       "what single ranks have instead, as 3:num_cpus=8,num_gpus=2,Custom=1,label.zone=a;4:...")    \
-    X(bind,              TB_BIND,             CHOICE,  0,       "yes, no",                         \
-      "whether a task is bound to particular cores")                                               \
+    X(bind,              TB_BIND,             CHOICE,  0,       "auto, yes, no",                   \
+      "whether a task is bound to its cores; auto: not on the host of rank 0, which needs some too") \
     X(show_map,          TB_SHOW_MAP,         CHOICE,  0,       "no, yes",                         \
       "whether the ranks, their hosts and what they have are printed at the start")                \
     X(store,             TB_STORE,            BYTES,   0,       "bytes",                           \
@@ -74,7 +74,7 @@ struct tbi_settings {
 };
 
 enum { TBI_FETCH_AUTO = 0, TBI_FETCH_BY_RMA = 1, TBI_FETCH_BY_P2P = 2 };
-enum { TBI_BIND_YES = 0, TBI_BIND_NO = 1 };
+enum { TBI_BIND_AUTO = 0, TBI_BIND_YES = 1, TBI_BIND_NO = 2 };
 enum { TBI_IDLE_SLEEP = 0, TBI_IDLE_SPIN = 1 };
 
 /* Writes the table as Markdown: doc/settings.md is this. */

@@ -122,6 +122,14 @@ static void wider_tasks_have_more_and_those_without_cpus_the_whole_share(void **
         assert_true(s.allowed >= (int)node.num_cpus);
 }
 
-RUN(cmocka_unit_test(a_task_is_bound_to_the_cores_it_is_told),
-    cmocka_unit_test(tasks_at_a_time_have_different_cores),
-    cmocka_unit_test(wider_tasks_have_more_and_those_without_cpus_the_whole_share))
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_task_is_bound_to_the_cores_it_is_told),
+        cmocka_unit_test(tasks_at_a_time_have_different_cores),
+        cmocka_unit_test(wider_tasks_have_more_and_those_without_cpus_the_whole_share),
+    };
+
+    setenv("TB_BIND", "yes", 1); /* by default not on the host of rank 0 */
+    return cmocka_run_group_tests(tests, run_begin, run_end);
+}
