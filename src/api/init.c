@@ -4,14 +4,11 @@
  *   -> loop -> rank 0: progress thread, return to the program; others: serve, then exit(0)
  *
  * The zygote must be forked before there are threads of ours and memory that MPI has registered. */
-#include "api/driver.h"
 #include "api/errors.h"
+#include "api/job.h"
 #include "api/options.h"
 #include "api/registry.h"
-#include "api/settings.h"
 #include "api/version.h"
-#include "exec/executor.h"
-#include "net/transport.h"
 #include "node/machine.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
@@ -26,33 +23,7 @@
 enum { UNIT = 10000, INLINE_MAX = 1 << 20, INLINE_TASK = 64 * 1024, EXIT_WAIT_US = 10000000 };
 enum { STOP_LIMIT_US = 60000000 /* from the last message of the job to the end of MPI */ };
 
-static struct job {
-    struct tbi_settings settings;
-    unsigned rank, nranks;
-    unsigned *host;
-    int32_t *cpus;
-    struct tbi_resources resources;
-    struct tbi_places places;
-    struct tbi_cluster cluster;
-    char (*hostnames)[64];
-    int64_t *totals;            /* of each rank, totals[nranks * resources.n] */
-    char hostname[64];
-    struct tbi_memory memory;
-    struct tbi_slots *slots;
-    struct tbi_zygote zygote;
-    bool has_zygote;
-    struct tbi_executor_config executor;
-    struct tbi_process process;
-    struct tbi_driver *driver;
-    const char **functions;
-    const char *names[TBI_RESOURCES_MAX]; /* of the resources */
-    int32_t no_files;               /* errno: there are no files in TB_LOG_DIR */
-    bool uses_mpi, fetches_by_messages;
-    struct tbi_mpi mpi;
-    struct tbi_mpi_transport *transport;
-    struct tbi_transport port;
-    struct tbi_watchdog *watchdog;
-} job;
+static struct tbi_job job;
 enum { NEVER, RUNNING, ENDING, ENDED };
 static _Atomic int state;
 static pid_t driver; /* the process that tb_init returned in */
@@ -101,110 +72,17 @@ static void open_closed_stdio(void)
 
 static void wake_rank(void *ctx)
 {
-    const struct job *j = ctx;
+    const struct tbi_job *j = ctx;
 
     tbi_bell_ring(tbi_memory_bell(&j->memory, j->rank));
 }
 
 static int executor(void *ctx, uint32_t slot, uint32_t proc)
 {
-    return tbi_executor_main(&((struct job *)ctx)->executor, slot, proc);
+    return tbi_executor_main(&((struct tbi_job *)ctx)->executor, slot, proc);
 }
 
-static bool works(const struct job *j)
-{
-    return j->rank != 0 || j->nranks == 1;
-}
-
-/* The ids of the GPUs that the rank is said to have: those that were found, as far as they go; if there
- * are to be more, numbers, apart from those of the host's other ranks. */
-static int find_gpus(struct job *j, int64_t wanted)
-{
-    struct tbi_system sys = tbi_system_here();
-    struct tbi_gpus *gpus = &j->places.gpus;
-    unsigned n = wanted < 0 ? 0 : (unsigned)(wanted / TBI_UNIT), before = 0;
-    char why[256];
-    int rc = tbi_gpus_find(&sys, gpus, why, sizeof why);
-
-    if (rc != 0)
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "%s", why);
-    if (wanted > 0 && (wanted % TBI_UNIT != 0 || n > TBI_GPUS_MAX))
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "rank %u is to have %g GPUs: 0 to %d, whole ones, are "
-                           "possible (TB_NUM_GPUS, TB_RANKS)", j->rank,
-                           (double)wanted / TBI_UNIT, TBI_GPUS_MAX);
-    if (j->uses_mpi) {
-        *gpus = tbi_mpi_share_gpus(&j->mpi, gpus);
-        before = tbi_mpi_sum_before(&j->mpi, n);
-    }
-    if (wanted < 0 || rc != 0)
-        return rc;
-    for (unsigned i = 0; n > gpus->n && i < n; i++)
-        snprintf(gpus->id[i], sizeof gpus->id[i], "%u", before + i);
-    gpus->n = n;
-    return 0;
-}
-
-/* Beside the driver and the scheduler, which have no core of their own, bound tasks would often wait
- * for a core while another one is idle: empty tasks then lose a seventh of their rate. */
-static bool binds(const struct job *j)
-{
-    switch ((int)j->settings.bind) {
-    case TBI_BIND_AUTO:
-        return strcmp(j->hostnames[j->rank], j->hostnames[0]) != 0;
-    default:
-        return (int)j->settings.bind == TBI_BIND_YES;
-    }
-}
-
-/* What is found where nothing is said, and then what every rank has. */
-static int find_resources(struct job *j)
-{
-    struct tbi_system sys = tbi_system_here();
-    struct tbi_core_share *cores = &j->places.cores;
-    unsigned n = j->resources.n, workers = j->uses_mpi ? tbi_mpi_workers_here(&j->mpi) : 1;
-    uint64_t memory = tbi_machine_memory(&sys) / (workers > 0 ? workers : 1);
-    int64_t mine[TBI_RESOURCES_MAX];
-    int rc;
-
-    tbi_resources_of_rank(&j->resources, &j->settings, j->rank, mine);
-    if (!works(j))
-        memset(mine, 0, sizeof mine);
-    rc = find_gpus(j, mine[TBI_GPUS]);
-    if (mine[TBI_CPUS] < 0)
-        mine[TBI_CPUS] = (int64_t)cores->cpus * TBI_UNIT;
-    if (mine[TBI_GPUS] < 0)
-        mine[TBI_GPUS] = (int64_t)j->places.gpus.n * TBI_UNIT;
-    if (mine[TBI_MEMORY] < 0)
-        mine[TBI_MEMORY] = memory > j->memory.bytes
-                               ? (int64_t)(memory - j->memory.bytes) * TBI_UNIT : 0;
-    if (works(j) && mine[TBI_CPUS] <= (int64_t)cores->cpus * TBI_UNIT && !cores->shared) {
-        tbi_cores_bind(&cores->set);
-        if (cores->cpus < cores->ncores) /* a quota: nobody gains from a core of his own */
-            cores->ncores = 0;
-    } else {
-        cores->ncores = 0;
-    }
-    j->totals = tbi_alloc(j->nranks * n * sizeof *j->totals);
-    j->cpus = tbi_alloc(j->nranks * sizeof *j->cpus);
-    if (j->uses_mpi)
-        tbi_mpi_gather_bytes(&j->mpi, mine, n * sizeof *mine, j->totals);
-    else
-        memcpy(j->totals, mine, n * sizeof *mine);
-    j->hostnames = tbi_alloc(j->nranks * sizeof *j->hostnames);
-    if (j->uses_mpi)
-        tbi_mpi_gather_bytes(&j->mpi, j->hostname, sizeof j->hostname, j->hostnames);
-    else
-        memcpy(j->hostnames, j->hostname, sizeof j->hostname);
-    if (!binds(j))
-        cores->ncores = 0;
-    for (unsigned r = 0; r < j->nranks; r++)
-        j->cpus[r] = (int32_t)j->totals[r * n + TBI_CPUS];
-    j->cluster = (struct tbi_cluster){j->nranks, &j->resources, j->totals,
-                                      (const char (*)[64])j->hostnames};
-    return rc;
-}
-
-static int map_alone(struct job *j)
+static int map_alone(struct tbi_job *j)
 {
     struct tbi_system sys = tbi_system_here();
     uint64_t bytes = (uint64_t)j->settings.store;
@@ -219,7 +97,7 @@ static int map_alone(struct job *j)
 }
 
 /* One rank, which is also the worker. */
-static int start_alone(struct job *j)
+static int start_alone(struct tbi_job *j)
 {
     struct tbi_system sys = tbi_system_here();
     struct tbi_cpu_set allowed = tbi_cores_allowed();
@@ -229,10 +107,10 @@ static int start_alone(struct job *j)
     j->host = tbi_alloc_zeroed(1, sizeof *j->host);
     j->places.cores = tbi_cores_share(NULL, &allowed, 1, 0);
     tbi_cores_cap(&j->places.cores, tbi_machine_cpus(&sys), 1, 0);
-    return rc != 0 ? rc : find_resources(j);
+    return rc != 0 ? rc : tbi_survey_resources(j);
 }
 
-static int agree_on_settings(struct job *j, int rc)
+static int agree_on_settings(struct tbi_job *j, int rc)
 {
     uint64_t digest = tbi_registry_digest();
     uint32_t number = (uint32_t)getpid();
@@ -254,29 +132,7 @@ static int agree_on_settings(struct job *j, int rc)
     return tbi_resources_read(&j->resources, &j->settings); /* the same everywhere */
 }
 
-static void find_cores(struct job *j)
-{
-    struct tbi_system sys = tbi_system_here();
-
-    tbi_cores_widen(&sys);
-    j->places.cores = tbi_mpi_share_cores(&j->mpi);
-}
-
-static void warn_of_shared_cores(const struct job *j)
-{
-    int32_t *shared = tbi_alloc(j->nranks * sizeof *shared);
-    int32_t any = 0;
-
-    tbi_mpi_gather(&j->mpi, j->places.cores.shared, shared);
-    for (unsigned r = 0; r < j->nranks; r++)
-        any |= shared[r];
-    if (any && j->rank == 0)
-        fprintf(stderr, "thornback: warning: there are more worker ranks than cores on a host: they "
-                "share them, each with 1 CPU\n");
-    free(shared);
-}
-
-static int start_mpi(struct job *j, int rc)
+static int start_mpi(struct tbi_job *j, int rc)
 {
     uint64_t bytes;
     int started = tbi_mpi_start(&j->mpi);
@@ -295,19 +151,18 @@ static int start_mpi(struct job *j, int rc)
     if (rc != 0)
         return rc;
     j->host = tbi_copy(j->mpi.host, j->nranks * sizeof *j->host);
-    find_cores(j);
-    warn_of_shared_cores(j);
+    tbi_survey_cores(j);
     bytes = tbi_mpi_segment_bytes(&j->mpi, (uint64_t)j->settings.store);
     rc = tbi_mpi_agree(&j->mpi, bytes == 0 ? TB_ERR_STORE_FULL : 0);
     if (rc == 0)
         rc = tbi_mpi_agree(&j->mpi, tbi_mpi_map(&j->mpi, bytes, &j->memory));
     if (rc == 0)
-        rc = tbi_mpi_agree(&j->mpi, find_resources(j));
+        rc = tbi_mpi_agree(&j->mpi, tbi_survey_resources(j));
     return rc;
 }
 
 /* After the zygote: the window, whose memory MPI may register, and the way to the others. */
-static int connect_ranks(struct job *j)
+static int connect_ranks(struct tbi_job *j)
 {
     bool wanted = j->mpi.nhosts > 1 && (int)j->settings.fetch != TBI_FETCH_BY_P2P;
 
@@ -325,7 +180,7 @@ static int connect_ranks(struct job *j)
     return 0;
 }
 
-static int check_faults(const struct job *j)
+static int check_faults(const struct tbi_job *j)
 {
     struct tbi_fault_plan plan;
     char why[512];
@@ -335,7 +190,7 @@ static int check_faults(const struct job *j)
 }
 
 /* With rank 0's settings, which were checked there. */
-static void arm_faults(struct job *j)
+static void arm_faults(struct tbi_job *j)
 {
     struct tbi_fault_plan plan;
     char why[512];
@@ -345,7 +200,7 @@ static void arm_faults(struct job *j)
 }
 
 /* How it was, from all ranks: the first that has no files is named. */
-static void warn_of_no_files(const struct job *j)
+static void warn_of_no_files(const struct tbi_job *j)
 {
     int32_t *none = tbi_alloc_zeroed(j->nranks, sizeof *none);
     unsigned r = 0;
@@ -363,7 +218,7 @@ static void warn_of_no_files(const struct job *j)
     free(none);
 }
 
-static int start_zygote(struct job *j)
+static int start_zygote(struct tbi_job *j)
 {
     bool prefixes = j->settings.log_prefix != 0;
     struct tbi_zygote_config config = {
@@ -404,12 +259,12 @@ static void report_unread(void *ctx, const void *error, uint32_t bytes)
 
 static const char *host_of(void *ctx, unsigned rank)
 {
-    const struct job *j = ctx;
+    const struct tbi_job *j = ctx;
 
     return j->mpi.hostname[rank];
 }
 
-static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config *sched)
+static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_config *sched)
 {
     const struct tbi_settings *s = &j->settings;
     int32_t cpus = j->cpus[j->rank];
@@ -442,7 +297,7 @@ static struct tbi_loop_config loop_config(struct job *j, struct tbi_sched_config
         .watchdog = j->watchdog};
 }
 
-static void stop(struct job *j)
+static void stop(struct tbi_job *j)
 {
     tbi_watchdog_see_off(j->watchdog, STOP_LIMIT_US);
     if (j->transport != NULL)
@@ -471,7 +326,7 @@ static void stop(struct job *j)
 }
 
 /* A worker's whole life: it serves until the head says that the job is over. */
-static _Noreturn void serve(struct job *j, const struct tbi_loop_config *config)
+static _Noreturn void serve(struct tbi_job *j, const struct tbi_loop_config *config)
 {
     struct tbi_bell *bell = tbi_memory_bell(&j->memory, j->rank);
     struct tbi_loop *loop = tbi_loop_create(config);
@@ -494,7 +349,7 @@ static _Noreturn void serve(struct job *j, const struct tbi_loop_config *config)
     exit(0);
 }
 
-static int start(struct job *j, const tb_config *config)
+static int start(struct tbi_job *j, const tb_config *config)
 {
     struct tbi_sched_config sched;
     struct tbi_loop_config loop;
@@ -565,7 +420,7 @@ static int start(struct job *j, const tb_config *config)
 }
 
 /* The end, by tb_finalize or, if the program leaves without it, in exit(). */
-static void end(struct job *j, bool leaves)
+static void end(struct tbi_job *j, bool leaves)
 {
     bool settles;
 

@@ -146,67 +146,60 @@ int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes, const char *
     return rc;
 }
 
-struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi)
-{
-    struct said {
-        struct tbi_cpu_set allowed;
-        int worker;
-    } mine = {.allowed = tbi_cores_allowed(), .worker = mpi->rank != 0 || mpi->nranks == 1}, *all;
-    struct tbi_system sys = tbi_system_here();
-    struct tbi_cpu_set *workers;
-    struct tbi_core_share share = {.set = mine.allowed};
-    unsigned nworkers = 0, me = 0;
-    int i, n;
-
-    MPI_Comm_rank(mpi->physical, &i);
-    MPI_Comm_size(mpi->physical, &n);
-    all = tbi_alloc((size_t)n * sizeof *all);
-    workers = tbi_alloc((size_t)n * sizeof *workers);
-    MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, mpi->physical);
-    for (int k = 0; k < n; k++) {
-        if (k == i)
-            me = nworkers;
-        if (all[k].worker)
-            workers[nworkers++] = all[k].allowed;
-    }
-    if (mine.worker) {
-        share = tbi_cores_share(NULL, workers, nworkers, me);
-        tbi_cores_cap(&share, tbi_machine_cpus(&sys), nworkers, me);
-    }
-    free(all);
-    free(workers);
-    return share;
-}
-
 static bool is_worker(const struct tbi_mpi *mpi)
 {
     return mpi->rank != 0 || mpi->nranks == 1;
 }
 
+/* What each of the *n workers of this host says, `bytes` from each in order of rank: the caller's. *me:
+ * the own place among them, if this is one. */
+static void *ask_workers(const struct tbi_mpi *mpi, const void *mine, size_t bytes, unsigned *n,
+                         unsigned *me)
+{
+    int here, rank, works = is_worker(mpi), *working;
+    uint8_t *all;
+
+    MPI_Comm_rank(mpi->physical, &rank);
+    MPI_Comm_size(mpi->physical, &here);
+    working = tbi_alloc((size_t)here * sizeof *working);
+    all = tbi_alloc((size_t)here * bytes);
+    MPI_Allgather(&works, 1, MPI_INT, working, 1, MPI_INT, mpi->physical);
+    MPI_Allgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, mpi->physical);
+    *n = *me = 0;
+    for (int k = 0; k < here; k++) {
+        if (k == rank)
+            *me = *n;
+        if (working[k])
+            memmove(all + bytes * (*n)++, all + bytes * (size_t)k, bytes);
+    }
+    free(working);
+    return all;
+}
+
+struct tbi_core_share tbi_mpi_share_cores(const struct tbi_mpi *mpi)
+{
+    struct tbi_cpu_set allowed = tbi_cores_allowed(), *workers;
+    struct tbi_core_share share = {.set = allowed};
+    struct tbi_system sys = tbi_system_here();
+    unsigned n, me;
+
+    workers = ask_workers(mpi, &allowed, sizeof allowed, &n, &me);
+    if (is_worker(mpi)) {
+        share = tbi_cores_share(NULL, workers, n, me);
+        tbi_cores_cap(&share, tbi_machine_cpus(&sys), n, me);
+    }
+    free(workers);
+    return share;
+}
+
 struct tbi_gpus tbi_mpi_share_gpus(const struct tbi_mpi *mpi, const struct tbi_gpus *found)
 {
-    struct said {
-        struct tbi_gpus gpus;
-        int worker;
-    } mine = {.gpus = *found, .worker = is_worker(mpi)}, *all;
-    struct tbi_gpus *workers, share = {.n = 0};
-    unsigned nworkers = 0, me = 0;
-    int i, n;
+    struct tbi_gpus share = {.n = 0}, *workers;
+    unsigned n, me;
 
-    MPI_Comm_rank(mpi->physical, &i);
-    MPI_Comm_size(mpi->physical, &n);
-    all = tbi_alloc((size_t)n * sizeof *all);
-    workers = tbi_alloc((size_t)n * sizeof *workers);
-    MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, mpi->physical);
-    for (int k = 0; k < n; k++) {
-        if (k == i)
-            me = nworkers;
-        if (all[k].worker)
-            workers[nworkers++] = all[k].gpus;
-    }
-    if (mine.worker)
-        tbi_gpus_share(workers, nworkers, me, &share);
-    free(all);
+    workers = ask_workers(mpi, found, sizeof *found, &n, &me);
+    if (is_worker(mpi))
+        tbi_gpus_share(workers, n, me, &share);
     free(workers);
     return share;
 }

@@ -145,27 +145,12 @@ static const char *on_release(struct tbi_agent *agent, struct tbi_proc *proc,
     return NULL;
 }
 
-static const char *on_cancel(struct tbi_agent *agent, struct tbi_proc *proc,
-                             const struct tbi_record *record)
-{
-    (void)proc;
-    forward(agent, record, TBI_MSG_CANCEL);
-    return NULL;
-}
-
-static const char *on_seen(struct tbi_agent *agent, struct tbi_proc *proc,
+/* What concerns the head alone. */
+static const char *pass_on(struct tbi_agent *agent, struct tbi_proc *proc,
                            const struct tbi_record *record)
 {
     (void)proc;
-    forward(agent, record, TBI_MSG_SEEN);
-    return NULL;
-}
-
-static const char *on_inquire(struct tbi_agent *agent, struct tbi_proc *proc,
-                              const struct tbi_record *record)
-{
-    (void)proc;
-    forward(agent, record, TBI_MSG_INQUIRE);
+    forward(agent, record, (enum tbi_msg)record->type);
     return NULL;
 }
 
@@ -346,8 +331,8 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
         [TBI_MSG_UNBLOCK] = on_unblock, [TBI_MSG_GET] = on_get,
         [TBI_MSG_UNPIN] = on_unpin,     [TBI_MSG_CREATE] = on_create,
         [TBI_MSG_ABANDON] = on_abandon, [TBI_MSG_SEAL] = on_seal,
-        [TBI_MSG_DONE] = on_done,       [TBI_MSG_CANCEL] = on_cancel,
-        [TBI_MSG_SEEN] = on_seen,       [TBI_MSG_INQUIRE] = on_inquire,
+        [TBI_MSG_DONE] = on_done,       [TBI_MSG_CANCEL] = pass_on,
+        [TBI_MSG_SEEN] = pass_on,       [TBI_MSG_INQUIRE] = pass_on,
     };
     struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
 
