@@ -38,11 +38,22 @@ static inline void gate_wait(const char *path)
     close(fd);
 }
 
+/* In the test: waits until the task is there; it stays until gate_let_go with what this returns. */
+static inline int gate_hold(const struct gate *g)
+{
+    return open(g->path, O_WRONLY);
+}
+
+static inline void gate_let_go(struct gate *g, int held)
+{
+    close(held);
+    unlink(g->path);
+}
+
 /* In the test: waits until the task is there, then lets it go. */
 static inline void gate_open(struct gate *g)
 {
-    close(open(g->path, O_WRONLY));
-    unlink(g->path);
+    gate_let_go(g, gate_hold(g));
 }
 
 #endif
