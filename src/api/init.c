@@ -285,7 +285,7 @@ static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_co
                                 .totals = &j->totals[j->rank * j->resources.n],
                                 .core = j->places.cores.core, .ncores = j->places.cores.ncores},
                   .max_executors = most, .offers = (unsigned)s->offers,
-                  .overtakes = (unsigned)s->overtakes,
+                  .overtakes = (unsigned)s->overtakes, .nested = (unsigned)s->nested,
                   .store_bytes = j->memory.bytes,
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),
                   .grace_us = (uint64_t)(s->cancel_grace * 1e6),

@@ -38,6 +38,8 @@
       "sent to a node beyond what it can run at once, until it is known how long they run")                                             \
     X(offers,            TB_OFFERS,           COUNT,   16,      "tasks",                           \
       "that an executor is given beyond the one it runs")                                          \
+    X(nested,            TB_NESTED,           COUNT,   64,      "tasks",                           \
+      "that wait on a node for tasks of its own that submitted them; 0: all go through rank 0")    \
     X(overtakes,         TB_OVERTAKES,        COUNT,   64,      "tasks",                           \
       "that may overtake one that does not fit before a node is kept for it")                      \
     X(cancel_grace,      TB_CANCEL_GRACE,     NUMBER,  2,       "seconds",                         \

@@ -84,6 +84,7 @@ struct tbi_record {
     X(BLOCKED,      HEAD,  AGENT, msg_task,            "")                                         \
     X(WANTED,       HEAD,  AGENT, msg_task,            "")                                         \
     X(ABORT,        HEAD,  AGENT, msg_abort,           "")                                         \
+    X(KEEP,         HEAD,  AGENT, msg_keep,            "")                                         \
     X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
     X(SHUTDOWN,     HEAD,  AGENT, msg_shutdown,        "")                                         \
     X(FETCH,        AGENT, AGENT, msg_fetch,           "")                                         \
@@ -163,6 +164,11 @@ enum tbi_strategy {
     TBI_PREFER_NODE     /* on `node` if it can be there now, else as by default */
 };
 
+/* The node is kept for a task of the head's: until it says otherwise the agent takes in none by itself. */
+struct msg_keep {
+    uint32_t kept, unused;
+};
+
 /* A task, as its submitter describes it. Behind it:
  *   struct tbi_id refs[nrefs]       what the task holds until it is done: the first nresolve are
  *                                   arguments to be replaced by their values, the others travel
@@ -185,7 +191,7 @@ struct msg_submit {
     uint16_t depth;          /* 0 by the driver, else the submitting task's + 1 */
     uint8_t nmore, strategy; /* strategy: enum tbi_strategy */
     uint32_t node;           /* a rank, for the strategies that name one */
-    uint32_t unused;
+    uint32_t local;          /* 1: the agent it comes through has it already, see node/nested.c */
 };
 #define TBI_ARG_REF (UINT64_C(1) << 63)
 static inline const struct tbi_id *tbi_submit_refs(const struct msg_submit *m)

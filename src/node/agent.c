@@ -107,9 +107,7 @@ static void on_blocked(struct tbi_agent *agent, const struct tbi_record *record)
         proc->job->m->attempt != m->attempt || proc->cpus != TBI_CPU_ASKED)
         return; /* it ended or died meanwhile, and the head will hear of that */
     if (proc->blocked) {
-        proc->cpus = TBI_CPU_GIVEN;
-        tbi_grants_give_cpus(agent->grants, proc->job->m->cpus, &proc->grant);
-        agent->blocked++;
+        tbi_procs_give_cpus_away(agent, proc);
     } else {
         struct msg_task *answer = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED,
                                                    record->proc, sizeof *answer);
@@ -147,6 +145,9 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
             break;
         case TBI_MSG_ABORT:
             tbi_abort_job(agent, body);
+            break;
+        case TBI_MSG_KEEP:
+            agent->kept = ((const struct msg_keep *)body)->kept != 0;
             break;
         case TBI_MSG_FREE:
             tbi_objects_on_free(agent, ((const struct msg_object *)body)->id);

@@ -32,6 +32,7 @@ struct tbi_agent_config {
     struct tbi_grants_config resources; /* no CPUs: runs no tasks */
     unsigned max_executors;    /* above it, only what a blocked task waits for gets a process */
     unsigned offers;           /* tasks an executor is given beyond the one it runs */
+    unsigned nested;           /* tasks that may wait here which tasks of ours have submitted */
     unsigned overtakes;        /* how often a task that does not fit may be overtaken */
     uint64_t store_bytes;
     uint64_t create_timeout_us; /* how long a create waits for room */

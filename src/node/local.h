@@ -2,6 +2,7 @@
  *   agent.c    messages from the head, the table of handlers, checks
  *   jobs.c     the local queue and what runs
  *   abort.c    the end of tasks that are not wanted any more, or take too long
+ *   nested.c   tasks that tasks submit and that stay on their node
  *   objects.c  the part of the store that is ours, copies of and views into others'
  *   procs.c    processes: their handles, pins and rooms, their requests and their death */
 #ifndef TBI_LOCAL_H
@@ -101,6 +102,7 @@ struct tbi_agent {
     unsigned depths;
     size_t nready, nready_free; /* nready_free: of them, those that demand no CPU */
     struct tbi_grants *grants;
+    bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
     uint64_t timer_us;          /* not later than the first of them */
@@ -148,6 +150,16 @@ void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc);
 /* What it has not begun goes back into the queue. Returns whether it has begun anything, ever. */
 bool tbi_jobs_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
 
+/* nested.c */
+
+/* May a task that this process's task submits stay here? Then the job is made by _take, and the head
+ * must be told before it can end. */
+bool tbi_nested_may_stay(const struct tbi_agent *agent, const struct tbi_proc *proc,
+                         const struct msg_submit *m);
+void tbi_nested_take(struct tbi_agent *agent, const struct msg_submit *m);
+/* Do deeper tasks wait here for CPUs? Then one of this depth that blocks need not wait for the head. */
+bool tbi_nested_waits(const struct tbi_agent *agent, unsigned depth);
+
 /* abort.c */
 void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m);
 void tbi_abort_begin_limit(struct tbi_agent *agent, struct tbi_job *job); /* it begins to run */
@@ -184,6 +196,8 @@ struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t proc);
 void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc);
 /* Tell a process that an object is usable, pinning it for it; nothing if it is gone. */
 void tbi_procs_tell(struct tbi_agent *agent, uint32_t proc, struct tbi_local *object);
+/* Its task is blocked, which the head has been told. */
+void tbi_procs_give_cpus_away(struct tbi_agent *agent, struct tbi_proc *proc);
 const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *record);
 
 #endif

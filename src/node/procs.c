@@ -75,11 +75,11 @@ static const char *on_unpin(struct tbi_agent *agent, struct tbi_proc *proc,
 
 /* ---- records for the head, noted in passing ---- */
 
-static void forward(struct tbi_agent *agent, const struct tbi_record *record, enum tbi_msg type)
+static void *forward(struct tbi_agent *agent, const struct tbi_record *record, enum tbi_msg type)
 {
     size_t size = record->len - sizeof *record;
 
-    memcpy(agent->port.send(agent->port.ctx, 0, type, record->proc, size), record + 1, size);
+    return memcpy(agent->port.send(agent->port.ctx, 0, type, record->proc, size), record + 1, size);
 }
 
 static bool made_by(const struct tbi_agent *agent, const struct tbi_proc *proc, struct tbi_id id)
@@ -92,11 +92,16 @@ static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
 {
     const struct msg_submit *m = (const struct msg_submit *)(record + 1);
 
-    if (!made_by(agent, proc, m->task))
-        return "SUBMIT with another process's id";
+    if (!made_by(agent, proc, m->task) || m->local != 0)
+        return "SUBMIT with another process's id, or of a task that an agent has";
     for (unsigned i = 0; i < m->nreturns; i++)
         note_handle(proc, tbi_id_with_index(m->task, i));
-    forward(agent, record, TBI_MSG_SUBMIT);
+    if (tbi_nested_may_stay(agent, proc, m)) {
+        ((struct msg_submit *)forward(agent, record, TBI_MSG_SUBMIT))->local = 1;
+        tbi_nested_take(agent, m);
+    } else {
+        forward(agent, record, TBI_MSG_SUBMIT);
+    }
     return NULL;
 }
 
@@ -220,6 +225,13 @@ static bool runs(const struct tbi_proc *proc, const struct msg_task *m)
            proc->job->m->attempt == m->attempt;
 }
 
+void tbi_procs_give_cpus_away(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    proc->cpus = TBI_CPU_GIVEN;
+    tbi_grants_give_cpus(agent->grants, proc->job->m->cpus, &proc->grant);
+    agent->blocked++;
+}
+
 static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
                             const struct tbi_record *record)
 {
@@ -231,10 +243,12 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
         return "BLOCK of a task that was not begun";
     proc->blocked = true;
     tbi_list_unlink(&proc->link);
-    if (proc->cpus == TBI_CPU_HELD) { /* else an earlier BLOCK is still on its way to the head */
-        proc->cpus = TBI_CPU_ASKED;
-        forward(agent, record, TBI_MSG_BLOCK);
-    }
+    if (proc->cpus != TBI_CPU_HELD) /* an earlier BLOCK is still on its way to the head */
+        return NULL;
+    forward(agent, record, TBI_MSG_BLOCK);
+    proc->cpus = TBI_CPU_ASKED;
+    if (tbi_nested_waits(agent, proc->job->m->depth)) /* its children are here already */
+        tbi_procs_give_cpus_away(agent, proc);
     return NULL;
 }
 

@@ -68,7 +68,7 @@ static void find_arguments(struct tbi_sched *sched, const struct tbi_maker *task
 
 /* Returns NULL, or the error the task fails with. */
 static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
-                                    const struct arguments *found, uint32_t run_us)
+                                    const struct arguments *found)
 {
     const struct msg_submit *submit = task->submit;
     const struct tbi_id *refs = tbi_submit_refs(submit);
@@ -111,11 +111,16 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         }
     }
     memcpy(to, tbi_submit_more(submit), submit->nmore * sizeof(struct tbi_amount));
-    task->node = node;
-    task->state = TBI_DISPATCHED;
-    task->cost_us = run_us;
-    tbi_ledger_take(&sched->nodes, node, task);
+    tbi_sched_learn(sched, task, node);
     return NULL;
+}
+
+void tbi_sched_learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank)
+{
+    task->node = rank;
+    task->state = TBI_DISPATCHED;
+    task->cost_us = tbi_sched_run_us(sched, task->submit->fn);
+    tbi_ledger_take(&sched->nodes, rank, task);
 }
 
 static int find_node(struct tbi_sched *sched, const struct tbi_maker *task, struct arguments *args)
@@ -137,10 +142,27 @@ static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
 
     tbi_ready_note_sent(&sched->ready, task, &sched->nodes.node[node].own);
     tbi_ready_remove(&sched->ready, task);
-    tbi_ledger_unkeep(&sched->nodes, task->class); /* its turn has come, here or elsewhere */
-    failure = dispatch(sched, task, node, args, tbi_sched_run_us(sched, task->submit->fn));
+    tbi_sched_unkeep(sched, task->class); /* its turn has come, here or elsewhere */
+    failure = dispatch(sched, task, node, args);
     if (failure != NULL)
         tbi_sched_fail(sched, task, failure);
+}
+
+/* The agent takes in nothing by itself meanwhile. */
+static void send_keep(struct tbi_sched *sched, unsigned node, bool kept)
+{
+    struct msg_keep *m =
+        sched->port.send(sched->port.ctx, node, TBI_MSG_KEEP, TBI_PROC_NONE, sizeof *m);
+
+    *m = (struct msg_keep){kept, 0};
+}
+
+void tbi_sched_unkeep(struct tbi_sched *sched, struct tbi_class *class)
+{
+    if (class->kept == TBI_ANY_NODE)
+        return;
+    send_keep(sched, class->kept, false);
+    tbi_ledger_unkeep(&sched->nodes, class);
 }
 
 /* A node is kept no longer for a class without tasks: they failed, or are wanted now and pass
@@ -154,7 +176,7 @@ static void end_keeping(struct tbi_sched *sched)
 
         next = l->next;
         if (class->count == 0)
-            tbi_ledger_unkeep(&sched->nodes, class);
+            tbi_sched_unkeep(sched, class);
     }
 }
 
@@ -167,8 +189,10 @@ static void begin_keeping(struct tbi_sched *sched)
         struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, starving);
         int node = class->kept == TBI_ANY_NODE ? tbi_place_soonest(&sched->nodes, class) : -1;
 
-        if (node >= 0)
+        if (node >= 0) {
             tbi_ledger_keep(&sched->nodes, (unsigned)node, class);
+            send_keep(sched, (unsigned)node, true);
+        }
     }
 }
 

@@ -132,7 +132,7 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
             tbi_directory_release(&sched->dir, tbi_submit_refs(submit)[i], tbi_sched_send_free,
                                   sched);
         if (class->users == 1)
-            tbi_ledger_unkeep(&sched->nodes, class);
+            tbi_sched_unkeep(sched, class);
         tbi_demands_drop(&sched->demands, class);
         free(submit);
     }

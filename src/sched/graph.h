@@ -47,6 +47,12 @@ unsigned tbi_sched_source(const struct tbi_sched *sched, const struct tbi_object
  * be gone afterwards. Dependants of failed objects wait in `failing`. */
 void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker);
 
+/* The agent of `rank` has a new task already, and will say when it has ended. */
+void tbi_sched_learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank);
+
+/* No node is kept for tasks of this class any more. */
+void tbi_sched_unkeep(struct tbi_sched *sched, struct tbi_class *class);
+
 /* Fail the maker and everything that depends on it. Takes over one use of `error`. */
 void tbi_sched_fail(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *error);
 

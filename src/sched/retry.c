@@ -17,8 +17,9 @@ bool tbi_retry_adopt(struct tbi_sched *sched, struct tbi_maker *task)
     if (parent == NULL || (parent->state != TBI_DISPATCHED && parent->state != TBI_BLOCKED))
         return true;
     if (parent->aborts_children) {
-        tbi_sched_fail(sched, task, tbi_failure_cancelled(sched, task->submit,
-                                                          "cancelled with the task that submitted it"));
+        tbi_retry_cancel(sched, task, TB_CANCEL_DEFAULT,
+                         tbi_failure_cancelled(sched, task->submit,
+                                               "cancelled with the task that submitted it"));
         return false;
     }
     tbi_list_append(&parent->children, &task->sibling);

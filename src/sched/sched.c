@@ -66,7 +66,8 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     struct tbi_payload *failure = NULL;
     struct tbi_maker *task;
 
-    (void)rank;
+    if (m->local && (m->nrefs > 0 || m->nmore > 0))
+        return "SUBMIT of a local task that is not for an agent to keep";
     if (tbi_id_index(m->task) != 0 || tbi_demand_check(m, sched->nodes.nresources) != NULL)
         return "SUBMIT with a demand that cannot be, or an id that is no task's";
     task = tbi_directory_add(&sched->dir, m->task, m->nreturns);
@@ -89,6 +90,11 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     }
     for (unsigned i = 0; i < m->nrefs; i++)
         tbi_directory_object(&sched->dir, refs[i], NULL)->holders++;
+    if (m->local) {
+        tbi_sched_learn(sched, task, rank);
+        tbi_retry_adopt(sched, task);
+        return NULL;
+    }
     if (!tbi_retry_adopt(sched, task))
         return NULL;
     if (!task->class->feasible || (m->strategy >= TBI_ON_NODE && m->node >= sched->nodes.n)) {

@@ -183,6 +183,7 @@ struct sim_task {
     int after[4];  /* objects whose values are arguments; 0 ends */
     int holds[4];  /* objects that travel as refs; 0 ends */
     int parent;    /* the task that submits it; 0: the driver */
+    unsigned local; /* 1: it comes from rank 1, whose agent has it */
     int max_retries;
     uint32_t retry_codes, retry_delay_ms;
     struct sim_part { unsigned resource; double amount; } more[4]; /* resource 0 ends */
@@ -210,7 +211,7 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
                              .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1),
                              .nargs = (uint16_t)nresolve, .nrefs = (uint16_t)nrefs,
                              .nresolve = (uint16_t)nresolve, .depth = (uint16_t)t.depth,
-                             .max_retries = t.max_retries, .retry_codes = t.retry_codes,
+                             .local = t.local, .max_retries = t.max_retries, .retry_codes = t.retry_codes,
                              .retry_delay_ms = t.retry_delay_ms, .nmore = (uint8_t)nmore,
                              .strategy = (uint8_t)t.strategy, .node = t.node};
     if (t.parent != 0)
@@ -224,7 +225,7 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
     for (unsigned i = 0; i < nmore; i++)
         more[i] = (struct tbi_amount){.resource = t.more[i].resource,
                                       .amount = (int64_t)llround(t.more[i].amount * 10000)};
-    return sim_deliver(sim, 0);
+    return sim_deliver(sim, t.local ? 1 : 0);
 }
 
 /* The same, which has to be taken; returns its number. */

@@ -43,6 +43,8 @@ static void describe(struct fake *f)
             print(f, "p%u", r->proc);
         else
             print(f, "%d", (int)to);
+        if (r->type == TBI_MSG_SUBMIT && ((const struct msg_submit *)(r + 1))->local)
+            print(f, " local");
         if (r->type == TBI_MSG_FINISHED && done->error != 0)
             print(f, " error=%d%s", done->error, done->crashed ? " crashed" : "");
         if (r->type == TBI_MSG_CREATED && created->error_bytes > 0)
@@ -109,6 +111,8 @@ static void fake_kill(void *ctx, uint32_t proc)
     print(ctx, "kill p%u\n", proc);
 }
 
+static unsigned nested; /* of the next agent's config */
+
 static int setup_with(void **state, unsigned offers)
 {
     struct fake *f = calloc(1, sizeof *f);
@@ -118,7 +122,8 @@ static int setup_with(void **state, unsigned offers)
                                       .resources = {.nresources = TBI_CUSTOM, .totals = totals},
                                       .max_executors = 2, .overtakes = 2, .offers = offers,
                                       .store_bytes = 10 * 4096, .create_timeout_us = 1000,
-                                      .fetch = TBI_FETCH_RMA, .grace_us = 500};
+                                      .fetch = TBI_FETCH_RMA, .grace_us = 500,
+                                      .nested = nested};
 
     f->agent = tbi_agent_create(&config, (struct tbi_port){f, fake_send},
                                 (struct tbi_agent_ops){f, fake_fork, fake_copy, NULL,
@@ -131,6 +136,14 @@ static int setup_with(void **state, unsigned offers)
 static int setup(void **state)
 {
     return setup_with(state, 0);
+}
+
+static int setup_nested(void **state)
+{
+    nested = 2;
+    setup_with(state, 0);
+    nested = 0;
+    return 0;
 }
 
 static int setup_ahead(void **state)
@@ -200,6 +213,15 @@ static void dispatch_large(struct fake *f, int task, int object, uint64_t pages)
     *arg = (struct msg_located){id(object), TBI_AT_STORE, 2, 0, pages * 4096};
     *(uint64_t *)(arg + 1) = TBI_ARG_REF;
     assert_null(deliver(f, 0));
+}
+
+/* The end of a task without results. */
+static const char *done_of(struct fake *f, uint32_t proc, struct tbi_id task, uint32_t attempt)
+{
+    struct msg_done *m = record(f, TBI_MSG_DONE, proc, sizeof *m);
+
+    *m = (struct msg_done){.task = task, .attempt = attempt};
+    return deliver(f, 1);
 }
 
 static const char *done(struct fake *f, uint32_t proc, int task, uint32_t where)
@@ -385,7 +407,7 @@ static void a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered(void 
     struct fake *f = *state;
 
     dispatch(f, 1, 2, 0, -1);
-    dispatch(f, 2, 2, 1, -1);
+    dispatch(f, 2, 2, 0, -1);
     assert_said(f, "fork p1\nRUN 1 to p1\n");
     assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1));
     assert_said(f, "BLOCK 1 to 0\n");
@@ -667,7 +689,57 @@ static void a_task_that_exceeds_its_limit_is_reported_once(void **state)
     assert_said(f, "");
 }
 
+/* Process 1 submits task `k` of its own, for the task 1 that it runs. */
+static const char *submit(struct fake *f, int k, double cpus, unsigned strategy)
+{
+    struct msg_submit *m = record(f, TBI_MSG_SUBMIT, 1, sizeof *m);
+
+    *m = (struct msg_submit){.task = tbi_id_make(1, 1, 1, (uint64_t)k, 0), .parent = id(1),
+                             .cpus = (int32_t)(cpus * 10000), .depth = 1,
+                             .strategy = (uint8_t)strategy};
+    return deliver(f, 1);
+}
+
+static void a_nested_task_begins_where_it_was_submitted(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    assert_null(submit(f, 11, 1, TBI_DEFAULT));
+    assert_said(f, "SUBMIT 11 to 0 local\nfork p2\nRUN 11 to p2\n");
+    assert_null(submit(f, 12, 1, TBI_DEFAULT));
+    assert_null(submit(f, 13, 1, TBI_DEFAULT));
+    assert_null(submit(f, 14, 1, TBI_DEFAULT)); /* two wait here: the head will know better */
+    assert_said(f, "SUBMIT 12 to 0 local\nSUBMIT 13 to 0 local\nSUBMIT 14 to 0\n");
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1)); /* and its CPUs go to them at once */
+    assert_said(f, "BLOCK 1 to 0\n");
+    assert_null(done_of(f, 2, tbi_id_make(1, 1, 1, 11, 0), 0));
+    assert_said(f, "FINISHED 11 to 0\nRUN 12 to p2\n");
+}
+
+static void what_the_head_must_place_goes_to_the_head(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    assert_null(submit(f, 11, 1, TBI_SPREAD));
+    assert_null(submit(f, 12, 3, TBI_DEFAULT)); /* more than the node has */
+    assert_said(f, "fork p1\nRUN 1 to p1\nSUBMIT 11 to 0\nSUBMIT 12 to 0\n");
+    *(struct msg_keep *)record(f, TBI_MSG_KEEP, TBI_PROC_NONE, sizeof(struct msg_keep)) =
+        (struct msg_keep){1, 0};
+    assert_null(deliver(f, 0));
+    assert_null(submit(f, 13, 1, TBI_DEFAULT));
+    assert_said(f, "SUBMIT 13 to 0\n");
+    *(struct msg_keep *)record(f, TBI_MSG_KEEP, TBI_PROC_NONE, sizeof(struct msg_keep)) =
+        (struct msg_keep){0, 0};
+    assert_null(deliver(f, 0));
+    assert_null(submit(f, 14, 1, TBI_DEFAULT));
+    assert_said(f, "SUBMIT 14 to 0 local\nfork p2\nRUN 14 to p2\n");
+}
+
 #define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define NESTED(test) cmocka_unit_test_setup_teardown(test, setup_nested, teardown)
 #define AHEAD(test) cmocka_unit_test_setup_teardown(test, setup_ahead, teardown)
 int main(void)
 {
@@ -697,6 +769,8 @@ int main(void)
         ON(a_task_aborted_while_its_argument_comes_ends_when_it_is_here),
         ON(a_task_aborted_before_its_copies_were_admitted_ends_at_once),
         ON(a_task_that_exceeds_its_limit_is_reported_once),
+        NESTED(a_nested_task_begins_where_it_was_submitted),
+        NESTED(what_the_head_must_place_goes_to_the_head),
         ON(nonsense_from_a_process_is_refused_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

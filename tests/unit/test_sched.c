@@ -734,6 +734,28 @@ static void a_failure_that_nobody_read_is_reported_once(void **state)
     assert_int_equal(sim->unread, 1);
 }
 
+static void a_task_that_its_agent_has_already_is_taken_for_sent(void **state)
+{
+    struct sim *sim = *state;
+    int a = sim_submit(sim, (struct sim_task){.cpus = 1}), b, c;
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    b = sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a, .local = 1,
+                                          .max_retries = 1});
+    sim_resolve(sim, 0, b, 0);
+    assert_actions(sim, "");
+    assert_null(sim_done(sim, 1, b, 1, 5, 0));
+    assert_actions(sim, "RESOLVED 2 to 0 inline=5\n");
+    c = sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a, .local = 1,
+                                          .max_retries = 1});
+    sim_attempt_failed(sim, 1, c, 0, TB_ERR_CRASHED);
+    assert_actions(sim, "DISPATCH 3 to 1 attempt=1\n"); /* a retry is the head's */
+    sim_cancel(sim, a, 0);
+    assert_actions(sim, "ABORT 1 to 1\nABORT 3 to 1\n");
+    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a, .local = 1});
+    assert_actions(sim, "ABORT 4 to 1\n"); /* its agent has it, but its parent is cancelled */
+}
+
 #define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, done)
 int main(void)
 {
@@ -771,6 +793,7 @@ int main(void)
         ON(one_worker, children_are_cancelled_with_their_parent_unless_they_are_spared),
         ON(one_worker, what_a_dead_process_had_submitted_is_cancelled_and_submitted_anew),
         ON(one_worker, an_overdue_task_is_cancelled_with_the_cause_timeout),
+        ON(one_worker, a_task_that_its_agent_has_already_is_taken_for_sent),
         ON(one_worker, a_failure_that_nobody_read_is_reported_once),
         cmocka_unit_test(random_worlds_keep_every_invariant_and_leave_nothing),
     };

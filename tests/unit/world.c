@@ -750,7 +750,7 @@ static void create(struct world *w, uint64_t seed)
         struct tbi_agent_config ac = {
             .rank = r, .nranks = w->nranks, .host = host,
             .resources = {.nresources = TBI_CUSTOM, .totals = (int64_t[TBI_CUSTOM]){cpus[r]}},
-            .max_executors = 1 + pick(w, 5), .offers = pick(w, 4), .overtakes = 1 + pick(w, 8),
+            .max_executors = 1 + pick(w, 5), .offers = pick(w, 4), .overtakes = 1 + pick(w, 8), .nested = pick(w, 3) * 3,
             .store_bytes = 4096 * (4 + pick(w, 60)), .create_timeout_us = 1000,
             .grace_us = 1 + pick(w, 1000), .fetch = TBI_FETCH_RMA};
 
