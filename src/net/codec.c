@@ -204,6 +204,10 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
     case TBI_MSG_SEAL:
     case TBI_MSG_SEALED:
         return (uint64_t)((const struct msg_seal *)body)->nrefs * sizeof(struct tbi_id);
+    case TBI_MSG_TAKE_BACK:
+        return (uint64_t)((const struct msg_take_back *)body)->nfree * sizeof(struct tbi_amount);
+    case TBI_MSG_TAKEN:
+        return (uint64_t)((const struct msg_taken *)body)->ntasks * sizeof(struct msg_task);
     case TBI_MSG_CREATED: {
         uint64_t bytes = ((const struct msg_created *)body)->error_bytes;
         return bytes > TBI_RECORD_MAX ? UINT64_MAX : tbi_padded(bytes);

@@ -78,6 +78,7 @@ struct tbi_record {
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
     X(OUTPUT,       AGENT, HEAD,  msg_output,          "whole lines")                              \
     X(WRITTEN,      HEAD,  AGENT, msg_written,         "")                                         \
+    X(TAKEN,        AGENT, HEAD,  msg_taken,           "tasks")                                    \
     X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
     X(INFORM,       HEAD,  AGENT, msg_inquire,         "")                                         \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
@@ -85,6 +86,7 @@ struct tbi_record {
     X(WANTED,       HEAD,  AGENT, msg_task,            "")                                         \
     X(ABORT,        HEAD,  AGENT, msg_abort,           "")                                         \
     X(KEEP,         HEAD,  AGENT, msg_keep,            "")                                         \
+    X(TAKE_BACK,    HEAD,  AGENT, msg_take_back,       "amounts")                                  \
     X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
     X(SHUTDOWN,     HEAD,  AGENT, msg_shutdown,        "")                                         \
     X(FETCH,        AGENT, AGENT, msg_fetch,           "")                                         \
@@ -324,7 +326,10 @@ struct msg_dispatch {
     uint16_t flags, nmore;
     uint32_t limit_ms;      /* as in SUBMIT */
 };
-enum { TBI_DISPATCH_WANTED = 1 };
+enum {
+    TBI_DISPATCH_WANTED = 1,
+    TBI_DISPATCH_STAYS = 2  /* it must be on this node, or was taken back often enough */
+};
 static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispatch *m)
 {
     const struct msg_located *at = (const struct msg_located *)(m + 1);
@@ -332,6 +337,18 @@ static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispat
 
     return (const struct tbi_amount *)((const uint8_t *)(args + m->nargs) + m->data_bytes);
 }
+
+/* Another node idles, and has so much free of each resource: the agent gives up to `most` tasks back
+ * that have not begun, may go elsewhere and fit into that together; the last to start here first.
+ * Behind it: struct tbi_amount free[nfree], by rising resource; what is not there is not there. */
+struct msg_take_back {
+    uint32_t most, nfree;
+};
+/* The answer to each TAKE_BACK: these attempts are not here any more and never began. Behind it:
+ * struct msg_task task[ntasks]. */
+struct msg_taken {
+    uint32_t ntasks, unused;
+};
 
 /* A task for an executor. Behind it:
  *   struct tbi_run_arg args[nargs]

@@ -149,6 +149,9 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
         case TBI_MSG_KEEP:
             agent->kept = ((const struct msg_keep *)body)->kept != 0;
             break;
+        case TBI_MSG_TAKE_BACK:
+            why = tbi_takeback(agent, body);
+            break;
         case TBI_MSG_FREE:
             tbi_objects_on_free(agent, ((const struct msg_object *)body)->id);
             break;

@@ -95,6 +95,13 @@ static void forget_arguments(struct tbi_job *job)
         ((struct msg_located *)(job->m + 1))[i].where = TBI_AT_ERROR;
 }
 
+void tbi_jobs_remove(struct tbi_agent *agent, struct tbi_job *job)
+{
+    take_out(agent, job);
+    unpin_arguments(agent, job);
+    free_job(agent, job);
+}
+
 static void set_error(struct tbi_job *job, const struct tbi_error_link *why)
 {
     free(job->error);

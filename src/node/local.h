@@ -3,6 +3,7 @@
  *   jobs.c     the local queue and what runs
  *   abort.c    the end of tasks that are not wanted any more, or take too long
  *   nested.c   tasks that tasks submit and that stay on their node
+ *   takeback.c tasks that go back to the head, for a node that idles
  *   objects.c  the part of the store that is ours, copies of and views into others'
  *   procs.c    processes: their handles, pins and rooms, their requests and their death */
 #ifndef TBI_LOCAL_H
@@ -159,6 +160,11 @@ bool tbi_nested_may_stay(const struct tbi_agent *agent, const struct tbi_proc *p
 void tbi_nested_take(struct tbi_agent *agent, const struct msg_submit *m);
 /* Do deeper tasks wait here for CPUs? Then one of this depth that blocks need not wait for the head. */
 bool tbi_nested_waits(const struct tbi_agent *agent, unsigned depth);
+/* It is ready, has not begun and is no job of this agent any more. */
+void tbi_jobs_remove(struct tbi_agent *agent, struct tbi_job *job);
+
+/* takeback.c: gives tasks back and says which. NULL, or why not. */
+const char *tbi_takeback(struct tbi_agent *agent, const struct msg_take_back *m);
 
 /* abort.c */
 void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m);

@@ -28,6 +28,16 @@ static void print(struct fake *f, const char *fmt, ...)
     va_end(args);
 }
 
+static void describe_taken(struct fake *f, const struct msg_taken *m)
+{
+    const struct msg_task *task = (const struct msg_task *)(m + 1);
+
+    print(f, "TAKEN");
+    for (unsigned i = 0; i < m->ntasks; i++)
+        print(f, " %d", (int)tbi_id_counter(task[i].task));
+    print(f, "\n");
+}
+
 /* What was sent is described one call later, when its body has been filled in. */
 static void describe(struct fake *f)
 {
@@ -38,6 +48,11 @@ static void describe(struct fake *f)
         const struct msg_created *created = (const void *)(r + 1);
         uint64_t to = *(const uint64_t *)((const uint8_t *)r + r->len - 8); /* see send */
 
+        if (r->type == TBI_MSG_TAKEN) {
+            describe_taken(f, (const void *)(r + 1));
+            f->out.begin += r->len;
+            continue;
+        }
         print(f, "%s %d to ", tbi_msg_info[r->type].name, (int)tbi_id_counter(*first));
         if (tbi_msg_info[r->type].to == TBI_ROLE_PROC)
             print(f, "p%u", r->proc);
@@ -347,6 +362,73 @@ static void what_is_not_begun_is_taken_back_when_the_task_blocks(void **state)
     assert_said(f, "take back 2 from p1\nBLOCK 1 to 0\n");
     assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 1));
     assert_said(f, "fork p2\nRUN 2 to p2\nRUN 3 to p2\n");
+}
+
+/* Another node has so many CPUs free, and half a GPU. */
+static void take_back(struct fake *f, unsigned most, double cpus)
+{
+    struct msg_take_back *m = record(f, TBI_MSG_TAKE_BACK, TBI_PROC_NONE,
+                                     sizeof *m + 2 * sizeof(struct tbi_amount));
+    struct tbi_amount *there = (struct tbi_amount *)(m + 1);
+
+    *m = (struct msg_take_back){most, 2};
+    there[0] = (struct tbi_amount){.resource = TBI_CPUS, .amount = (int64_t)(cpus * 10000)};
+    there[1] = (struct tbi_amount){.resource = TBI_GPUS, .amount = 5000};
+    assert_null(deliver(f, 0));
+}
+
+static void what_waits_goes_back_for_an_idle_node_shallow_and_young_first(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 7; k++)
+        dispatch(f, k, 1, k == 3, -1);
+    dispatch(f, 8, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 2 to p2\n");
+    assert_null(task_msg(f, TBI_MSG_WANTED, TBI_PROC_NONE, 6)); /* a blocked task waits for it */
+    take_back(f, 9, 1.5);
+    assert_said(f, "TAKEN 7\n"); /* 8 does not fit there, a second one neither */
+    take_back(f, 2, 8);
+    assert_said(f, "TAKEN 8 5\n");
+    take_back(f, 9, 8);
+    assert_said(f, "TAKEN 4 3\n");
+    take_back(f, 9, 8);
+    assert_said(f, "TAKEN\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 6 to p1\n");
+    dispatch(f, 7, 1, 0, -1); /* it may come again */
+    assert_null(done(f, 1, 6, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 6 to 0\nRUN 7 to p1\n");
+}
+
+static void what_has_to_be_here_stays(void **state)
+{
+    struct fake *f = *state;
+    struct msg_dispatch *m;
+
+    dispatch(f, 1, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    m = record(f, TBI_MSG_DISPATCH, TBI_PROC_NONE, sizeof *m);
+    *m = (struct msg_dispatch){.task = id(2), .cpus = 10000, .nreturns = 1,
+                               .flags = TBI_DISPATCH_STAYS};
+    assert_null(deliver(f, 0));
+    take_back(f, 9, 8);
+    assert_said(f, "TAKEN\n");
+}
+
+static void what_an_executor_has_not_begun_goes_back_for_an_idle_node(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 3; k++)
+        dispatch(f, k, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\n");
+    f->not_begun = 2;
+    take_back(f, 1, 2);
+    assert_said(f, "take back 2 from p1\nTAKEN 3\nRUN 2 to p1\n");
+    f->not_begun = 0; /* it was just about to */
+    take_back(f, 1, 2);
+    assert_said(f, "TAKEN\n");
 }
 
 static void what_is_not_begun_is_taken_back_for_free_cpus(void **state)
@@ -752,6 +834,9 @@ int main(void)
         AHEAD(executors_get_work_ahead_of_their_turn),
         AHEAD(what_is_not_begun_is_taken_back_when_the_task_blocks),
         AHEAD(what_is_not_begun_is_taken_back_for_free_cpus),
+        ON(what_waits_goes_back_for_an_idle_node_shallow_and_young_first),
+        ON(what_has_to_be_here_stays),
+        AHEAD(what_an_executor_has_not_begun_goes_back_for_an_idle_node),
         AHEAD(what_a_dead_executor_had_not_begun_runs_elsewhere),
         ON(a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered),
         ON(a_task_that_unblocks_before_the_answer_never_lost_its_cpus),
