@@ -38,6 +38,8 @@ struct tbi_class {
     /* ledger.c */
     unsigned kept;             /* the node that is kept for it, or TBI_ANY_NODE */
     struct tbi_link keeping;
+    size_t sent;               /* tasks of it that nodes have */
+    struct tbi_link sending;
     /* place.c */
     struct tbi_tournament tournament[2]; /* of the nodes: by default, and to spread */
     uint64_t seen[2];          /* as many changes of nodes are in it */

@@ -80,6 +80,7 @@ struct tbi_maker {
     uint16_t nobjects;
     uint16_t live;              /* objects not FREED */
     uint16_t depth;
+    uint8_t takebacks;          /* how often it was taken back */
     uint32_t attempt, node, unmet;
     struct tbi_class *class;    /* a task's demand */
     union {

@@ -1,6 +1,7 @@
 /* dispatch.c - the scheduling pass: the best ready tasks go to the nodes where they fit. */
 #include "sched/failure.h"
 #include "sched/graph.h"
+#include "sched/takeback.h"
 #include "util/alloc.h"
 
 #include <string.h>
@@ -73,6 +74,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
     const struct msg_submit *submit = task->submit;
     const struct tbi_id *refs = tbi_submit_refs(submit);
     size_t data = submit->data_bytes, args = submit->nargs * sizeof(uint64_t), size;
+    bool stays = task->class->node != TBI_ANY_NODE || task->takebacks >= TBI_TAKEBACKS_MAX;
     struct msg_dispatch *m;
     struct msg_located *at;
     uint8_t *to;
@@ -91,7 +93,9 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         .task = task->id, .attempt = task->attempt, .fn = submit->fn, .cpus = submit->cpus,
         .data_bytes = (uint32_t)data, .nreturns = submit->nreturns, .nargs = submit->nargs,
         .nresolve = submit->nresolve, .nmore = submit->nmore, .depth = submit->depth,
-        .flags = task->wanted ? TBI_DISPATCH_WANTED : 0, .limit_ms = submit->limit_ms};
+        .flags = (uint16_t)((task->wanted ? TBI_DISPATCH_WANTED : 0) |
+                            (stays ? TBI_DISPATCH_STAYS : 0)),
+        .limit_ms = submit->limit_ms};
     at = (struct msg_located *)(m + 1);
     to = (uint8_t *)(at + submit->nresolve);
     memcpy(to, tbi_submit_args(submit), args + submit->data_bytes);
@@ -239,6 +243,8 @@ void tbi_sched_run(struct tbi_sched *sched)
                 tbi_ready_set_stuck(&sched->ready, task->class, true);
         }
     } while (gains != sched->nodes.gains); /* a node is kept no longer */
+    if (sched->nodes.ngained > 0 || !tbi_list_empty(&sched->hungry))
+        tbi_takeback_ask(sched);
     tbi_ledger_end_pass(&sched->nodes);
     begin_keeping(sched);
 }

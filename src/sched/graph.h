@@ -18,6 +18,10 @@ struct tbi_sched {
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
     struct tbi_demands demands;
     uint64_t *run;              /* by function: how long its tasks run, in 1/16 us; 0: not known */
+    struct tbi_tournament loaded; /* nodes by what waits there, as of so many changes */
+    uint64_t loaded_seen;
+    struct tbi_link hungry;     /* nodes that could run what waits elsewhere */
+    unsigned asked;             /* nodes that were asked to give something back */
     const struct tbi_object **scratch; /* room for a task's arguments */
     unsigned nscratch;
     uint64_t now_us;

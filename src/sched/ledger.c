@@ -57,8 +57,10 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
         gpus += node->ngpus;
         tbi_list_init(&node->owed);
         tbi_list_init(&node->own);
+        node->asked_for = TBI_ANY_NODE;
     }
     tbi_list_init(&nodes->keepers);
+    tbi_list_init(&nodes->sent);
     find_hosts(nodes, host);
     nodes->gpus = tbi_alloc(gpus * sizeof *nodes->gpus);
     for (size_t g = 0; g < gpus; g++)
@@ -187,6 +189,7 @@ static void move(struct tbi_nodes *nodes, unsigned i, const struct tbi_maker *ta
             add(&load[class->part[p].resource], class->part[p].amount * sign);
     *(class->light ? &node->light : &node->count) += (unsigned)sign;
     node->backlog_us += (int64_t)task->cost_us * sign;
+    node->unknown += task->cost_us == 0 ? (unsigned)sign : 0;
     note(nodes, i, sign < 0);
 }
 
@@ -195,6 +198,8 @@ void tbi_ledger_take(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task
     task->gpus = 0;
     if (task->class->gpus > 0 && !grant_gpus(&nodes->node[i], task))
         tbi_list_append(&nodes->node[i].owed, &task->link);
+    if (task->class->sent++ == 0)
+        tbi_list_append(&nodes->sent, &task->class->sending);
     move(nodes, i, task, 1, false);
 }
 
@@ -202,6 +207,8 @@ void tbi_ledger_give(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task
 {
     if (task->class->gpus > 0)
         return_gpus(&nodes->node[i], task);
+    if (--task->class->sent == 0)
+        tbi_list_unlink(&task->class->sending);
     move(nodes, i, task, -1, false);
 }
 

@@ -19,6 +19,7 @@ struct tbi_node {
     unsigned count;          /* of its tasks that ask for anything and are not blocked */
     unsigned light;          /* ... that ask for nothing */
     int64_t backlog_us;      /* how long they will run, as far as is known */
+    unsigned unknown;        /* of how many it is not */
     unsigned ngpus;
     int32_t *gpu;            /* what is free of each instance */
     struct tbi_link owed;    /* tasks that wait for instances */
@@ -27,6 +28,10 @@ struct tbi_node {
     uint64_t change;         /* the last one */
     bool gained;             /* it is in `gained` */
     struct tbi_link own;     /* classes that may be nowhere else and have tasks that wait */
+    /* takeback.c */
+    struct tbi_link hungry;
+    unsigned asked_for;      /* it was asked to give back for this node, or TBI_ANY_NODE */
+    unsigned questions;      /* how many were asked for it since it gained */
 };
 
 struct tbi_nodes {
@@ -36,6 +41,7 @@ struct tbi_nodes {
     int32_t *gpus;           /* all instances' */
     unsigned *by_host;       /* all nodes, those of a host together */
     struct tbi_link keepers; /* classes that a node is kept for */
+    struct tbi_link sent;    /* classes of the tasks that nodes have */
     uint32_t *log;           /* log[k % (mask + 1)]: the node that change k was of */
     uint64_t changes, mask;
     uint64_t random;         /* state of the generator; 0: the first of equals is chosen */

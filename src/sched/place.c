@@ -284,6 +284,11 @@ int tbi_place(struct tbi_nodes *nodes, struct tbi_class *class, const struct tbi
     return (int)node_of(best);
 }
 
+bool tbi_place_fits(struct tbi_nodes *nodes, unsigned i, struct tbi_class *class)
+{
+    return tier_of(rate(nodes, i, class, false, false)) >= ROOM;
+}
+
 int tbi_place_soonest(struct tbi_nodes *nodes, struct tbi_class *class)
 {
     uint64_t best = class->node != TBI_ANY_NODE ? rate(nodes, class->node, class, false, false)

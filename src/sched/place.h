@@ -36,6 +36,9 @@ struct tbi_wish {
  * class that runs as long. */
 int tbi_place(struct tbi_nodes *nodes, struct tbi_class *class, const struct tbi_wish *wish);
 
+/* Does a task of this class fit the node at once? */
+bool tbi_place_fits(struct tbi_nodes *nodes, unsigned i, struct tbi_class *class);
+
 /* The node to keep for a class that finds none: where it will fit soonest. -1: all are kept. */
 int tbi_place_soonest(struct tbi_nodes *nodes, struct tbi_class *class);
 

@@ -4,6 +4,7 @@
 #include "sched/failure.h"
 #include "sched/graph.h"
 #include "sched/retry.h"
+#include "sched/takeback.h"
 #include "thornback.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
@@ -29,6 +30,8 @@ struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct
     tbi_ready_init(&sched->ready, config->overtakes > 0 ? config->overtakes : 1);
     tbi_list_init(&sched->failing);
     tbi_list_init(&sched->delayed);
+    tbi_list_init(&sched->hungry);
+    tbi_tournament_init(&sched->loaded, config->nranks);
     return sched;
 }
 
@@ -40,6 +43,7 @@ void tbi_sched_destroy(struct tbi_sched *sched)
     tbi_demands_fini(&sched->demands);
     tbi_ready_fini(&sched->ready);
     tbi_ledger_fini(&sched->nodes);
+    tbi_tournament_fini(&sched->loaded);
     free(sched->scratch);
     free(sched->run);
     free((void *)sched->config.resources);
@@ -368,6 +372,11 @@ static const struct tbi_id *kept_refs(const struct msg_done *m)
     return ids;
 }
 
+static const char *on_taken(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    return tbi_takeback_answer(sched, rank, (const struct msg_taken *)(record + 1));
+}
+
 static const char *on_finished(struct tbi_sched *sched, unsigned rank,
                                const struct tbi_record *record)
 {
@@ -425,6 +434,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_FINISHED] = on_finished,   [TBI_MSG_CANCEL] = on_cancel,
         [TBI_MSG_INQUIRE] = on_inquire,
         [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
+        [TBI_MSG_TAKEN] = on_taken,
     };
 
     if (rank >= sched->nodes.n || handler[record->type] == NULL)
@@ -455,7 +465,7 @@ int64_t tbi_sched_available(const struct tbi_sched *sched, unsigned rank, unsign
 /* What tasks on a node sum up to, to be compared with what the ledger says. */
 struct sums {
     int64_t load[TBI_RESOURCES_MAX], gpu[TBI_GPUS_MAX], backlog;
-    unsigned count, light;
+    unsigned count, light, unknown;
 };
 
 static void add_up(struct sums *sums, const struct tbi_maker *task)
@@ -471,6 +481,7 @@ static void add_up(struct sums *sums, const struct tbi_maker *task)
             sums->gpu[g] += class->gpus < TBI_UNIT ? class->gpus : TBI_UNIT;
     *(class->light ? &sums->light : &sums->count) += !blocked;
     sums->backlog += blocked ? 0 : task->cost_us;
+    sums->unknown += !blocked && task->cost_us == 0;
 }
 
 static const char *check_nodes(const struct tbi_sched *sched)
@@ -479,6 +490,7 @@ static const char *check_nodes(const struct tbi_sched *sched)
     struct sums *sums = tbi_alloc_zeroed(nodes->n, sizeof *sums);
     struct tbi_map_slot e;
     bool right = true;
+    unsigned asked = 0;
     size_t at = 0;
 
     while (tbi_map_next(&sched->dir.makers, &at, &e)) {
@@ -493,11 +505,14 @@ static const char *check_nodes(const struct tbi_sched *sched)
         right &= memcmp(sums[i].load, tbi_ledger_load(nodes, i),
                         nodes->nresources * sizeof *sums[i].load) == 0;
         right &= node->count == sums[i].count && node->light == sums[i].light &&
-                 node->backlog_us == sums[i].backlog;
+                 node->backlog_us == sums[i].backlog && node->unknown == sums[i].unknown;
+        asked += node->asked_for != TBI_ANY_NODE;
         for (unsigned g = 0; g < node->ngpus; g++)
             right &= node->gpu[g] + sums[i].gpu[g] == TBI_UNIT;
     }
     free(sums);
+    if (asked != sched->asked)
+        return "more or fewer nodes were asked to give back than are counted";
     if (!right)
         return "the forecast is not the sum of what was dispatched";
     for (size_t b = 0; b <= sched->demands.mask; b++)

@@ -90,10 +90,23 @@ static inline void sim_print(struct sim *sim, const char *fmt, ...)
     va_end(args);
 }
 
+/* For how many CPUs. */
+static inline void sim_take_back(struct sim *sim, unsigned rank, const struct msg_take_back *m)
+{
+    const struct tbi_amount *there = (const void *)(m + 1);
+
+    assert_int_equal(there[0].resource, TBI_CPUS);
+    sim_print(sim, "TAKE_BACK %g CPUs to %u\n", (double)there[0].amount / 10000, rank);
+}
+
 static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi_record *r)
 {
     const struct tbi_id *id = (const void *)(r + 1); /* every payload begins with its id */
 
+    if (r->type == TBI_MSG_TAKE_BACK) {
+        sim_take_back(sim, rank, (const void *)(r + 1));
+        return;
+    }
     sim_print(sim, "%s %d", tbi_msg_info[r->type].name, (int)tbi_id_counter(*id));
     if (tbi_id_index(*id) > 0)
         sim_print(sim, ".%u", tbi_id_index(*id));
@@ -104,6 +117,8 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
 
         if (m->flags & TBI_DISPATCH_WANTED)
             sim_print(sim, " wanted");
+        if (m->flags & TBI_DISPATCH_STAYS)
+            sim_print(sim, " stays");
         if (m->attempt > 0)
             sim_print(sim, " attempt=%u", m->attempt);
         for (unsigned i = 0; i < m->nresolve; i++)
@@ -306,6 +321,21 @@ static inline void sim_attempt_failed(struct sim *sim, unsigned rank, int task, 
 static inline void sim_failed(struct sim *sim, unsigned rank, int task, int code)
 {
     sim_attempt_failed(sim, rank, task, 0, code);
+}
+
+/* Answers TAKE_BACK with these tasks; 0 ends. */
+static inline const char *sim_taken(struct sim *sim, unsigned rank, const int *tasks)
+{
+    unsigned n = 0;
+    struct msg_taken *m;
+
+    while (tasks[n] != 0)
+        n++;
+    m = sim_record(sim, TBI_MSG_TAKEN, sizeof *m + n * sizeof(struct msg_task));
+    *m = (struct msg_taken){n, 0};
+    for (unsigned i = 0; i < n; i++)
+        ((struct msg_task *)(m + 1))[i] = (struct msg_task){sim_id((uint64_t)tasks[i]), 0, 0};
+    return sim_deliver(sim, rank);
 }
 
 static inline void sim_cancel(struct sim *sim, int object, uint32_t flags)

@@ -214,7 +214,7 @@ static void strategies_decide_where_a_task_may_be(void **state)
     sim_submit(sim, (struct sim_task){.cpus = 1}); /* they are in nobody's way */
     assert_actions(sim, "DISPATCH 11 to 2\n");
     finish(sim, 3, 5);
-    assert_actions(sim, "DISPATCH 9 to 3\n");
+    assert_actions(sim, "DISPATCH 9 to 3 stays\n");
 }
 
 static void a_task_for_one_node_is_not_overtaken_there_for_ever(void **state)
@@ -252,7 +252,7 @@ static void of_two_hosts_with_arguments_the_one_with_more_bytes_wins(void **stat
     int a = sim_submit(sim, (struct sim_task){.cpus = 1, .strategy = TBI_ON_NODE, .node = 1}),
         b = sim_submit(sim, (struct sim_task){.cpus = 1, .strategy = TBI_ON_NODE, .node = 3}), t;
 
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 3\n");
+    assert_actions(sim, "DISPATCH 1 to 1 stays\nDISPATCH 2 to 3 stays\n");
     sim_done_stored(sim, 1, a, 100000);
     sim_done_stored(sim, 3, b, 200000);
     t = sim_submit(sim, (struct sim_task){.cpus = 1, .after = {a, b}});
@@ -317,8 +317,9 @@ struct model {
     struct sim_task task[TASKS + 1];
     int at[TASKS + 1];       /* 0 nowhere, rank + 1 running, -(rank + 1) blocked */
     uint32_t attempt[TASKS + 1];
+    bool asked[SIM_RANKS];   /* to give tasks back */
     uint64_t seed;
-    unsigned sent, sent_ahead;
+    unsigned sent, sent_ahead, taken;
 };
 
 static unsigned pick(struct model *m, unsigned n)
@@ -412,6 +413,31 @@ static void model_block(struct model *m, int k)
     assert_null(sim_deliver(m->sim, (unsigned)abs(m->at[k]) - 1));
 }
 
+/* A node that was asked gives up to three of its tasks back. */
+static void model_give_back(struct model *m, unsigned rank)
+{
+    struct msg_task *task;
+    struct msg_taken *taken;
+    unsigned n = 0;
+
+    if (!m->asked[rank])
+        return;
+    m->asked[rank] = false;
+    taken = sim_record(m->sim, TBI_MSG_TAKEN, sizeof *taken + 3 * sizeof *task);
+    task = (struct msg_task *)(taken + 1);
+    for (int k = 1; k <= m->tasks && n < 3; k++)
+        if (m->at[k] == (int)rank + 1 && pick(m, 2)) {
+            task[n++] = (struct msg_task){sim_id((uint64_t)k), m->attempt[k], 0};
+            use(m, k, -1, false);
+            m->at[k] = 0;
+        }
+    *taken = (struct msg_taken){n, 0};
+    ((struct tbi_record *)(m->sim->in.data + m->sim->in.begin))->len -= (3 - n) * sizeof *task;
+    m->sim->in.end -= (3 - n) * sizeof *task;
+    assert_null(sim_deliver(m->sim, rank));
+    m->taken += n;
+}
+
 static void note_dispatch(struct model *m, const char *line)
 {
     const char *attempt = strstr(line, "attempt="), *end = strchr(line, '\n');
@@ -438,9 +464,19 @@ static void note_dispatch(struct model *m, const char *line)
 
 static void note_dispatches(struct model *m)
 {
+    const char *text;
+    double cpus;
+    int rank;
+
     assert_null(tbi_sched_check(m->sim->sched));
-    for (const char *line = sim_actions(m->sim); (line = strstr(line, "DISPATCH ")); line++)
+    text = sim_actions(m->sim);
+    for (const char *line = text; (line = strstr(line, "DISPATCH ")); line++)
         note_dispatch(m, line);
+    for (const char *line = text; (line = strstr(line, "TAKE_BACK ")); line++) {
+        assert_int_equal(sscanf(line, "TAKE_BACK %lf CPUs to %d", &cpus, &rank), 2);
+        assert_false(m->asked[rank]);
+        m->asked[rank] = true;
+    }
 }
 
 static void model_settle(struct model *m)
@@ -487,6 +523,8 @@ static void nothing_is_left(struct model *m)
                 model_block(m, k);
             model_end(m, k);
         }
+        for (unsigned r = 0; r < m->nranks; r++)
+            model_give_back(m, r);
         model_settle(m);
     }
     assert_int_equal(tbi_sched_counts(m->sim->sched).tasks, 0);
@@ -502,7 +540,10 @@ static void random_step(struct model *m)
 {
     int k = 1 + (int)pick(m, (unsigned)m->sim->next + 1);
 
-    switch (pick(m, 7)) {
+    switch (pick(m, 8)) {
+    case 7:
+        model_give_back(m, pick(m, m->nranks));
+        break;
     case 0: case 1:
         model_submit(m);
         break;
@@ -524,7 +565,7 @@ static void random_step(struct model *m)
 /* `batch`: steps before each pass. */
 static void random_clusters(int rounds, unsigned most_ranks, int tasks, unsigned batch)
 {
-    unsigned long sent = 0, ahead = 0;
+    unsigned long sent = 0, ahead = 0, taken = 0;
 
     for (int round = 1; round <= rounds; round++) {
         struct model *m = model_new((uint64_t)round, most_ranks, tasks);
@@ -539,11 +580,12 @@ static void random_clusters(int rounds, unsigned most_ranks, int tasks, unsigned
         nothing_is_left(m);
         sent += m->sent;
         ahead += m->sent_ahead;
+        taken += m->taken;
         sim_free(m->sim);
         free(m);
     }
-    print_message("%lu tasks sent, %lu of them ahead\n", sent, ahead);
-    assert_true(ahead > 0 && ahead < sent / 2);
+    print_message("%lu tasks sent, %lu of them ahead; %lu taken back\n", sent, ahead, taken);
+    assert_true(ahead > 0 && ahead < sent / 2 && taken > 0);
 }
 
 static void random_clusters_stay_within_their_totals_and_nothing_is_left(void **state)

@@ -212,6 +212,93 @@ static void short_tasks_are_sent_ahead_for_2_ms_and_long_ones_singly(void **stat
     assert_int_equal(most_at_once(500000), 2 + 1);
 }
 
+/* Two workers of two CPUs on one host, each with two tasks that run and two that wait. */
+static int two_busy(void **state)
+{
+    struct sim *sim = sim_new(3, (int32_t[]){0, 20000, 20000}, (unsigned[]){0, 0, 0}, 2);
+
+    *state = sim;
+    for (int i = 0; i < 8; i++)
+        sim_submit(sim, (struct sim_task){.cpus = 1});
+    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 2\nDISPATCH 3 to 1\nDISPATCH 4 to 2\n"
+                        "DISPATCH 5 to 1\nDISPATCH 6 to 2\nDISPATCH 7 to 1\nDISPATCH 8 to 2\n");
+    return 0;
+}
+
+static void an_idle_node_gets_what_waits_at_another(void **state)
+{
+    struct sim *sim = *state;
+
+    assert_null(sim_done(sim, 1, 1, 1, 0, 0));
+    assert_null(sim_done(sim, 1, 3, 1, 0, 0));
+    assert_actions(sim, "");
+    assert_null(sim_done(sim, 1, 5, 1, 0, 0));
+    assert_actions(sim, "TAKE_BACK 1 CPUs to 2\n");
+    assert_null(sim_done(sim, 1, 7, 1, 0, 0));
+    assert_actions(sim, ""); /* one question at a time */
+    assert_null(sim_taken(sim, 2, (int[]){8, 0}));
+    assert_actions(sim, "DISPATCH 8 to 1\nTAKE_BACK 1 CPUs to 2\n");
+    assert_null(sim_done(sim, 2, 2, 1, 0, 0)); /* it had begun all the others meanwhile */
+    assert_null(sim_taken(sim, 2, (int[]){0}));
+    assert_actions(sim, "");
+    assert_null(sim_done(sim, 1, 8, 1, 0, 0));
+    assert_actions(sim, ""); /* nothing waits there any more, so far as is known */
+}
+
+static void what_was_cancelled_while_it_was_taken_back_is_over(void **state)
+{
+    struct sim *sim = *state;
+
+    for (int k = 1; k <= 5; k += 2)
+        assert_null(sim_done(sim, 1, k, 1, 0, 0));
+    assert_actions(sim, "TAKE_BACK 1 CPUs to 2\n");
+    sim_cancel(sim, 6, 0);
+    sim_resolve(sim, 0, 6, 0);
+    assert_actions(sim, "ABORT 6 to 2\nRESOLVED 6 to 0 error=-3 in work\n");
+    assert_null(sim_taken(sim, 2, (int[]){6, 0}));
+    assert_actions(sim, "");
+    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 4);
+}
+
+static void what_was_not_asked_for_or_is_not_there_is_not_taken_back(void **state)
+{
+    struct sim *sim = *state;
+
+    assert_non_null(sim_taken(sim, 2, (int[]){0}));
+    for (int k = 1; k <= 5; k += 2)
+        assert_null(sim_done(sim, 1, k, 1, 0, 0));
+    assert_actions(sim, "TAKE_BACK 1 CPUs to 2\n");
+    assert_non_null(sim_taken(sim, 2, (int[]){6, 7, 0})); /* 7 is at 1 */
+    assert_non_null(sim_taken(sim, 1, (int[]){7, 0}));
+    assert_actions(sim, "");
+    assert_null(sim_taken(sim, 2, (int[]){6, 6, 0}));
+    assert_actions(sim, "DISPATCH 6 to 1\n");
+}
+
+static void a_task_is_not_taken_back_for_ever(void **state)
+{
+    struct sim *sim = sim_new(3, (int32_t[]){0, 10000, 10000}, (unsigned[]){0, 0, 0}, 1);
+    int running, waits;
+
+    (void)state;
+    sim_submit(sim, (struct sim_task){.cpus = 1});
+    running = sim_submit(sim, (struct sim_task){.cpus = 1});
+    waits = sim_submit(sim, (struct sim_task){.cpus = 1});
+    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 2\nDISPATCH 3 to 1\n");
+    for (int times = 1; times <= 8; times++) {
+        char text[100];
+
+        assert_null(sim_done(sim, 2, running, 1, 0, 0));
+        assert_actions(sim, "TAKE_BACK 1 CPUs to 1\n");
+        running = sim_submit(sim, (struct sim_task){.cpus = 1}); /* is first at the free node */
+        snprintf(text, sizeof text, "DISPATCH %d to 2\n", running);
+        assert_actions(sim, text);
+        assert_null(sim_taken(sim, 1, (int[]){waits, 0}));
+        assert_actions(sim, times < 8 ? "DISPATCH 3 to 1\n" : "DISPATCH 3 to 1 stays\n");
+    }
+    sim_free(sim);
+}
+
 static void deeper_tasks_go_before_older_ones(void **state)
 {
     struct sim *sim = *state;
@@ -773,6 +860,10 @@ int main(void)
         ON(one_worker, a_freed_argument_fails_the_task_with_ref),
         ON(one_worker, a_node_takes_what_it_runs_at_once_and_a_few_ahead),
         cmocka_unit_test(short_tasks_are_sent_ahead_for_2_ms_and_long_ones_singly),
+        ON(two_busy, an_idle_node_gets_what_waits_at_another),
+        ON(two_busy, what_was_cancelled_while_it_was_taken_back_is_over),
+        ON(two_busy, what_was_not_asked_for_or_is_not_there_is_not_taken_back),
+        cmocka_unit_test(a_task_is_not_taken_back_for_ever),
         ON(one_worker, deeper_tasks_go_before_older_ones),
         ON(one_worker, a_blocked_task_gives_its_cpus_back_after_its_children_are_sent),
         ON(one_worker, what_a_blocked_task_waits_for_passes_a_full_queue),

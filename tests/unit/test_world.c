@@ -10,7 +10,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
     uint64_t last = only ? first : worlds ? strtoull(worlds, NULL, 10) : 10000;
     unsigned long ran = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
-                  stillborn = 0, copies_failed = 0;
+                  stillborn = 0, copies_failed = 0, taken = 0;
 
     (void)state;
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -29,16 +29,18 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         unread += world->unread;
         stillborn += world->stillborn;
         copies_failed += world->copies_failed;
+        taken += world->taken;
         world_free(world);
     }
     print_message("%llu worlds: %lu attempts ran, %lu of them retries; %lu executors killed; seen: "
-                  "%lu crashes, %lu cancelled, %lu of them overdue; %lu failures unread\n",
+                  "%lu crashes, %lu cancelled, %lu of them overdue; %lu failures unread; %lu "
+                  "tasks taken back\n",
                   (unsigned long long)(last - first + 1), ran, retried, killed, crashed, cancelled,
-                  overdue, unread);
+                  overdue, unread, taken);
     assert_true(ran > 0);
     print_message("%lu forks and %lu copies failed\n", stillborn, copies_failed);
     assert_true(only || (killed && crashed && retried && cancelled && overdue && unread &&
-                         stillborn && copies_failed));
+                         stillborn && copies_failed && taken));
 }
 
 static void a_cancel_at_any_event_gives_a_value_or_cancelled(void **state)

@@ -146,6 +146,8 @@ static const char *head_takes(struct world *w, unsigned rank)
     struct tbi_record *record;
     const char *why = take_first(&w->to_head[rank], &record);
 
+    if (why == NULL && record->type == TBI_MSG_TAKEN)
+        w->taken += ((const struct msg_taken *)(record + 1))->ntasks;
     if (why == NULL)
         why = tbi_sched_handle(w->sched, rank, record, w->now);
     free(record);

@@ -78,7 +78,7 @@ struct world {
     unsigned events, race_at;       /* race_at: cancel the first task at this event; 0: not a race */
     bool raced;
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
-    unsigned unread, stillborn, copies_failed;
+    unsigned unread, stillborn, copies_failed, taken;
 };
 
 /* Runs the world of this seed to its end and checks it. NULL, or what went wrong. */
