@@ -1,5 +1,5 @@
-/* sched.c - the scheduler alone against simulated clusters: how many tasks a second it takes from their
- * submission over the choice of a node to their release, and what a waiting task and a node take.
+/* sched.c - the scheduler alone against simulated clusters: how many tasks a second it takes from
+ * their submission over the choice of a node to their release, and what a task and a node take.
  *
  * A million tasks are submitted, and wait; then the nodes run them and report their ends, which the
  * head handles in batches, each followed by a scheduling pass, as its loop does. All tasks run for
@@ -7,7 +7,7 @@
  * in processor time; making and reading the records is in it too.
  *   one    one demand
  *   dag    one demand; each task has two earlier ones as arguments
- *   mixed  16 demands of CPUs, GPUs, memory and a custom resource; one task in eight is to be spread
+ *   mixed  16 demands of CPUs, GPUs, memory and a custom resource; one task in eight is spread
  *   many   300 demands of CPUs */
 #include "bench.h"
 

@@ -2,33 +2,36 @@
 #include "sched/directory.h"
 #include "util/alloc.h"
 
-static const unsigned *hosts; /* of the nodes that are being sorted */
+struct place {
+    unsigned host, node;
+};
 
 static int by_host(const void *a, const void *b)
 {
-    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+    const struct place *x = a, *y = b;
 
-    if (hosts[x] != hosts[y])
-        return hosts[x] < hosts[y] ? -1 : 1;
-    return (x > y) - (x < y);
+    if (x->host != y->host)
+        return x->host < y->host ? -1 : 1;
+    return (x->node > y->node) - (x->node < y->node);
 }
 
-static void find_hosts(struct tbi_nodes *nodes, const unsigned *host)
+static void find_hosts(struct tbi_nodes *nodes)
 {
+    struct place *place = tbi_alloc(nodes->n * sizeof *place);
+
     nodes->by_host = tbi_alloc(nodes->n * sizeof *nodes->by_host);
     for (unsigned i = 0; i < nodes->n; i++)
-        nodes->by_host[i] = i;
-    hosts = host;
-    qsort(nodes->by_host, nodes->n, sizeof *nodes->by_host, by_host);
+        place[i] = (struct place){nodes->node[i].host, i};
+    qsort(place, nodes->n, sizeof *place, by_host);
     for (unsigned first = 0, end; first < nodes->n; first = end) {
-        end = first + 1;
-        while (end < nodes->n && host[nodes->by_host[end]] == host[nodes->by_host[first]])
-            end++;
+        for (end = first; end < nodes->n && place[end].host == place[first].host; end++)
+            nodes->by_host[end] = place[end].node;
         for (unsigned k = first; k < end; k++) {
-            nodes->node[nodes->by_host[k]].first = first;
-            nodes->node[nodes->by_host[k]].end = end;
+            nodes->node[place[k].node].first = first;
+            nodes->node[place[k].node].end = end;
         }
     }
+    free(place);
 }
 
 void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
@@ -61,7 +64,7 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
     }
     tbi_list_init(&nodes->keepers);
     tbi_list_init(&nodes->sent);
-    find_hosts(nodes, host);
+    find_hosts(nodes);
     nodes->gpus = tbi_alloc(gpus * sizeof *nodes->gpus);
     for (size_t g = 0; g < gpus; g++)
         nodes->gpus[g] = TBI_UNIT;

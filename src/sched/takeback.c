@@ -10,8 +10,8 @@ enum {
     NODE_BITS = 20
 };
 
-/* How much waits at a node: larger is more, 0 is nothing that is worth it. Above NODE_BITS, where the
- * node is, 20 bits of the time until it is through (in 16 us), then 24 of the load. */
+/* How much waits at a node: larger is more, 0 is nothing that is worth it. Above NODE_BITS, where
+ * the node is: 24 bits of the load, and above them 20 of the time until it is through, in 16 us. */
 static uint64_t rate(const struct tbi_nodes *nodes, unsigned i)
 {
     const int64_t *total = tbi_ledger_total(nodes, i), *load = tbi_ledger_load(nodes, i);

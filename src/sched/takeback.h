@@ -1,9 +1,9 @@
 /* takeback.h - work that waits at one node while another idles. Internal to the scheduler.
  *
- * A node is hungry when it has gained, the pass found nothing more for it, and it has room for tasks
- * like some that were sent. Then the most loaded node is asked to give back what has not begun and
- * fits; at most one question is open to each node. What comes back is queued as if it had never been
- * sent: it may be, to the hungry node first of all. */
+ * A node is hungry when it has gained, the pass found nothing more for it, and it has room for
+ * tasks like some that were sent. Then the most loaded node is asked to give back what has not
+ * begun and fits; at most one question is open to each node. What comes back is queued as if it
+ * had never been sent, and finds its place in the next pass. */
 #ifndef TBI_TAKEBACK_H
 #define TBI_TAKEBACK_H
 
