@@ -51,7 +51,7 @@ void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m)
     if (job == NULL || job->m->attempt != m->attempt)
         return; /* it has ended meanwhile */
     if (job->proc != NULL)
-        tbi_jobs_take_back(agent, job->proc);
+        tbi_run_take_back(agent, job->proc);
     if (job->proc != NULL) {
         abort_running(agent, job, m->force);
         return;

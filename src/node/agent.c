@@ -168,7 +168,7 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
             why = "a message that is not for an agent";
         }
     }
-    tbi_jobs_start(agent);
+    tbi_run_start(agent);
     return why;
 }
 
@@ -184,7 +184,7 @@ void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
     agent->now_us = now_us;
     tbi_objects_tick(agent);
     tbi_abort_tick(agent);
-    tbi_jobs_start(agent);
+    tbi_run_start(agent);
 }
 
 struct tbi_agent_counts tbi_agent_counts(const struct tbi_agent *agent)

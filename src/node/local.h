@@ -1,6 +1,7 @@
 /* local.h - the agent's inner structs, shared by its files:
  *   agent.c    messages from the head, the table of handlers, checks
- *   jobs.c     the local queue and what runs
+ *   jobs.c     tasks at the node until they may run
+ *   run.c      what runs, and on which executor
  *   abort.c    the end of tasks that are not wanted any more, or take too long
  *   nested.c   tasks that tasks submit and that stay on their node
  *   takeback.c tasks that go back to the head, for a node that idles
@@ -94,7 +95,7 @@ struct tbi_agent {
     struct tbi_port port;
     struct tbi_agent_ops ops;
     uint64_t now_us;
-    /* jobs.c */
+    /* jobs.c, run.c */
     struct tbi_map jobs;        /* by task id */
     struct tbi_link *ready;     /* ready[depth] */
     struct tbi_link unadmitted; /* jobs whose copies would leave too little room for results */
@@ -123,6 +124,11 @@ struct tbi_agent {
     unsigned executors;
 };
 
+static inline const struct msg_located *tbi_job_arguments(const struct tbi_job *job)
+{
+    return (const struct msg_located *)(job->m + 1);
+}
+
 static inline struct tbi_demand tbi_job_demand(const struct tbi_job *job)
 {
     return (struct tbi_demand){job->m->cpus, job->m->nmore, tbi_dispatch_more(job->m)};
@@ -143,16 +149,24 @@ void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, stru
 void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tbi_error_link *why,
                    bool crashed);
 void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task);
+/* It is ready, has not begun and is no job of this agent any more. */
+void tbi_jobs_remove(struct tbi_agent *agent, struct tbi_job *job);
+/* In no list any more, it ends: its arguments are unpinned. */
+void tbi_jobs_forget(struct tbi_agent *agent, struct tbi_job *job);
+/* The ready ones of a depth, oldest first; and out of them. */
+struct tbi_link *tbi_jobs_ready(struct tbi_agent *agent, unsigned depth);
+void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job);
+
+/* run.c */
+void tbi_run_start(struct tbi_agent *agent);   /* start and resume what fits */
 /* A process that waited goes on with its CPUs. */
-void tbi_jobs_resume(struct tbi_agent *agent, struct tbi_proc *proc);
-void tbi_jobs_start(struct tbi_agent *agent);   /* start and resume what fits */
+void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc);
 /* Its task is over: it goes on with the next one it has, or is idle. */
-void tbi_jobs_end(struct tbi_agent *agent, struct tbi_proc *proc);
+void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc);
 /* What it has not begun goes back into the queue. Returns whether it has begun anything, ever. */
-bool tbi_jobs_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
+bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
 
 /* nested.c */
-
 /* May a task that this process's task submits stay here? Then the job is made by _take, and the head
  * must be told before it can end. */
 bool tbi_nested_may_stay(const struct tbi_agent *agent, const struct tbi_proc *proc,
@@ -160,8 +174,6 @@ bool tbi_nested_may_stay(const struct tbi_agent *agent, const struct tbi_proc *p
 void tbi_nested_take(struct tbi_agent *agent, const struct msg_submit *m);
 /* Do deeper tasks wait here for CPUs? Then one of this depth that blocks need not wait for the head. */
 bool tbi_nested_waits(const struct tbi_agent *agent, unsigned depth);
-/* It is ready, has not begun and is no job of this agent any more. */
-void tbi_jobs_remove(struct tbi_agent *agent, struct tbi_job *job);
 
 /* takeback.c: gives tasks back and says which. NULL, or why not. */
 const char *tbi_takeback(struct tbi_agent *agent, const struct msg_take_back *m);

@@ -443,7 +443,7 @@ void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok)
         tbi_segment_free(agent->segment, object->offset);
         give_up(agent, object, &link, sizeof link);
         tbi_objects_serve_rooms(agent);
-        tbi_jobs_start(agent);
+        tbi_run_start(agent);
         return;
     }
     object->state = TBI_LOCAL_SEALED;
@@ -451,5 +451,5 @@ void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok)
     m = agent->port.send(agent->port.ctx, 0, TBI_MSG_REPLICA, TBI_PROC_NONE, sizeof *m);
     m->id = object->id;
     satisfy(agent, object);
-    tbi_jobs_start(agent);
+    tbi_run_start(agent);
 }

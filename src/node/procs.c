@@ -238,7 +238,7 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
     if (!runs(proc, (const struct msg_task *)(record + 1)) || proc->blocked)
         return "BLOCK of a task that does not run there";
     if (proc->nwork > 1)
-        tbi_jobs_take_back(agent, proc);
+        tbi_run_take_back(agent, proc);
     if (proc->job == NULL)
         return "BLOCK of a task that was not begun";
     proc->blocked = true;
@@ -263,7 +263,7 @@ static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
         tbi_list_append(&agent->resuming, &proc->link);
         return NULL;
     }
-    tbi_jobs_resume(agent, proc);
+    tbi_run_resume(agent, proc);
     return NULL;
 }
 
@@ -331,7 +331,7 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     for (uint32_t k = 0; k < m->nkept; k++)
         note_handle(proc, ids[k]);
     forward(agent, record, TBI_MSG_FINISHED);
-    tbi_jobs_end(agent, proc);
+    tbi_run_end(agent, proc);
     return NULL;
 }
 
@@ -384,13 +384,13 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
     if (proc->job != NULL) {
         struct tbi_job *first = proc->job;
 
-        if (!tbi_jobs_take_back(agent, proc) && proc->job == NULL)
+        if (!tbi_run_take_back(agent, proc) && proc->job == NULL)
             tbi_jobs_fail(agent, first, &link, true);
     }
     if (proc->job != NULL) {
         link.attempt = proc->job->m->attempt;
         send_failure(agent, number, proc->job->m->task, link.attempt, &link, !said);
-        tbi_jobs_end(agent, proc);
+        tbi_run_end(agent, proc);
     }
     while (tbi_map_next(&proc->open, &at, &e)) {
         if (((const struct tbi_local *)e.value)->announced)
@@ -409,5 +409,5 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
     }
     tbi_procs_free(agent, proc);
     tbi_objects_forget_rooms(agent, number);
-    tbi_jobs_start(agent);
+    tbi_run_start(agent);
 }

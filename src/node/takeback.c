@@ -72,7 +72,7 @@ static void take_from_executors(struct tbi_agent *agent, const struct room *room
 
         next = l->next;
         if (room->most > 0 && proc->nwork > 1 && fits(proc->job, room))
-            tbi_jobs_take_back(agent, proc);
+            tbi_run_take_back(agent, proc);
     }
 }
 

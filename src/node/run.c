@@ -1,0 +1,351 @@
+/* run.c - what runs: ready tasks go to executors, and give back what they had when they end. The sum of the
+ * demands of running tasks, of blocked ones without their CPUs, never exceeds what the node has. Order:
+ * resumed tasks, then deeper tasks, then older ones; one that does not fit may be overtaken a limited
+ * number of times, so that it does not starve. */
+#include "node/local.h"
+#include "util/alloc.h"
+
+/* RUN carries every argument as a place: in its own data, or in a segment this host can read. */
+static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job)
+{
+    const struct msg_dispatch *m = job->m;
+    const struct msg_located *at = tbi_job_arguments(job);
+    const uint64_t *word = (const uint64_t *)(at + m->nresolve);
+    uint64_t *resolved = tbi_alloc((m->nresolve + 1) * sizeof *resolved), offset = 0;
+    const struct tbi_grant *grant = &proc->grant;
+    size_t places = (size_t)(grant->ncores + grant->ngpus) * sizeof *grant->place;
+    struct msg_run *run = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RUN,
+                                           proc->proc, sizeof *run +
+                                           m->nargs * sizeof(struct tbi_run_arg) + m->data_bytes +
+                                           tbi_padded(places));
+    struct tbi_run_arg *arg = (struct tbi_run_arg *)(run + 1);
+
+    *run = (struct msg_run){.task = m->task, .attempt = m->attempt, .fn = m->fn, .cpus = m->cpus,
+                            .data_bytes = m->data_bytes, .nreturns = m->nreturns,
+                            .nargs = m->nargs, .depth = m->depth, .number = job->number,
+                            .ncores = grant->ncores, .ngpus = grant->ngpus};
+    for (unsigned i = 0; i < m->nargs; i++)
+        if (!(word[i] & TBI_ARG_REF)) {
+            arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, offset, word[i]};
+            offset += tbi_padded(word[i]);
+        }
+    for (unsigned i = 0; i < m->nresolve; i++)
+        if (at[i].where == TBI_AT_INLINE) {
+            resolved[i] = offset;
+            offset += tbi_padded(at[i].bytes);
+        }
+    for (unsigned i = 0; i < m->nargs; i++)
+        if (word[i] & TBI_ARG_REF) {
+            uint64_t k = word[i] & ~TBI_ARG_REF;
+
+            if (at[k].where == TBI_AT_INLINE) {
+                arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, resolved[k], at[k].bytes};
+            } else {
+                const struct tbi_local *object = tbi_objects_find(agent, at[k].id);
+
+                arg[i] = (struct tbi_run_arg){object->rank, 0, object->offset, object->bytes};
+            }
+        }
+    if (m->data_bytes > 0)
+        memcpy(arg + m->nargs, word + m->nargs, m->data_bytes);
+    if (places > 0)
+        memcpy((uint8_t *)(arg + m->nargs) + m->data_bytes, grant->place, places);
+    free(resolved);
+}
+
+/* Takes the job out of the ready list and gives it to the executor, behind what that has. */
+static void give(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job *job)
+{
+    tbi_jobs_take_out(agent, job);
+    job->proc = proc;
+    job->number = proc->offered++;
+    tbi_list_append(&proc->work, &job->link);
+    proc->nwork++;
+    send_run(agent, proc, job);
+}
+
+/* An idle executor, or a new one if there may be more; NULL: none for this job now. */
+static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_job *job)
+{
+    struct tbi_proc *proc;
+
+    if (!tbi_list_empty(&agent->idle)) {
+        proc = TBI_ENTRY(agent->idle.next, struct tbi_proc, link);
+        tbi_list_unlink(&proc->link);
+        return proc;
+    }
+    if (agent->executors >= agent->config.max_executors && !job->wanted)
+        return NULL;
+    proc = tbi_procs_add(agent, ++agent->next_proc);
+    agent->ops.fork(agent->ops.ctx, proc->proc);
+    return proc;
+}
+
+/* Sent with the cores that it has from now on, which may be others. */
+static void send_resume(struct tbi_agent *agent, const struct tbi_proc *proc)
+{
+    const struct tbi_grant *grant = &proc->grant;
+    size_t places = grant->ncores * sizeof *grant->place;
+    struct msg_resume *m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME,
+                                            proc->proc, sizeof *m + tbi_padded(places));
+
+    *m = (struct msg_resume){proc->job->m->task, proc->job->m->attempt, grant->ncores};
+    if (places > 0)
+        memcpy(m + 1, grant->place, places);
+}
+
+void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    tbi_list_append(&agent->busy, &proc->link);
+    send_resume(agent, proc);
+}
+
+static void resume_what_fits(struct tbi_agent *agent)
+{
+    while (!tbi_list_empty(&agent->resuming)) {
+        struct tbi_proc *proc = TBI_ENTRY(agent->resuming.next, struct tbi_proc, link);
+        struct msg_task *m;
+
+        if (!tbi_grants_cpus_fit(agent->grants, proc->job->m->cpus))
+            return;
+        tbi_list_unlink(&proc->link);
+        proc->cpus = TBI_CPU_HELD;
+        tbi_grants_take_cpus(agent->grants, proc->job->m->cpus, &proc->grant);
+        agent->blocked--;
+        tbi_run_resume(agent, proc);
+        m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED, proc->proc, sizeof *m);
+        *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
+    }
+}
+
+static bool fits(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+
+    return tbi_grants_fits(agent->grants, &demand);
+}
+
+static bool alike(const struct tbi_job *a, const struct tbi_job *b)
+{
+    struct tbi_demand x = tbi_job_demand(a), y = tbi_job_demand(b);
+
+    return tbi_demand_equal(&x, &y);
+}
+
+static int64_t free_cpus(const struct tbi_agent *agent)
+{
+    return tbi_grants_free(agent->grants, TBI_CPUS);
+}
+
+/* Jobs that one has just passed, and that do not fit. */
+static void count_overtaking(struct tbi_agent *agent, const struct tbi_link *next, unsigned depth)
+{
+    for (unsigned d = agent->depths; d-- > depth;)
+        for (struct tbi_link *o = agent->ready[d].next; o != &agent->ready[d] && o != next;
+             o = o->next) {
+            struct tbi_job *other = TBI_ENTRY(o, struct tbi_job, link);
+
+            other->overtaken += !fits(agent, other);
+        }
+}
+
+/* The job begins on the executor, which has no other. */
+static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job *job)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+    struct tbi_grant last = proc->grant;
+
+    tbi_grants_take(agent->grants, &demand, &last, &proc->grant);
+    free(last.place);
+    agent->running++;
+    proc->job = job;
+    proc->cpus = TBI_CPU_HELD;
+    give(agent, proc, job);
+    tbi_abort_begin_limit(agent, job);
+    tbi_list_append(&agent->busy, &proc->link);
+}
+
+/* Starts what fits, best first. Returns whether one in front was overtaken too often: then only
+ * wanted tasks may pass it. */
+static bool start_what_fits(struct tbi_agent *agent)
+{
+    bool starved = false;
+    unsigned skipped = 0;
+
+    for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
+        for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
+            struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+            struct tbi_proc *proc;
+
+            next = l->next;
+            if (!fits(agent, job)) {
+                starved |= job->overtaken >= agent->config.overtakes;
+                skipped++;
+                if (free_cpus(agent) <= 0 && agent->nready_free == 0)
+                    return starved; /* nothing fits any more */
+                continue;
+            }
+            if (starved && !job->wanted)
+                continue;
+            proc = find_executor(agent, job);
+            if (proc == NULL)
+                continue;
+            begin(agent, proc, job);
+            if (skipped > 0 && !job->wanted)
+                count_overtaking(agent, next, d);
+        }
+    return starved;
+}
+
+static struct tbi_job *best_ready(const struct tbi_agent *agent)
+{
+    for (unsigned d = agent->depths; d-- > 0;)
+        if (!tbi_list_empty(&agent->ready[d]))
+            return TBI_ENTRY(agent->ready[d].next, struct tbi_job, link);
+    return NULL;
+}
+
+/* The best that waits goes ahead of its turn to an executor of the same demand, each in turn. */
+static void offer(struct tbi_agent *agent)
+{
+    while (agent->nready > 0) {
+        struct tbi_job *job = best_ready(agent);
+        struct tbi_link *l;
+
+        for (l = agent->busy.next; l != &agent->busy; l = l->next) {
+            struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
+
+            if (proc->nwork <= agent->config.offers && !proc->leaving &&
+                alike(proc->job, job)) {
+                give(agent, proc, job);
+                tbi_list_unlink(l);
+                tbi_list_append(&agent->busy, l);
+                break;
+            }
+        }
+        if (l == &agent->busy)
+            return;
+    }
+}
+
+bool tbi_agent_works_ahead(const struct tbi_agent *agent)
+{
+    for (const struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next)
+        if (TBI_ENTRY(l, struct tbi_proc, link)->nwork > 1)
+            return true;
+    return false;
+}
+
+static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
+                          const struct tbi_job *job)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+
+    if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED) {
+        tbi_grants_give(agent->grants, &demand, &proc->grant);
+    } else {
+        tbi_grants_give_others(agent->grants, &demand, &proc->grant);
+        agent->blocked--;
+    }
+    tbi_list_unlink(&proc->link); /* from `busy` or `resuming` */
+    agent->running--;
+    proc->job = NULL;
+    proc->cpus = TBI_CPU_HELD;
+}
+
+bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    uint64_t from = agent->ops.take_back(agent->ops.ctx, proc->proc, proc->offered);
+
+    while (!tbi_list_empty(&proc->work)) {
+        struct tbi_job *job = TBI_ENTRY(proc->work.prev, struct tbi_job, link);
+
+        if (job->number < from)
+            break;
+        tbi_list_unlink(&job->link);
+        tbi_list_unlink(&job->timer);
+        job->proc = NULL;
+        proc->nwork--;
+        tbi_list_insert_before(tbi_jobs_ready(agent, job->m->depth)->next, &job->link);
+        agent->nready++;
+        agent->nready_free += job->m->cpus == 0;
+    }
+    if (proc->job != NULL && proc->nwork == 0) { /* it had not begun the first one either */
+        give_all_back(agent, proc, proc->job);
+        tbi_list_insert_before(agent->idle.next, &proc->link);
+    }
+    return from > 0;
+}
+
+/* CPUs are free and nothing waits for them but what was given to executors ahead of its turn. */
+static bool take_back_for_free_cpus(struct tbi_agent *agent)
+{
+    if (tbi_list_empty(&agent->idle) && agent->executors >= agent->config.max_executors)
+        return false;
+    for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
+        struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
+
+        if (proc->nwork > 1 && fits(agent, proc->job)) {
+            tbi_run_take_back(agent, proc);
+            return agent->nready > 0;
+        }
+    }
+    return false;
+}
+
+/* Who resumes goes before what has not begun. */
+static void take_back_for_resuming(struct tbi_agent *agent)
+{
+    for (struct tbi_link *l = agent->busy.next, *next; l != &agent->busy; l = next) {
+        struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
+
+        next = l->next;
+        if (proc->nwork > 1)
+            tbi_run_take_back(agent, proc);
+    }
+}
+
+void tbi_run_start(struct tbi_agent *agent)
+{
+    bool starved;
+
+    resume_what_fits(agent);
+    if (!tbi_list_empty(&agent->resuming)) {
+        if (agent->config.offers > 0) {
+            take_back_for_resuming(agent);
+            resume_what_fits(agent);
+        }
+        if (!tbi_list_empty(&agent->resuming))
+            return;
+    }
+    starved = agent->nready > 0 && (free_cpus(agent) > 0 || agent->nready_free > 0) &&
+              start_what_fits(agent);
+    if (agent->config.offers == 0)
+        return;
+    if (agent->nready == 0 && take_back_for_free_cpus(agent))
+        starved = start_what_fits(agent);
+    if (!starved)
+        offer(agent);
+}
+
+void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    struct tbi_job *job = proc->job;
+
+    tbi_list_unlink(&job->link);
+    proc->nwork--;
+    proc->blocked = false;
+    if (proc->nwork > 0) { /* the next one has the same demand: it takes over the CPUs */
+        proc->job = TBI_ENTRY(proc->work.next, struct tbi_job, link);
+        proc->cpus = TBI_CPU_HELD; /* an answer to the old one's BLOCK is not about this one */
+        tbi_abort_begin_limit(agent, proc->job);
+    } else {
+        give_all_back(agent, proc, job);
+        if (proc->leaving)
+            agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc,
+                             sizeof(struct msg_none));
+        else
+            tbi_list_insert_before(agent->idle.next, &proc->link);
+    }
+    tbi_jobs_forget(agent, job);
+}
