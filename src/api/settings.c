@@ -30,7 +30,8 @@ void tbi_settings_document(FILE *to)
     fprintf(to, "# Settings\n\n"
             "Environment variables of the first rank; it tells the others. They come before what\n"
             "`TB_CONFIG` says, and that before what is found out about the machine. Made from the table\n"
-            "in `src/api/settings.h`; `tests/unit/test_settings` holds the two together.\n\n"
+            "in `src/api/settings.h`; `tests/unit/test_settings` holds the two together. 1 and 0 stand for\n"
+            "yes and no too.\n\n"
             "| variable | default | unit | what |\n|---|---|---|---|\n");
     for (unsigned i = 0; i < ROWS; i++) {
         fprintf(to, "| `%s` | ", rows[i].variable);
@@ -52,12 +53,15 @@ static int bad(const struct row *row, const char *text, const char *possible)
 
 static int parse_choice(const struct row *row, const char *text, double *x)
 {
-    const char *name = row->unit;
+    bool yes_or_no = strstr(row->unit, "yes") != NULL;
+    const char *name = row->unit, *word = text;
 
+    if (yes_or_no && (strcmp(text, "1") == 0 || strcmp(text, "0") == 0))
+        word = *text == '1' ? "yes" : "no";
     for (int i = 0; *name != 0; i++) {
         size_t n = strcspn(name, ",");
 
-        if (strlen(text) == n && strncmp(text, name, n) == 0) {
+        if (strlen(word) == n && strncmp(word, name, n) == 0) {
             *x = i;
             return 0;
         }

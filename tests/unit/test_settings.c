@@ -47,6 +47,22 @@ static void bytes_may_have_a_suffix(void **state)
     assert_true(s.store == 2.0 * 1024 * 1024 * 1024);
 }
 
+static void yes_and_no_may_be_1_and_0(void **state)
+{
+    static const char *const variables[] = {"TB_SHOW_MAP", "TB_BIND", "TB_LOG_PREFIX"};
+    struct tbi_settings words, digits;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        assert_int_equal(read_with(variables[i], "yes", NULL, &words), 0);
+        assert_int_equal(read_with(variables[i], "1", NULL, &digits), 0);
+        assert_memory_equal(&words, &digits, sizeof words);
+        assert_int_equal(read_with(variables[i], "no", NULL, &words), 0);
+        assert_int_equal(read_with(variables[i], "0", NULL, &digits), 0);
+        assert_memory_equal(&words, &digits, sizeof words);
+    }
+}
+
 static void refused(const char *name, const char *value, const char *says)
 {
     struct tbi_settings s;
@@ -71,6 +87,8 @@ static void bad_values_are_named(void **state)
     refused("TB_MAX_EXECUTORS", "1.5", "a whole number");
     refused("TB_IDLE", "spi", "one of sleep, spin");
     refused("TB_FETCH", "fast", "one of auto, rma, p2p");
+    refused("TB_FETCH", "1", "one of auto, rma, p2p");
+    refused("TB_SHOW_MAP", "2", "one of no, yes");
     assert_int_equal(tbi_settings_read(&s, &negative), TB_ERR_ARGUMENT);
     assert_non_null(strstr(tb_last_error(), "num_cpus = -1"));
     assert_int_equal(tbi_settings_read(&s, &nothing), TB_ERR_ARGUMENT);
@@ -104,6 +122,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(defaults_are_those_of_the_table),
         cmocka_unit_test(the_environment_comes_before_the_config),
         cmocka_unit_test(bytes_may_have_a_suffix),
+        cmocka_unit_test(yes_and_no_may_be_1_and_0),
         cmocka_unit_test(bad_values_are_named),
         cmocka_unit_test(the_document_is_the_table),
     };
