@@ -11,13 +11,14 @@
 
 struct gate {
     char path[96];
+    int fd; /* -1 until gate_reach */
 };
 
 /* In the test. */
 static inline struct gate gate_new(void)
 {
     static int number;
-    struct gate g;
+    struct gate g = {.fd = -1};
 
     snprintf(g.path, sizeof g.path, "/tmp/tb-gate-%d-%d", (int)getpid(), number++);
     if (mkfifo(g.path, 0600) != 0)
@@ -38,22 +39,21 @@ static inline void gate_wait(const char *path)
     close(fd);
 }
 
-/* In the test: waits until the task is there; it stays until gate_let_go with what this returns. */
-static inline int gate_hold(const struct gate *g)
+/* In the test: waits until the task is there. */
+static inline void gate_reach(struct gate *g)
 {
-    return open(g->path, O_WRONLY);
-}
-
-static inline void gate_let_go(struct gate *g, int held)
-{
-    close(held);
-    unlink(g->path);
+    g->fd = open(g->path, O_WRONLY | O_CLOEXEC);
+    if (g->fd < 0)
+        abort();
 }
 
 /* In the test: waits until the task is there, then lets it go. */
 static inline void gate_open(struct gate *g)
 {
-    gate_let_go(g, gate_hold(g));
+    if (g->fd < 0)
+        gate_reach(g);
+    close(g->fd);
+    unlink(g->path);
 }
 
 #endif
