@@ -167,6 +167,11 @@ void tbi_output_begin(struct tbi_output *o, uint32_t proc, uint32_t slot, int pi
     }
 }
 
+void tbi_output_forget(struct tbi_output *o)
+{
+    free(o);
+}
+
 static uint64_t begun(const struct tbi_output *o)
 {
     struct tbi_slots *slots = o->all->config->slots;

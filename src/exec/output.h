@@ -49,6 +49,8 @@ uint64_t tbi_outputs_printed(const struct tbi_outputs *outputs);
 struct tbi_output *tbi_output_open(struct tbi_outputs *outputs, int ends[2]);
 /* It is born: before anything is read. */
 void tbi_output_begin(struct tbi_output *output, uint32_t proc, uint32_t slot, int pid);
+/* In the executor itself: it is the parent's, only our copy's memory is returned. */
+void tbi_output_forget(struct tbi_output *output);
 /* It is dead, or was never born: all that it has printed is taken, and the pipes are closed,
  * whoever else may still hold them. The end of its stderr goes to `tail`; returns its length. */
 size_t tbi_output_close(struct tbi_output *output, char tail[TBI_TAIL]);

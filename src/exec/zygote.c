@@ -186,8 +186,10 @@ static void fork_executor(struct nursery *y, struct command command)
         errno = EAGAIN;
         pid = tbi_fault(TBI_FAULT_FORK) ? -1 : fork();
     }
-    if (pid == 0)
+    if (pid == 0) {
+        tbi_output_forget(output);
         run_executor(y, ends, command, zygote);
+    }
     if (pid < 0)
         report(y, command.proc, (struct msg_exited){.status = errno}, "");
     if (output == NULL)
