@@ -20,6 +20,7 @@ TB_FETCH=p2p run locality_by_messages 4 "$programs/locality"
 run strategies 6 "$programs/strategies"
 run fair_one_node 2 "$programs/fair"
 run fair_three_nodes 4 "$programs/fair"
+TB_AHEAD=0 run fair_when_nothing_is_sent_ahead 4 "$programs/fair"
 TB_NUM_CPUS=8 run makespan 6 "$PWD/bench/makespan"
 
 # Rank 0 takes nothing of the first host: its ranks 3 and 6 share what is there.

@@ -15,6 +15,7 @@ TB_FETCH=p2p run locality_two_ranks_a_node 6 3 "$programs/locality"
 run strategies 4 4 "$programs/strategies"
 run fair_one_node 2 1 "$programs/fair"
 run fair_three_nodes 4 4 "$programs/fair"
+TB_AHEAD=0 run fair_when_nothing_is_sent_ahead 4 4 "$programs/fair"
 TB_NUM_CPUS=8 run makespan 4 4 bench/makespan 3000
 
 gpus() { # NAME LINES [VARIABLE=VALUE...]
