@@ -101,10 +101,14 @@ static inline void sim_take_back(struct sim *sim, unsigned rank, const struct ms
 
 static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi_record *r)
 {
-    const struct tbi_id *id = (const void *)(r + 1); /* every payload begins with its id */
+    const struct tbi_id *id = (const void *)(r + 1); /* so begin all payloads but these two */
 
     if (r->type == TBI_MSG_TAKE_BACK) {
         sim_take_back(sim, rank, (const void *)(r + 1));
+        return;
+    }
+    if (r->type == TBI_MSG_KEEP) {
+        sim_print(sim, "KEEP %u to %u\n", ((const struct msg_keep *)(r + 1))->kept, rank);
         return;
     }
     sim_print(sim, "%s %d", tbi_msg_info[r->type].name, (int)tbi_id_counter(*id));
