@@ -3,10 +3,13 @@
  * ended in order and saw what it should, 6 one that did not. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,9 +141,41 @@ static int crash(void)
 
 static int do_abort(void) { abort(); }
 
+enum { WAITERS = 3 };
+static _Atomic int waiter[WAITERS], nwaiters;
+
+/* Said by a thread that is going to wait in the library. */
+static void going_to_wait(void)
+{
+    waiter[atomic_fetch_add(&nwaiters, 1)] = (int)syscall(SYS_gettid);
+}
+
+static bool sleeps(int tid)
+{
+    char path[64], state = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    f = fopen(path, "r");
+    if (f == NULL)
+        return false;
+    if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+        state = 0;
+    fclose(f);
+    return state == 'S';
+}
+
+/* Until n threads that said so do. */
+static void until_waiting(int n)
+{
+    for (int i = 0; i < n; i++)
+        while (waiter[i] == 0 || !sleeps(waiter[i]))
+            sched_yield();
+}
+
 static void *exit_soon(void *arg)
 {
-    usleep(20000);
+    until_waiting(1);
     exit(3);
     return arg;
 }
@@ -150,6 +185,7 @@ static int exit_in_a_thread(void)
 {
     pthread_t thread;
 
+    going_to_wait();
     pthread_create(&thread, NULL, exit_soon, NULL);
     return get();
 }
@@ -163,6 +199,7 @@ static void join(void)
 
 static void *waits(void *rc)
 {
+    going_to_wait();
     *(int *)rc = tb_get(task[1], NULL);
     return NULL;
 }
@@ -171,7 +208,7 @@ static int rcs[2];
 static int exit_joins_a_waiting_thread(void)
 {
     pthread_create(&waiting, NULL, waits, &rcs[0]);
-    usleep(20000);
+    until_waiting(1);
     exit(3);
 }
 
@@ -222,13 +259,13 @@ static int fork_a_child_that_exits(void)
 /* One thread leads, the others follow; all get the error. */
 static int finalize_while_threads_wait(void)
 {
-    enum { N = 3 };
+    enum { N = WAITERS };
     pthread_t thread[N];
     int rc[N] = {0};
 
     for (int i = 0; i < N; i++)
         pthread_create(&thread[i], NULL, waits, &rc[i]);
-    usleep(100000);
+    until_waiting(N);
     tb_must(tb_finalize());
     for (int i = 0; i < N; i++) {
         pthread_join(thread[i], NULL);
