@@ -115,9 +115,9 @@ launch=alone
 for signal in INT HUP QUIT USR1 USR2; do
     end survives_$signal 5 "" survive_a_signal "kill -$signal -- -\$first"
 done
-# Ctrl-C at a terminal.
+# Ctrl-C at a terminal. `exec`, or a $SHELL that stays between, as dash does, would be ended by it too.
 if command -v script >/dev/null; then
-    printf '#!/bin/bash\nexec script -qec "$*" /dev/null <"%s"\n' "$work/keys" >"$work/terminal"
+    printf '#!/bin/bash\nexec script -qec "exec $*" /dev/null <"%s"\n' "$work/keys" >"$work/terminal"
     chmod +x "$work/terminal"
     mkfifo "$work/keys"
     exec 9<>"$work/keys"
