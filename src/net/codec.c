@@ -103,7 +103,24 @@ static uint64_t tail_submit(const struct msg_submit *m, uint64_t room)
         }
     }
     return data != m->data_bytes ? UINT64_MAX
-                                 : refs + args + data + m->nmore * sizeof(struct tbi_amount);
+                                 : refs + args + data + m->nmore * sizeof(struct tbi_amount) +
+                                       (m->strategy == TBI_IN_GROUP ? sizeof(struct tbi_id) : 0);
+}
+
+static uint64_t tail_group(const struct msg_group *m, uint64_t room)
+{
+    const struct msg_bundle *bundle = (const struct msg_bundle *)(m + 1);
+    uint64_t size = 0;
+
+    for (uint32_t b = 0; b < m->nbundles; b++) {
+        if (size + sizeof *bundle > room)
+            return UINT64_MAX;
+        size += sizeof *bundle + (uint64_t)bundle->nmore * sizeof(struct tbi_amount);
+        if (size > room)
+            return UINT64_MAX;
+        bundle = tbi_bundle_next(bundle);
+    }
+    return size;
 }
 
 static uint64_t tail_dispatch(const struct msg_dispatch *m, uint64_t room)
@@ -132,7 +149,8 @@ static uint64_t tail_dispatch(const struct msg_dispatch *m, uint64_t room)
             return UINT64_MAX;
         }
     return data != m->data_bytes ? UINT64_MAX
-                                 : refs + args + data + m->nmore * sizeof(struct tbi_amount);
+                                 : refs + args + data + m->nmore * sizeof(struct tbi_amount) +
+                                       (m->flags & TBI_DISPATCH_BUNDLE ? sizeof(struct tbi_id) : 0);
 }
 
 static uint64_t tail_done(const struct msg_done *m, uint64_t room)
@@ -166,7 +184,8 @@ static uint64_t tail_run(const struct msg_run *m, uint64_t room)
         if (arg[i].rank == TBI_ARG_INLINE &&
             (arg[i].offset > m->data_bytes || arg[i].bytes > m->data_bytes - arg[i].offset))
             return UINT64_MAX;
-    return size + m->data_bytes + tbi_padded((m->ncores + m->ngpus) * sizeof(uint16_t));
+    return size + m->data_bytes + tbi_padded((m->ncores + m->ngpus) * sizeof(uint16_t)) +
+           (m->in_bundle ? sizeof(struct tbi_id) : 0);
 }
 
 static uint64_t tail_located(const struct msg_located *m)
@@ -204,6 +223,10 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
     case TBI_MSG_SEAL:
     case TBI_MSG_SEALED:
         return (uint64_t)((const struct msg_seal *)body)->nrefs * sizeof(struct tbi_id);
+    case TBI_MSG_GROUP:
+        return tail_group(body, room);
+    case TBI_MSG_RESERVE:
+        return ((const struct msg_reserve *)body)->demand.nmore * (uint64_t)sizeof(struct tbi_amount);
     case TBI_MSG_TAKE_BACK:
         return (uint64_t)((const struct msg_take_back *)body)->nfree * sizeof(struct tbi_amount);
     case TBI_MSG_TAKEN:

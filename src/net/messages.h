@@ -47,6 +47,8 @@ struct tbi_record {
 /*    type          from   to     payload              followed by */
 #define TBI_MESSAGES(X)                                                                            \
     X(SUBMIT,       PROC,  HEAD,  msg_submit,          "ids held, argument words, inline values")  \
+    X(GROUP,        PROC,  HEAD,  msg_group,           "bundles, each with its amounts")           \
+    X(UNGROUP,      PROC,  HEAD,  msg_object,          "")                                         \
     X(PUT,          PROC,  HEAD,  msg_put,             "ids contained, the packed value")          \
     X(ANNOUNCE,     PROC,  HEAD,  msg_object,          "")                                         \
     X(HOLD,         PROC,  HEAD,  msg_object,          "")                                         \
@@ -79,6 +81,8 @@ struct tbi_record {
     X(OUTPUT,       AGENT, HEAD,  msg_output,          "whole lines")                              \
     X(WRITTEN,      HEAD,  AGENT, msg_written,         "")                                         \
     X(TAKEN,        AGENT, HEAD,  msg_taken,           "tasks")                                    \
+    X(RESERVED,     AGENT, HEAD,  msg_reserved,        "")                                         \
+    X(UNRESERVED,   AGENT, HEAD,  msg_object,          "")                                         \
     X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
     X(INFORM,       HEAD,  AGENT, msg_inquire,         "")                                         \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
@@ -87,6 +91,8 @@ struct tbi_record {
     X(ABORT,        HEAD,  AGENT, msg_abort,           "")                                         \
     X(KEEP,         HEAD,  AGENT, msg_keep,            "")                                         \
     X(TAKE_BACK,    HEAD,  AGENT, msg_take_back,       "amounts")                                  \
+    X(RESERVE,      HEAD,  AGENT, msg_reserve,         "amounts")                                  \
+    X(UNRESERVE,    HEAD,  AGENT, msg_object,          "")                                         \
     X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
     X(SHUTDOWN,     HEAD,  AGENT, msg_shutdown,        "")                                         \
     X(FETCH,        AGENT, AGENT, msg_fetch,           "")                                         \
@@ -163,7 +169,46 @@ enum tbi_strategy {
     TBI_DEFAULT,        /* by locality, else packed to half, then spread */
     TBI_SPREAD,         /* on the least loaded node */
     TBI_ON_NODE,        /* on `node` and no other */
-    TBI_PREFER_NODE     /* on `node` if it can be there now, else as by default */
+    TBI_PREFER_NODE,    /* on `node` if it can be there now, else as by default */
+    TBI_IN_GROUP        /* in a bundle of a placement group */
+};
+
+/* A placement group: its id is that of the object that is ready when all its bundles are reserved, an
+ * array of their ranks (int32). A bundle's id is the group's with its number, from 1, as index. Behind it:
+ * nbundles times struct msg_bundle and its struct tbi_amount more[nmore], as in SUBMIT. */
+enum tbi_group_strategy {
+    TBI_GROUP_PACK,         /* on as few nodes as it goes */
+    TBI_GROUP_SPREAD,       /* on as many */
+    TBI_GROUP_STRICT_PACK,  /* on one node, or not at all */
+    TBI_GROUP_STRICT_SPREAD /* no two on the same node */
+};
+struct msg_group {
+    struct tbi_id id;
+    uint32_t strategy, nbundles;
+};
+struct msg_bundle {
+    int32_t cpus;
+    uint32_t nmore;
+};
+static inline const struct tbi_amount *tbi_bundle_more(const struct msg_bundle *m)
+{
+    return (const struct tbi_amount *)(m + 1);
+}
+static inline const struct msg_bundle *tbi_bundle_next(const struct msg_bundle *m)
+{
+    return (const struct msg_bundle *)(tbi_bundle_more(m) + m->nmore);
+}
+
+/* The agent is to set so much aside for tasks of this bundle, if it is free now; RESERVED says whether
+ * it did. UNRESERVE ends that, and the tasks in it; UNRESERVED comes when they have ended. Behind it:
+ * struct tbi_amount more[demand.nmore]. */
+struct msg_reserve {
+    struct tbi_id bundle;
+    struct msg_bundle demand;
+};
+struct msg_reserved {
+    struct tbi_id bundle;
+    uint32_t granted, unused;
 };
 
 /* The node is kept for a task of the head's: until it says otherwise the agent takes in none by itself. */
@@ -178,7 +223,8 @@ struct msg_keep {
  *   uint64_t      args[nargs]       TBI_ARG_REF | i: refs[i]'s value; else the bytes of an inline
  *                                   packed value, taken from data in turn
  *   uint8_t       data[data_bytes]  the inline values, each padded to 8 bytes
- *   struct tbi_amount more[nmore]   what it demands besides CPUs, by rising resource */
+ *   struct tbi_amount more[nmore]   what it demands besides CPUs, by rising resource
+ *   struct tbi_id group             with TBI_IN_GROUP: the group, or the bundle that it has to be in */
 struct msg_submit {
     struct tbi_id task;      /* the returns are this id with index 0 .. nreturns-1 */
     struct tbi_id parent;    /* the submitting task; null for the driver */
@@ -211,6 +257,11 @@ static inline const uint8_t *tbi_submit_data(const struct msg_submit *m)
 static inline const struct tbi_amount *tbi_submit_more(const struct msg_submit *m)
 {
     return (const struct tbi_amount *)(tbi_submit_data(m) + m->data_bytes);
+}
+static inline const struct tbi_id *tbi_submit_group(const struct msg_submit *m)
+{
+    return m->strategy == TBI_IN_GROUP ? (const struct tbi_id *)(tbi_submit_more(m) + m->nmore)
+                                       : NULL;
 }
 
 /* A small object, ready at once; its maker holds it. Behind it: ids[nrefs], value[bytes]. */
@@ -316,7 +367,8 @@ struct msg_written {
  *   uint64_t           args[nargs]         as in SUBMIT
  *   uint8_t            data[data_bytes]    SUBMIT's inline values, then each TBI_AT_INLINE value of
  *                                          `resolved` in turn, all padded to 8
- *   struct tbi_amount  more[nmore]         as in SUBMIT */
+ *   struct tbi_amount  more[nmore]         as in SUBMIT
+ *   struct tbi_id      bundle              with TBI_DISPATCH_BUNDLE: what it takes its resources of */
 struct msg_dispatch {
     struct tbi_id task;
     uint32_t attempt, fn;
@@ -328,7 +380,8 @@ struct msg_dispatch {
 };
 enum {
     TBI_DISPATCH_WANTED = 1,
-    TBI_DISPATCH_STAYS = 2  /* it must be on this node, or was taken back often enough */
+    TBI_DISPATCH_STAYS = 2, /* it must be on this node, or was taken back often enough */
+    TBI_DISPATCH_BUNDLE = 4
 };
 static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispatch *m)
 {
@@ -336,6 +389,11 @@ static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispat
     const uint64_t *args = (const uint64_t *)(at + m->nresolve);
 
     return (const struct tbi_amount *)((const uint8_t *)(args + m->nargs) + m->data_bytes);
+}
+static inline const struct tbi_id *tbi_dispatch_bundle(const struct msg_dispatch *m)
+{
+    return m->flags & TBI_DISPATCH_BUNDLE ? (const struct tbi_id *)(tbi_dispatch_more(m) + m->nmore)
+                                          : NULL;
 }
 
 /* Another node idles, and has so much free of each resource: the agent gives up to `most` tasks back
@@ -353,13 +411,14 @@ struct msg_taken {
 /* A task for an executor. Behind it:
  *   struct tbi_run_arg args[nargs]
  *   uint8_t            data[data_bytes]
- *   uint16_t           places[ncores + ngpus]  of the rank's cores, then GPUs; padded to 8 bytes */
+ *   uint16_t           places[ncores + ngpus]  of the rank's cores, then GPUs; padded to 8 bytes
+ *   struct tbi_id      bundle              if `in_bundle`: that the task is in */
 struct msg_run {
     struct tbi_id task;
     uint32_t attempt, fn;
     int32_t cpus;
     uint32_t data_bytes;
-    uint16_t nreturns, nargs, depth, unused;
+    uint16_t nreturns, nargs, depth, in_bundle;
     uint16_t ncores, ngpus; /* ncores 0: not bound */
     uint32_t unused2;
     uint64_t number;        /* in the order in which this executor gets tasks, from 0 */
