@@ -30,16 +30,14 @@ void tbi_demands_fini(struct tbi_demands *demands)
     free(demands->bucket);
 }
 
-const char *tbi_demand_check(const struct msg_submit *m, unsigned nresources)
+const char *tbi_demand_check(int32_t cpus, const struct tbi_amount *more, unsigned nmore,
+                             unsigned nresources)
 {
-    const struct tbi_amount *more = tbi_submit_more(m);
     uint32_t least = TBI_CPUS + 1;
 
-    if (m->cpus < 0)
+    if (cpus < 0)
         return "a negative demand";
-    if (m->strategy > TBI_PREFER_NODE)
-        return "an unknown strategy";
-    for (unsigned i = 0; i < m->nmore; i++) {
+    for (unsigned i = 0; i < nmore; i++) {
         if (more[i].resource < least || more[i].resource >= nresources)
             return "resources that are unknown or not in order";
         if (more[i].amount < 0)
@@ -50,13 +48,14 @@ const char *tbi_demand_check(const struct msg_submit *m, unsigned nresources)
 }
 
 /* FNV-1a by words, then mixed as in tbi_id_hash. */
-static uint64_t hash(const struct msg_submit *m, unsigned node)
+static uint64_t hash(const struct msg_submit *m, const struct tbi_nodes *nodes, unsigned node)
 {
     const struct tbi_amount *more = tbi_submit_more(m);
     uint64_t h = UINT64_C(14695981039346656037);
 
     h = (h ^ (uint64_t)m->cpus) * UINT64_C(1099511628211);
     h = (h ^ node) * UINT64_C(1099511628211);
+    h = (h ^ nodes->number) * UINT64_C(1099511628211);
     for (unsigned i = 0; i < m->nmore; i++) {
         h = (h ^ more[i].resource) * UINT64_C(1099511628211);
         h = (h ^ (uint64_t)more[i].amount) * UINT64_C(1099511628211);
@@ -64,13 +63,14 @@ static uint64_t hash(const struct msg_submit *m, unsigned node)
     return tbi_id_hash((struct tbi_id){h, 0});
 }
 
-static bool same(const struct tbi_class *class, const struct msg_submit *m, unsigned node)
+static bool same(const struct tbi_class *class, const struct msg_submit *m,
+                 const struct tbi_nodes *nodes, unsigned node)
 {
     const struct tbi_amount *more = tbi_submit_more(m);
     const struct tbi_amount *part = class->part;
     unsigned cpus = m->cpus > 0;
 
-    if (class->node != node || class->nparts != cpus + m->nmore ||
+    if (class->nodes != nodes || class->node != node || class->nparts != cpus + m->nmore ||
         (cpus && (part->resource != TBI_CPUS || part->amount != m->cpus)))
         return false;
     part += cpus;
@@ -98,12 +98,15 @@ static void grow(struct tbi_demands *demands)
     free(old);
 }
 
-static struct tbi_class *create(struct tbi_nodes *nodes, const struct msg_submit *m, unsigned node)
+static struct tbi_class *create(struct tbi_nodes *nodes, struct tbi_group *group, unsigned node,
+                                const struct msg_submit *m)
 {
     const struct tbi_amount *more = tbi_submit_more(m);
     struct tbi_class *class =
         tbi_alloc_zeroed(1, sizeof *class + (m->nmore + 1u) * sizeof *class->part);
 
+    class->nodes = nodes;
+    class->group = group;
     class->node = node;
     class->kept = TBI_ANY_NODE;
     class->light = m->cpus == 0;
@@ -125,24 +128,24 @@ static struct tbi_class *create(struct tbi_nodes *nodes, const struct msg_submit
 }
 
 struct tbi_class *tbi_demands_use(struct tbi_demands *demands, struct tbi_nodes *nodes,
+                                  struct tbi_group *group, unsigned node,
                                   const struct msg_submit *m)
 {
-    unsigned node = m->strategy == TBI_ON_NODE ? m->node : TBI_ANY_NODE;
     struct tbi_class *class = demands->last;
     uint64_t h;
 
-    if (class != NULL && class->users > 0 && same(class, m, node)) {
+    if (class != NULL && class->users > 0 && same(class, m, nodes, node)) {
         class->users++;
         return class;
     }
-    h = hash(m, node);
+    h = hash(m, nodes, node);
     class = demands->bucket[h & demands->mask];
-    while (class != NULL && (class->hash != h || !same(class, m, node)))
+    while (class != NULL && (class->hash != h || !same(class, m, nodes, node)))
         class = class->chain;
     if (class == NULL) {
         if (demands->count > demands->mask)
             grow(demands);
-        class = create(nodes, m, node);
+        class = create(nodes, group, node, m);
         class->hash = h;
         class->chain = demands->bucket[h & demands->mask];
         demands->bucket[h & demands->mask] = class;
@@ -156,16 +159,11 @@ struct tbi_class *tbi_demands_use(struct tbi_demands *demands, struct tbi_nodes 
     return class;
 }
 
-void tbi_demands_drop(struct tbi_demands *demands, struct tbi_class *class)
+/* It has no users. */
+static void forget(struct tbi_demands *demands, struct tbi_class *class)
 {
     struct tbi_class **at;
 
-    if (--class->users > 0)
-        return;
-    tbi_list_append(&demands->idle, &class->idle);
-    if (++demands->nidle <= IDLE_MAX)
-        return;
-    class = TBI_ENTRY(demands->idle.next, struct tbi_class, idle);
     tbi_list_unlink(&class->idle);
     demands->nidle--;
     demands->count--;
@@ -175,6 +173,26 @@ void tbi_demands_drop(struct tbi_demands *demands, struct tbi_class *class)
     if (demands->last == class)
         demands->last = NULL;
     destroy(class);
+}
+
+void tbi_demands_drop(struct tbi_demands *demands, struct tbi_class *class)
+{
+    if (--class->users > 0)
+        return;
+    tbi_list_append(&demands->idle, &class->idle);
+    if (++demands->nidle > IDLE_MAX)
+        forget(demands, TBI_ENTRY(demands->idle.next, struct tbi_class, idle));
+}
+
+void tbi_demands_forget(struct tbi_demands *demands, const struct tbi_group *group)
+{
+    for (struct tbi_link *l = demands->idle.next, *next; l != &demands->idle; l = next) {
+        struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, idle);
+
+        next = l->next;
+        if (class->group == group)
+            forget(demands, class);
+    }
 }
 
 const char *tbi_resource_name(char *room, size_t size, unsigned resource,

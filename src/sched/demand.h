@@ -14,13 +14,16 @@
 
 struct tbi_maker;
 struct tbi_nodes;
+struct tbi_group;
 
 struct tbi_class {
     struct tbi_class *chain;   /* with an equal hash */
     uint64_t hash;
     unsigned users;            /* tasks that have not ended */
     struct tbi_link idle;      /* without users: in the table's list */
-    unsigned node;             /* the only one it may be on, or TBI_ANY_NODE */
+    struct tbi_nodes *nodes;   /* that it may be on: all, or the bundles of a group */
+    struct tbi_group *group;   /* then this one, else NULL */
+    unsigned node;             /* the only one of them, or TBI_ANY_NODE */
     bool feasible;             /* some node's total suffices, and a GPU above one is a whole one */
     bool light;                /* it asks for no amount of anything */
     int64_t gpus;
@@ -37,13 +40,13 @@ struct tbi_class {
     struct tbi_link active, starving;
     /* ledger.c */
     unsigned kept;             /* the node that is kept for it, or TBI_ANY_NODE */
-    struct tbi_link keeping;
     size_t sent;               /* tasks of it that nodes have */
     struct tbi_link sending;
     /* place.c */
     struct tbi_tournament tournament[2]; /* of the nodes: by default, and to spread */
     uint64_t seen[2];          /* as many changes of nodes are in it */
     uint32_t *slots;           /* how many tasks each node runs at once; 0: not counted yet */
+    uint64_t slots_holds;      /* ... as of so many holds */
 
     unsigned nparts;
     struct tbi_amount part[];  /* by rising resource; amount 0: the node has to have some of it */
@@ -61,11 +64,15 @@ void tbi_demands_init(struct tbi_demands *demands);
 void tbi_demands_fini(struct tbi_demands *demands);
 
 /* NULL, or what no process sends: parts out of order, unknown, negative or given twice. */
-const char *tbi_demand_check(const struct msg_submit *m, unsigned nresources);
+const char *tbi_demand_check(int32_t cpus, const struct tbi_amount *more, unsigned nmore,
+                             unsigned nresources);
 
-/* The class of a checked demand, with one user more. */
+/* The class of a checked demand, with one user more. `node`: of `nodes`, or TBI_ANY_NODE. */
 struct tbi_class *tbi_demands_use(struct tbi_demands *demands, struct tbi_nodes *nodes,
+                                  struct tbi_group *group, unsigned node,
                                   const struct msg_submit *m);
+/* No class is the group's any more; none of them has users. */
+void tbi_demands_forget(struct tbi_demands *demands, const struct tbi_group *group);
 void tbi_demands_drop(struct tbi_demands *demands, struct tbi_class *class);
 
 /* "CPUs", "Disk". `names` by resource, or NULL; `room` for those without a name. */

@@ -89,6 +89,7 @@ struct tbi_maker {
         uint64_t gpus;          /* DISPATCHED, BLOCKED: bits of the instances it holds */
     };
     uint32_t cost_us;           /* DISPATCHED, BLOCKED: how long it will run; 0: nobody knows */
+    uint32_t place;             /* ... and where in its class's nodes: `node`, or the bundle */
     struct tbi_payload *failure; /* set while the failure is being carried through */
     struct tbi_object object[];
 };

@@ -17,15 +17,14 @@ struct arguments {
 static void add_near(const struct tbi_sched *sched, struct arguments *args,
                      const struct tbi_object **last, const struct tbi_object *object, unsigned rank)
 {
-    const struct tbi_node *node = sched->nodes.node;
-    unsigned k = 0;
+    unsigned host = sched->nodes.node[rank].host, k = 0;
 
-    while (k < args->nnear && node[args->near[k].rank].host != node[rank].host)
+    while (k < args->nnear && args->near[k].host != host)
         k++;
     if (k == TBI_NEAR_MAX)
         return;
     if (k == args->nnear) {
-        args->near[args->nnear++] = (struct tbi_near){rank, 0};
+        args->near[args->nnear++] = (struct tbi_near){host, 0};
         last[k] = NULL;
     }
     if (last[k] != object)
@@ -67,14 +66,26 @@ static void find_arguments(struct tbi_sched *sched, const struct tbi_maker *task
     }
 }
 
-/* Returns NULL, or the error the task fails with. */
-static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
-                                    const struct arguments *found)
+static void learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank, unsigned place)
 {
+    task->node = rank;
+    task->place = place;
+    task->state = TBI_DISPATCHED;
+    task->cost_us = tbi_sched_run_us(sched, task->submit->fn);
+    tbi_ledger_take(task);
+}
+
+/* Returns NULL, or the error the task fails with. */
+static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task,
+                                    unsigned place, const struct arguments *found)
+{
+    const struct tbi_group *group = task->class->group;
+    unsigned node = group != NULL ? tbi_group_rank(group, place) : place;
     const struct msg_submit *submit = task->submit;
     const struct tbi_id *refs = tbi_submit_refs(submit);
     size_t data = submit->data_bytes, args = submit->nargs * sizeof(uint64_t), size;
-    bool stays = task->class->node != TBI_ANY_NODE || task->takebacks >= TBI_TAKEBACKS_MAX;
+    bool stays = task->class->node != TBI_ANY_NODE || group != NULL ||
+                 task->takebacks >= TBI_TAKEBACKS_MAX;
     struct msg_dispatch *m;
     struct msg_located *at;
     uint8_t *to;
@@ -83,7 +94,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         if (!found->object[i]->in_store)
             data += tbi_padded(found->object[i]->bytes);
     size = sizeof *m + submit->nresolve * sizeof *at + args + data +
-           submit->nmore * sizeof(struct tbi_amount);
+           submit->nmore * sizeof(struct tbi_amount) + (group != NULL ? sizeof(struct tbi_id) : 0);
     m = size > TBI_RECORD_MAX ? NULL
                               : sched->port.send(sched->port.ctx, node, TBI_MSG_DISPATCH,
                                                  TBI_PROC_NONE, size);
@@ -94,7 +105,8 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         .data_bytes = (uint32_t)data, .nreturns = submit->nreturns, .nargs = submit->nargs,
         .nresolve = submit->nresolve, .nmore = submit->nmore, .depth = submit->depth,
         .flags = (uint16_t)((task->wanted ? TBI_DISPATCH_WANTED : 0) |
-                            (stays ? TBI_DISPATCH_STAYS : 0)),
+                            (stays ? TBI_DISPATCH_STAYS : 0) |
+                            (group != NULL ? TBI_DISPATCH_BUNDLE : 0)),
         .limit_ms = submit->limit_ms};
     at = (struct msg_located *)(m + 1);
     to = (uint8_t *)(at + submit->nresolve);
@@ -115,16 +127,16 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         }
     }
     memcpy(to, tbi_submit_more(submit), submit->nmore * sizeof(struct tbi_amount));
-    tbi_sched_learn(sched, task, node);
+    if (group != NULL)
+        *(struct tbi_id *)(to + submit->nmore * sizeof(struct tbi_amount)) =
+            tbi_group_bundle_id(group, place);
+    learn(sched, task, node, place);
     return NULL;
 }
 
 void tbi_sched_learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank)
 {
-    task->node = rank;
-    task->state = TBI_DISPATCHED;
-    task->cost_us = tbi_sched_run_us(sched, task->submit->fn);
-    tbi_ledger_take(&sched->nodes, rank, task);
+    learn(sched, task, rank, rank);
 }
 
 static int find_node(struct tbi_sched *sched, const struct tbi_maker *task, struct arguments *args)
@@ -136,7 +148,7 @@ static int find_node(struct tbi_sched *sched, const struct tbi_maker *task, stru
     find_arguments(sched, task, args);
     wish.near = args->near;
     wish.nnear = args->nnear;
-    return tbi_place(&sched->nodes, task->class, &wish);
+    return tbi_place(task->class->nodes, task->class, &wish);
 }
 
 static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
@@ -144,7 +156,8 @@ static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
 {
     struct tbi_payload *failure;
 
-    tbi_ready_note_sent(&sched->ready, task, &sched->nodes.node[node].own);
+    tbi_ready_note_sent(&sched->ready, task, node);
+    tbi_groups_note_sent(sched, task);
     tbi_ready_remove(&sched->ready, task);
     tbi_sched_unkeep(sched, task->class); /* its turn has come, here or elsewhere */
     failure = dispatch(sched, task, node, args);
@@ -152,36 +165,34 @@ static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
         tbi_sched_fail(sched, task, failure);
 }
 
-/* The agent takes in nothing by itself meanwhile. */
-static void send_keep(struct tbi_sched *sched, unsigned node, bool kept)
+/* An agent takes in nothing by itself meanwhile. */
+void tbi_sched_keep_node(struct tbi_sched *sched, unsigned node, const void *owner)
 {
     struct msg_keep *m =
         sched->port.send(sched->port.ctx, node, TBI_MSG_KEEP, TBI_PROC_NONE, sizeof *m);
 
-    *m = (struct msg_keep){kept, 0};
+    *m = (struct msg_keep){owner != NULL, 0};
+    if (owner != NULL)
+        tbi_ledger_keep(&sched->nodes, node, owner);
+    else
+        tbi_ledger_unkeep(&sched->nodes, node);
 }
 
 void tbi_sched_unkeep(struct tbi_sched *sched, struct tbi_class *class)
 {
     if (class->kept == TBI_ANY_NODE)
         return;
-    send_keep(sched, class->kept, false);
-    tbi_ledger_unkeep(&sched->nodes, class);
+    if (class->group != NULL)
+        tbi_ledger_unkeep(class->nodes, class->kept);
+    else
+        tbi_sched_keep_node(sched, class->kept, NULL);
+    class->kept = TBI_ANY_NODE;
 }
 
-/* A node is kept no longer for a class without tasks: they failed, or are wanted now and pass
- * anyway. It would be kept for nobody, for ever. */
-static void end_keeping(struct tbi_sched *sched)
+void tbi_sched_unkeep_idle(struct tbi_sched *sched, struct tbi_class *class)
 {
-    struct tbi_link *keepers = &sched->nodes.keepers;
-
-    for (struct tbi_link *l = keepers->next, *next; l != keepers; l = next) {
-        struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, keeping);
-
-        next = l->next;
-        if (class->count == 0)
-            tbi_sched_unkeep(sched, class);
-    }
+    if (class->count == 0)
+        tbi_sched_unkeep(sched, class);
 }
 
 /* A class that was overtaken too often gets a node that takes nothing else until it is served. */
@@ -191,12 +202,15 @@ static void begin_keeping(struct tbi_sched *sched)
 
     for (struct tbi_link *l = starving->next; l != starving; l = l->next) {
         struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, starving);
-        int node = class->kept == TBI_ANY_NODE ? tbi_place_soonest(&sched->nodes, class) : -1;
+        int node = class->kept == TBI_ANY_NODE ? tbi_place_soonest(class->nodes, class) : -1;
 
-        if (node >= 0) {
-            tbi_ledger_keep(&sched->nodes, (unsigned)node, class);
-            send_keep(sched, (unsigned)node, true);
-        }
+        if (node < 0)
+            continue;
+        class->kept = (unsigned)node;
+        if (class->group != NULL)
+            tbi_ledger_keep(class->nodes, class->kept, class);
+        else
+            tbi_sched_keep_node(sched, class->kept, class);
     }
 }
 
@@ -214,37 +228,58 @@ static void retry(struct tbi_ready *ready, struct tbi_link *classes, bool limite
 
 /* What is stuck is tried on the nodes that have gained: through the tournaments if these nodes are
  * many and the classes few, else directly. */
-static void retry_stuck(struct tbi_sched *sched)
+static void retry_stuck(struct tbi_sched *sched, struct tbi_nodes *nodes)
 {
-    struct tbi_nodes *nodes = &sched->nodes;
-
-    retry(&sched->ready, &sched->ready.active, sched->ready.nactive > nodes->ngained / 3);
+    nodes->retried = nodes->gains;
+    retry(&sched->ready, &nodes->waiting, nodes->nwaiting > nodes->ngained / 3);
     for (unsigned k = 0; k < nodes->ngained; k++)
         retry(&sched->ready, &nodes->node[nodes->gained[k]].own, false);
 }
 
-void tbi_sched_run(struct tbi_sched *sched)
+/* Returns whether any ledger had gained since. */
+static bool retry_all_stuck(struct tbi_sched *sched)
+{
+    bool any = false;
+
+    for (struct tbi_link *l = sched->gainers.next; l != &sched->gainers; l = l->next) {
+        struct tbi_nodes *nodes = TBI_ENTRY(l, struct tbi_nodes, gainer);
+
+        if (nodes->retried != nodes->gains) {
+            retry_stuck(sched, nodes);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void send_what_fits(struct tbi_sched *sched)
 {
     struct tbi_maker *task;
     struct arguments args;
-    uint64_t gains;
 
-    end_keeping(sched);
-    do {
-        gains = sched->nodes.gains;
-        if (sched->nodes.ngained > 0)
-            retry_stuck(sched);
-        while ((task = tbi_ready_best(&sched->ready)) != NULL) {
-            int node = find_node(sched, task, &args);
+    while ((task = tbi_ready_best(&sched->ready)) != NULL) {
+        int node = find_node(sched, task, &args);
 
-            if (node >= 0)
-                send(sched, task, (unsigned)node, &args);
-            else
-                tbi_ready_set_stuck(&sched->ready, task->class, true);
-        }
-    } while (gains != sched->nodes.gains); /* a node is kept no longer */
+        if (node >= 0)
+            send(sched, task, (unsigned)node, &args);
+        else if (task->wanted)
+            tbi_ready_set_aside(&sched->ready, task);
+        else
+            tbi_ready_set_stuck(&sched->ready, task->class, true);
+    }
+}
+
+void tbi_sched_run(struct tbi_sched *sched)
+{
+    tbi_groups_reserve(sched);
+    retry_all_stuck(sched);
+    do
+        send_what_fits(sched);
+    while (retry_all_stuck(sched)); /* a node is kept no longer */
     if (sched->nodes.ngained > 0 || !tbi_list_empty(&sched->hungry))
         tbi_takeback_ask(sched);
-    tbi_ledger_end_pass(&sched->nodes);
+    while (!tbi_list_empty(&sched->gainers))
+        tbi_ledger_end_pass(TBI_ENTRY(sched->gainers.next, struct tbi_nodes, gainer));
     begin_keeping(sched);
+    tbi_groups_begin_keeping(sched);
 }

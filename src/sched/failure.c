@@ -42,7 +42,7 @@ static const char *node_words(char *to, size_t size, const struct tbi_sched *sch
 
     for (unsigned p = 0; p < class->nparts; p++) {
         has[n] = class->part[p];
-        has[n].amount = tbi_ledger_total(&sched->nodes, node)[has[n].resource];
+        has[n].amount = tbi_ledger_whole(class->nodes, node)[has[n].resource];
         n += class->part[p].amount > 0; /* what is asked for by name alone is named already */
     }
     return tbi_amount_words(to, size, has, n, "no", sched->config.resources);
@@ -51,9 +51,27 @@ static const char *node_words(char *to, size_t size, const struct tbi_sched *sch
 static bool any_has(const struct tbi_nodes *nodes, unsigned resource)
 {
     for (unsigned i = 0; i < nodes->n; i++)
-        if (nodes->node[i].works && tbi_ledger_total(nodes, i)[resource] > 0)
+        if (nodes->node[i].works && tbi_ledger_whole(nodes, i)[resource] > 0)
             return true;
     return false;
+}
+
+/* No bundle of its group can. */
+static void describe_too_large(const struct tbi_sched *sched, const struct tbi_class *class,
+                               struct tbi_error_link *link)
+{
+    bool any = class->node == TBI_ANY_NODE;
+    unsigned bundle = any ? tbi_place_nearest(class->nodes, class) : class->node;
+    char wants[160], has[160];
+
+    tbi_amount_words(wants, sizeof wants, class->part, class->nparts, "a node with",
+                     sched->config.resources);
+    node_words(has, sizeof has, sched, class, bundle);
+    tbi_error_link(link, TB_ERR_INFEASIBLE,
+                   "the task needs %s of %s of its placement group, and %s %u, has %s: ask for less, "
+                   "or make a group with larger bundles",
+                   wants, any ? "a bundle" : "that bundle",
+                   any ? "the one that comes nearest, bundle" : "this one, bundle", bundle, has);
 }
 
 static void describe_infeasible(const struct tbi_sched *sched, const struct tbi_class *class,
@@ -100,6 +118,12 @@ struct tbi_payload *tbi_failure_of_demand(const struct tbi_sched *sched,
         tbi_error_link(&link, TB_ERR_ARGUMENT,
                        "the task asks for %.10g GPUs: a part of one, or whole ones, are possible",
                        (double)class->gpus / TBI_UNIT);
+    else if (class->group != NULL && class->node != TBI_ANY_NODE && class->node >= class->group->n)
+        tbi_error_link(&link, TB_ERR_ARGUMENT,
+                       "the task asks for bundle %u of a placement group: there are %u, from 0",
+                       class->node, class->group->n);
+    else if (class->group != NULL)
+        describe_too_large(sched, class, &link);
     else if (task->submit->strategy >= TBI_ON_NODE && task->submit->node >= sched->nodes.n)
         tbi_error_link(&link, TB_ERR_ARGUMENT, "the task asks for node %u: there are %u, from 0",
                        task->submit->node, sched->nodes.n);
@@ -107,6 +131,49 @@ struct tbi_payload *tbi_failure_of_demand(const struct tbi_sched *sched,
         describe_infeasible(sched, class, &link);
     name(sched, &link, task->submit->fn);
     return unread(payload_of(&link));
+}
+
+struct tbi_payload *tbi_failure_of_group(const struct tbi_sched *sched,
+                                         const struct msg_submit *task)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_CANCELLED,
+                   "its placement group was removed, or never was of this job");
+    name(sched, &link, task->fn);
+    return payload_of(&link);
+}
+
+struct tbi_payload *tbi_failure_removed(void)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_CANCELLED, "the placement group was removed before it was reserved");
+    return payload_of(&link);
+}
+
+struct tbi_payload *tbi_failure_infeasible_group(const struct tbi_sched *sched,
+                                                 const struct tbi_group *group)
+{
+    static const char *const how[] = {"", "", " on one node", " on as many nodes"};
+    struct tbi_error_link link;
+    char wants[160];
+
+    for (unsigned b = 0; b < group->n; b++)
+        if (!tbi_group_bundle_is_feasible(sched, group, b)) {
+            const struct tbi_group_bundle *bundle = &group->bundle[b];
+
+            tbi_error_link(&link, TB_ERR_INFEASIBLE,
+                           "bundle %u of the placement group needs %s, which no node has: make it "
+                           "smaller, or start the job with more a rank", b,
+                           tbi_amount_words(wants, sizeof wants, bundle->part, bundle->nparts,
+                                            "a node with", sched->config.resources));
+            return payload_of(&link);
+        }
+    tbi_error_link(&link, TB_ERR_INFEASIBLE,
+                   "the placement group's %u bundles do not fit%s, even if nothing else ran: ask for "
+                   "less, or start the job with more ranks", group->n, how[group->strategy]);
+    return payload_of(&link);
 }
 
 struct tbi_payload *tbi_failure_too_much_inline(const struct tbi_sched *sched,

@@ -12,6 +12,13 @@ struct tbi_payload *tbi_failure_of_agent(const struct tbi_sched *sched,
                                          uint32_t bytes);
 
 struct tbi_payload *tbi_failure_no_such_ref(struct tbi_id id);
+/* The task's group is not there, or not any more. */
+struct tbi_payload *tbi_failure_of_group(const struct tbi_sched *sched,
+                                         const struct msg_submit *task);
+/* The group itself: no nodes can ever meet it, or it was removed while it waited. */
+struct tbi_payload *tbi_failure_infeasible_group(const struct tbi_sched *sched,
+                                                 const struct tbi_group *group);
+struct tbi_payload *tbi_failure_removed(void);
 /* No node can ever meet the demand, or nobody can mean it. */
 struct tbi_payload *tbi_failure_of_demand(const struct tbi_sched *sched,
                                           const struct tbi_maker *task);

@@ -1,13 +1,19 @@
 #include "sched/graph.h"
+#include "sched/failure.h"
 #include "util/alloc.h"
 
 void tbi_sched_queue(struct tbi_sched *sched, struct tbi_maker *task)
 {
-    unsigned node = task->class->node;
+    const struct tbi_group *group = task->class->group;
 
+    if (group != NULL && tbi_group_is_removed(group)) {
+        task->state = TBI_WAITING;
+        task->failure = tbi_failure_of_group(sched, task->submit);
+        tbi_list_append(&sched->failing, &task->link);
+        return;
+    }
     task->state = TBI_QUEUED;
-    tbi_ready_add(&sched->ready,
-                  node == TBI_ANY_NODE ? &sched->ready.active : &sched->nodes.node[node].own, task);
+    tbi_ready_add(&sched->ready, task);
 }
 
 uint32_t tbi_sched_run_us(const struct tbi_sched *sched, uint32_t fn)
@@ -115,6 +121,7 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
 {
     struct msg_submit *submit = maker->submit;
     struct tbi_class *class = maker->class;
+    struct tbi_group *group;
     struct tbi_id id = maker->id;
     unsigned n = maker->nobjects;
     bool gone = maker->live == 0; /* freed before, or there never were any */
@@ -133,7 +140,12 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
                                   sched);
         if (class->users == 1)
             tbi_sched_unkeep(sched, class);
+        group = class->group;
         tbi_demands_drop(&sched->demands, class);
+        if (group != NULL) {
+            group->tasks--;
+            tbi_groups_reap(sched, group);
+        }
         free(submit);
     }
     if (gone)
@@ -156,7 +168,7 @@ static void fail_objects(struct tbi_sched *sched, struct tbi_maker *maker,
 }
 
 /* Those that failed for an argument, until there are none. */
-static void carry_failures(struct tbi_sched *sched)
+void tbi_sched_carry_failures(struct tbi_sched *sched)
 {
     while (!tbi_list_empty(&sched->failing)) {
         struct tbi_maker *maker = TBI_ENTRY(sched->failing.next, struct tbi_maker, link);
@@ -172,7 +184,7 @@ void tbi_sched_fail(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi
 {
     fail_objects(sched, maker, error);
     tbi_sched_conclude(sched, maker);
-    carry_failures(sched);
+    tbi_sched_carry_failures(sched);
 }
 
 void tbi_sched_abort(struct tbi_sched *sched, struct tbi_maker *task, struct tbi_payload *error)
@@ -185,7 +197,7 @@ void tbi_sched_abort(struct tbi_sched *sched, struct tbi_maker *task, struct tbi
         wake(sched, tbi_id_with_index(id, i), &task->object[i]);
     for (unsigned i = 0; i < task->nobjects; i++)
         tbi_directory_settle(&sched->dir, tbi_id_with_index(id, i), tbi_sched_send_free, sched);
-    carry_failures(sched);
+    tbi_sched_carry_failures(sched);
 }
 
 void tbi_sched_contain(struct tbi_sched *sched, struct tbi_object *object,
@@ -213,8 +225,10 @@ void tbi_sched_want(struct tbi_sched *sched, struct tbi_maker *maker)
         if (!maker->wanted && maker->submit != NULL) {
             bool queued = maker->state == TBI_QUEUED;
 
-            if (queued)
+            if (queued) {
                 tbi_ready_remove(&sched->ready, maker);
+                tbi_sched_unkeep_idle(sched, maker->class);
+            }
             maker->wanted = true;
             if (queued)
                 tbi_sched_queue(sched, maker);

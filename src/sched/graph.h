@@ -4,6 +4,7 @@
 #define TBI_GRAPH_H
 
 #include "sched/directory.h"
+#include "sched/groups.h"
 #include "sched/place.h"
 #include "sched/ready.h"
 #include "sched/sched.h"
@@ -14,6 +15,8 @@ struct tbi_sched {
     struct tbi_directory dir;
     struct tbi_ready ready;
     struct tbi_nodes nodes;
+    struct tbi_link gainers;    /* ledgers, this one or of groups, that have gained */
+    struct tbi_groups groups;
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
     struct tbi_demands demands;
@@ -54,8 +57,17 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker);
 /* The agent of `rank` has a new task already, and will say when it has ended. */
 void tbi_sched_learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank);
 
+/* The node is kept for this owner, or for nobody any more; its agent is told. */
+void tbi_sched_keep_node(struct tbi_sched *sched, unsigned node, const void *owner);
 /* No node is kept for tasks of this class any more. */
 void tbi_sched_unkeep(struct tbi_sched *sched, struct tbi_class *class);
+/* ... if none of them waits: it would be kept for nobody, for ever. */
+void tbi_sched_unkeep_idle(struct tbi_sched *sched, struct tbi_class *class);
+
+/* Carries through what stands in `failing`. */
+void tbi_sched_carry_failures(struct tbi_sched *sched);
+/* An object of one value, which travels in messages. */
+void tbi_sched_set_inline(struct tbi_object *object, const void *value, uint64_t bytes);
 
 /* Fail the maker and everything that depends on it. Takes over one use of `error`. */
 void tbi_sched_fail(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *error);

@@ -34,12 +34,27 @@ static void find_hosts(struct tbi_nodes *nodes)
     free(place);
 }
 
+void tbi_ledger_set_hosts(struct tbi_nodes *nodes, const unsigned *host)
+{
+    for (unsigned i = 0; i < nodes->n; i++)
+        nodes->node[i].host = host[i];
+    free(nodes->by_host);
+    find_hosts(nodes);
+}
+
+static int32_t part_of_gpu(int64_t amount, unsigned g)
+{
+    int64_t left = amount - (int64_t)g * TBI_UNIT;
+
+    return (int32_t)(left < TBI_UNIT ? left : TBI_UNIT);
+}
+
 void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
-                     const int64_t *totals, const unsigned *host)
+                     const int64_t *totals, const unsigned *host, struct tbi_link *gainers)
 {
     size_t cells = (size_t)n * nresources, gpus = 0;
 
-    *nodes = (struct tbi_nodes){.n = n, .nresources = nresources, .mask = 63};
+    *nodes = (struct tbi_nodes){.n = n, .nresources = nresources, .mask = 63, .gainers = gainers};
     while (nodes->mask < n)
         nodes->mask = nodes->mask * 2 + 1;
     nodes->log = tbi_alloc_zeroed(nodes->mask + 1, sizeof *nodes->log);
@@ -51,27 +66,31 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
         struct tbi_node *node = &nodes->node[i];
         int64_t *total = nodes->total + (size_t)i * nresources;
 
-        node->host = host[i];
+        node->host = host != NULL ? host[i] : i;
         node->works = total[TBI_CPUS] > 0;
-        node->ngpus = (unsigned)(total[TBI_GPUS] / TBI_UNIT);
-        if (node->ngpus > TBI_GPUS_MAX)
-            node->ngpus = TBI_GPUS_MAX;
-        total[TBI_GPUS] = (int64_t)node->ngpus * TBI_UNIT;
+        if (total[TBI_GPUS] > (int64_t)TBI_GPUS_MAX * TBI_UNIT)
+            total[TBI_GPUS] = (int64_t)TBI_GPUS_MAX * TBI_UNIT;
+        node->ngpus = (unsigned)((total[TBI_GPUS] + TBI_UNIT - 1) / TBI_UNIT);
         gpus += node->ngpus;
         tbi_list_init(&node->owed);
         tbi_list_init(&node->own);
         node->asked_for = TBI_ANY_NODE;
     }
-    tbi_list_init(&nodes->keepers);
+    nodes->whole = tbi_copy(nodes->total, cells * sizeof *totals);
+    tbi_list_init(&nodes->kept);
+    tbi_list_init(&nodes->waiting);
     tbi_list_init(&nodes->sent);
     find_hosts(nodes);
-    nodes->gpus = tbi_alloc(gpus * sizeof *nodes->gpus);
-    for (size_t g = 0; g < gpus; g++)
-        nodes->gpus[g] = TBI_UNIT;
+    nodes->gpus = tbi_alloc_zeroed(2 * gpus + 1, sizeof *nodes->gpus);
     gpus = 0;
     for (unsigned i = 0; i < n; i++) {
-        nodes->node[i].gpu = nodes->gpus + gpus;
-        gpus += nodes->node[i].ngpus;
+        struct tbi_node *node = &nodes->node[i];
+
+        node->gpu = nodes->gpus + gpus;
+        node->held = node->gpu + node->ngpus;
+        gpus += 2 * (size_t)node->ngpus;
+        for (unsigned g = 0; g < node->ngpus; g++)
+            node->gpu[g] = part_of_gpu(tbi_ledger_total(nodes, i)[TBI_GPUS], g);
     }
 }
 
@@ -81,6 +100,7 @@ void tbi_ledger_fini(struct tbi_nodes *nodes)
     free(nodes->gained);
     free(nodes->node);
     free(nodes->total);
+    free(nodes->whole);
     free(nodes->load);
     free(nodes->gpus);
     free(nodes->by_host);
@@ -96,6 +116,8 @@ static void note(struct tbi_nodes *nodes, unsigned i, bool gain)
     if (gain && !node->gained) {
         node->gained = true;
         nodes->gained[nodes->ngained++] = i;
+        if (!tbi_list_linked(&nodes->gainer))
+            tbi_list_append(nodes->gainers, &nodes->gainer);
     }
 }
 
@@ -103,6 +125,7 @@ void tbi_ledger_end_pass(struct tbi_nodes *nodes)
 {
     while (nodes->ngained > 0)
         nodes->node[nodes->gained[--nodes->ngained]].gained = false;
+    tbi_list_unlink(&nodes->gainer);
 }
 
 /* Tasks that a blocked one waits for are sent without bound, so that a load of bytes might grow out
@@ -114,7 +137,7 @@ static void add(int64_t *load, int64_t amount)
 
 bool tbi_ledger_feasible(const struct tbi_nodes *nodes, unsigned i, const struct tbi_class *class)
 {
-    const int64_t *total = tbi_ledger_total(nodes, i);
+    const int64_t *total = tbi_ledger_whole(nodes, i);
 
     for (unsigned p = 0; p < class->nparts; p++)
         if (total[class->part[p].resource] < class->part[p].amount ||
@@ -167,11 +190,8 @@ static bool grant_gpus(struct tbi_node *node, struct tbi_maker *task)
     return task->gpus != 0;
 }
 
-static void return_gpus(struct tbi_node *node, struct tbi_maker *task)
+static void pay_owed(struct tbi_node *node)
 {
-    tbi_list_unlink(&task->link);
-    move_gpus(node, task, 1);
-    task->gpus = 0;
     for (struct tbi_link *l = node->owed.next, *next; l != &node->owed; l = next) {
         next = l->next;
         if (grant_gpus(node, TBI_ENTRY(l, struct tbi_maker, link)))
@@ -179,82 +199,140 @@ static void return_gpus(struct tbi_node *node, struct tbi_maker *task)
     }
 }
 
-/* The load of all that the task asks for, or of its CPUs alone, and the counts. */
-static void move(struct tbi_nodes *nodes, unsigned i, const struct tbi_maker *task, int sign,
-                 bool only_cpus)
+static void return_gpus(struct tbi_node *node, struct tbi_maker *task)
 {
-    struct tbi_node *node = &nodes->node[i];
-    int64_t *load = nodes->load + (size_t)i * nodes->nresources;
+    tbi_list_unlink(&task->link);
+    move_gpus(node, task, 1);
+    task->gpus = 0;
+    pay_owed(node);
+}
+
+/* The load of all that the task asks for, or of its CPUs alone, and the counts. */
+static void move(const struct tbi_maker *task, int sign, bool only_cpus)
+{
     const struct tbi_class *class = task->class;
+    struct tbi_nodes *nodes = class->nodes;
+    struct tbi_node *node = &nodes->node[task->place];
+    int64_t *load = nodes->load + (size_t)task->place * nodes->nresources;
 
     for (unsigned p = 0; p < class->nparts; p++)
         if (!only_cpus || class->part[p].resource == TBI_CPUS)
             add(&load[class->part[p].resource], class->part[p].amount * sign);
+    if (only_cpus && class->nparts > 0 && class->part[0].resource == TBI_CPUS)
+        node->blocked -= class->part[0].amount * sign;
     *(class->light ? &node->light : &node->count) += (unsigned)sign;
     node->backlog_us += (int64_t)task->cost_us * sign;
     node->unknown += task->cost_us == 0 ? (unsigned)sign : 0;
-    note(nodes, i, sign < 0);
+    note(nodes, task->place, sign < 0);
 }
 
-void tbi_ledger_take(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task)
+void tbi_ledger_take(struct tbi_maker *task)
 {
+    struct tbi_class *class = task->class;
+    struct tbi_node *node = &class->nodes->node[task->place];
+
     task->gpus = 0;
-    if (task->class->gpus > 0 && !grant_gpus(&nodes->node[i], task))
-        tbi_list_append(&nodes->node[i].owed, &task->link);
-    if (task->class->sent++ == 0)
-        tbi_list_append(&nodes->sent, &task->class->sending);
-    move(nodes, i, task, 1, false);
+    if (class->gpus > 0 && !grant_gpus(node, task))
+        tbi_list_append(&node->owed, &task->link);
+    if (class->sent++ == 0)
+        tbi_list_append(&class->nodes->sent, &class->sending);
+    move(task, 1, false);
 }
 
-void tbi_ledger_give(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task)
+void tbi_ledger_give(struct tbi_maker *task)
 {
     if (task->class->gpus > 0)
-        return_gpus(&nodes->node[i], task);
+        return_gpus(&task->class->nodes->node[task->place], task);
     if (--task->class->sent == 0)
         tbi_list_unlink(&task->class->sending);
-    move(nodes, i, task, -1, false);
+    move(task, -1, false);
 }
 
-void tbi_ledger_block(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task)
+void tbi_ledger_block(struct tbi_maker *task)
 {
-    move(nodes, i, task, -1, true);
+    move(task, -1, true);
 }
 
-void tbi_ledger_unblock(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task)
+void tbi_ledger_unblock(struct tbi_maker *task)
 {
-    move(nodes, i, task, 1, true);
+    move(task, 1, true);
 }
 
-void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, struct tbi_class *class)
+/* The bundle's GPUs, in the instances of these bits: taken (1) or given back (-1). */
+static void hold_gpus(struct tbi_node *node, int64_t amount, uint64_t gpus, int sign)
 {
-    nodes->node[i].kept_for = class;
-    class->kept = i;
-    tbi_list_append(&nodes->keepers, &class->keeping);
+    int32_t each = (int32_t)(amount < TBI_UNIT ? amount : TBI_UNIT) * sign;
+
+    for (unsigned g = 0; g < node->ngpus; g++)
+        if (gpus >> g & 1) {
+            node->gpu[g] -= each;
+            node->held[g] += each;
+        }
+}
+
+uint64_t tbi_ledger_hold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amount *part,
+                         unsigned nparts)
+{
+    int64_t *total = nodes->total + (size_t)i * nodes->nresources;
+    uint64_t gpus = 0;
+
+    for (unsigned p = 0; p < nparts; p++) {
+        total[part[p].resource] -= part[p].amount;
+        if (part[p].resource == TBI_GPUS && part[p].amount > 0) {
+            gpus = choose_gpus(&nodes->node[i], part[p].amount);
+            hold_gpus(&nodes->node[i], part[p].amount, gpus, 1);
+        }
+    }
+    nodes->holds++;
+    note(nodes, i, false);
+    return gpus;
+}
+
+void tbi_ledger_unhold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amount *part,
+                       unsigned nparts, uint64_t gpus)
+{
+    int64_t *total = nodes->total + (size_t)i * nodes->nresources;
+
+    for (unsigned p = 0; p < nparts; p++) {
+        total[part[p].resource] += part[p].amount;
+        if (part[p].resource == TBI_GPUS)
+            hold_gpus(&nodes->node[i], part[p].amount, gpus, -1);
+    }
+    pay_owed(&nodes->node[i]);
+    nodes->holds++;
+    note(nodes, i, true);
+}
+
+void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, const void *owner)
+{
+    nodes->node[i].kept_for = owner;
+    tbi_list_append(&nodes->kept, &nodes->node[i].keeping);
     note(nodes, i, false);
 }
 
-void tbi_ledger_unkeep(struct tbi_nodes *nodes, struct tbi_class *class)
+void tbi_ledger_unkeep(struct tbi_nodes *nodes, unsigned i)
 {
-    if (class->kept == TBI_ANY_NODE)
-        return;
-    nodes->node[class->kept].kept_for = NULL;
-    note(nodes, class->kept, true);
-    class->kept = TBI_ANY_NODE;
-    tbi_list_unlink(&class->keeping);
+    nodes->node[i].kept_for = NULL;
+    tbi_list_unlink(&nodes->node[i].keeping);
+    note(nodes, i, true);
 }
 
 const char *tbi_ledger_check(const struct tbi_nodes *nodes)
 {
     for (unsigned i = 0; i < nodes->n; i++) {
         const struct tbi_node *node = &nodes->node[i];
-        int64_t granted = 0, owed = 0;
+        int64_t granted = tbi_ledger_total(nodes, i)[TBI_GPUS], owed = 0;
 
-        if (node->kept_for != NULL && node->kept_for->kept != i)
-            return "a node is kept for a class that does not know it";
+        for (unsigned r = 0; r < nodes->nresources; r++)
+            if (tbi_ledger_total(nodes, i)[r] < 0 ||
+                tbi_ledger_total(nodes, i)[r] > tbi_ledger_whole(nodes, i)[r])
+                return "bundles hold more of a node than there is, or less than nothing";
+        if ((node->kept_for != NULL) != tbi_list_linked(&node->keeping))
+            return "a node is kept for nobody, or nobody knows that it is";
         for (unsigned g = 0; g < node->ngpus; g++) {
-            if (node->gpu[g] < 0 || node->gpu[g] > TBI_UNIT)
+            if (node->gpu[g] < 0 || node->held[g] < 0 || node->gpu[g] + node->held[g] > TBI_UNIT)
                 return "more of a GPU is granted than there is, or less than nothing";
-            granted += TBI_UNIT - node->gpu[g];
+            granted -= node->gpu[g];
         }
         for (const struct tbi_link *l = node->owed.next; l != &node->owed; l = l->next) {
             const struct tbi_maker *task = TBI_ENTRY(l, struct tbi_maker, link);

@@ -6,6 +6,8 @@
  * GPUs are instances: a fraction is part of one, the fullest that has room; whole ones are wholly
  * the task's own. A task that was sent ahead and found none is owed them: it gets them, oldest
  * first, when others end. So what is granted of an instance never exceeds it.
+ * A bundle of a placement group is taken out of its node's total while it is held. The bundles of a
+ * group are nodes of a ledger of their own, with what they hold as totals.
  * Each change of a node is noted in a log, by which others bring up to date what they derived.
  * Pure; not thread-safe. */
 #ifndef TBI_LEDGER_H
@@ -22,8 +24,11 @@ struct tbi_node {
     unsigned unknown;        /* of how many it is not */
     unsigned ngpus;
     int32_t *gpu;            /* what is free of each instance */
+    int32_t *held;           /* what bundles hold of each */
+    int64_t blocked;         /* CPUs that blocked tasks will want back */
     struct tbi_link owed;    /* tasks that wait for instances */
-    struct tbi_class *kept_for; /* the only class that it takes tasks of, or NULL */
+    const void *kept_for;    /* the only class, or group, that it takes anything of, or NULL */
+    struct tbi_link keeping;
     unsigned first, end;     /* in `by_host`: the nodes of its host */
     uint64_t change;         /* the last one */
     bool gained;             /* it is in `gained` */
@@ -37,10 +42,15 @@ struct tbi_node {
 struct tbi_nodes {
     struct tbi_node *node;
     unsigned n, nresources;
-    int64_t *total, *load;   /* [node * nresources + resource] */
+    uint64_t number;         /* of this ledger: the main one is 0 */
+    int64_t *total, *load;   /* [node * nresources + resource]; total: without what bundles hold */
+    int64_t *whole;          /* the total with it */
+    uint64_t holds;          /* how often bundles were taken out or put back */
     int32_t *gpus;           /* all instances' */
     unsigned *by_host;       /* all nodes, those of a host together */
-    struct tbi_link keepers; /* classes that a node is kept for */
+    struct tbi_link kept;    /* nodes that are kept for somebody */
+    struct tbi_link waiting; /* classes with tasks that wait, but for those that must be on one node */
+    unsigned nwaiting;       /* as many, with those */
     struct tbi_link sent;    /* classes of the tasks that nodes have */
     uint32_t *log;           /* log[k % (mask + 1)]: the node that change k was of */
     uint64_t changes, mask;
@@ -49,16 +59,24 @@ struct tbi_nodes {
     unsigned *gained;        /* nodes that may take more than at the end of the last pass */
     unsigned ngained;
     uint64_t gains;          /* how often one has */
+    uint64_t retried;        /* ... when what is stuck was last retried */
+    struct tbi_link *gainers, gainer; /* the list of ledgers with such nodes; in it */
 };
 
-/* totals[rank * nresources + resource]; GPUs are whole ones, at most TBI_GPUS_MAX of them count. */
+/* totals[node * nresources + resource]; at most TBI_GPUS_MAX GPUs count. host: NULL while it is not
+ * known. `gainers`: a list for ledgers that have gained. */
 void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
-                     const int64_t *totals, const unsigned *host);
+                     const int64_t *totals, const unsigned *host, struct tbi_link *gainers);
+void tbi_ledger_set_hosts(struct tbi_nodes *nodes, const unsigned *host);
 void tbi_ledger_fini(struct tbi_nodes *nodes);
 
 static inline const int64_t *tbi_ledger_total(const struct tbi_nodes *nodes, unsigned i)
 {
     return nodes->total + (size_t)i * nodes->nresources;
+}
+static inline const int64_t *tbi_ledger_whole(const struct tbi_nodes *nodes, unsigned i)
+{
+    return nodes->whole + (size_t)i * nodes->nresources;
 }
 static inline const int64_t *tbi_ledger_load(const struct tbi_nodes *nodes, unsigned i)
 {
@@ -70,16 +88,23 @@ bool tbi_ledger_feasible(const struct tbi_nodes *nodes, unsigned i, const struct
 /* Are there instances for so many GPUs? */
 bool tbi_ledger_has_gpus(const struct tbi_node *node, int64_t amount);
 
-/* The task goes to node i, or has ended there (or was taken back). */
-void tbi_ledger_take(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task);
-void tbi_ledger_give(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task);
+/* The task goes to the node at its place, or has ended there (or was taken back). */
+void tbi_ledger_take(struct tbi_maker *task);
+void tbi_ledger_give(struct tbi_maker *task);
 /* It waits for others: only its CPUs are free meanwhile. */
-void tbi_ledger_block(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task);
-void tbi_ledger_unblock(struct tbi_nodes *nodes, unsigned i, struct tbi_maker *task);
+void tbi_ledger_block(struct tbi_maker *task);
+void tbi_ledger_unblock(struct tbi_maker *task);
 
-/* From now on only tasks of this class go to node i; until it is over. */
-void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, struct tbi_class *class);
-void tbi_ledger_unkeep(struct tbi_nodes *nodes, struct tbi_class *class);
+/* Takes what a bundle holds out of the node's total, or puts it back. It must be free: the bits of the
+ * GPU instances are chosen by _hold and given back to _unhold. */
+uint64_t tbi_ledger_hold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amount *part,
+                         unsigned nparts);
+void tbi_ledger_unhold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amount *part,
+                       unsigned nparts, uint64_t gpus);
+
+/* From now on only tasks of this class, or bundles of this group, go to node i; until it is over. */
+void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, const void *owner);
+void tbi_ledger_unkeep(struct tbi_nodes *nodes, unsigned i);
 
 /* All that waits was tried on what the nodes have gained. */
 void tbi_ledger_end_pass(struct tbi_nodes *nodes);

@@ -80,6 +80,9 @@ static unsigned slots(const struct tbi_nodes *nodes, unsigned i, struct tbi_clas
         return count_slots(nodes, i, class);
     if (class->slots == NULL)
         class->slots = tbi_alloc_zeroed(nodes->n, sizeof *class->slots);
+    if (class->slots_holds != nodes->holds)
+        memset(class->slots, 0, nodes->n * sizeof *class->slots);
+    class->slots_holds = nodes->holds;
     if (class->slots[i] == 0)
         class->slots[i] = count_slots(nodes, i, class);
     return class->slots[i];
@@ -233,6 +236,22 @@ void tbi_place_forget(struct tbi_class *class)
     free(class->slots);
 }
 
+/* Where in by_host the nodes of a host begin, if it has any. */
+static unsigned first_of(const struct tbi_nodes *nodes, unsigned host)
+{
+    unsigned low = 0, high = nodes->n;
+
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+
+        if (nodes->node[nodes->by_host[middle]].host < host)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* Of the nodes with the most bytes that it fits at once the best one, or 0. */
 static uint64_t near_node(struct tbi_nodes *nodes, struct tbi_class *class,
                           const struct tbi_wish *wish)
@@ -244,7 +263,8 @@ static uint64_t near_node(struct tbi_nodes *nodes, struct tbi_class *class,
 
         if (near->bytes < TBI_LARGE_BYTES || near->bytes < bytes)
             continue;
-        for (unsigned h = nodes->node[near->rank].first; h < nodes->node[near->rank].end; h++) {
+        for (unsigned h = first_of(nodes, near->host);
+             h < nodes->n && nodes->node[nodes->by_host[h]].host == near->host; h++) {
             uint64_t score = rate(nodes, nodes->by_host[h], class, false, wish->bypass);
 
             if (tier_of(score) >= ROOM && (near->bytes > bytes || score > best)) {
@@ -273,8 +293,8 @@ int tbi_place(struct tbi_nodes *nodes, struct tbi_class *class, const struct tbi
     else if (class->node == TBI_ANY_NODE)
         best = best_node(nodes, class, wish->strategy == TBI_SPREAD);
     if (class->node == TBI_ANY_NODE && wish->bypass && tier_of(best) < ROOM)
-        for (struct tbi_link *l = nodes->keepers.next; l != &nodes->keepers; l = l->next) {
-            unsigned kept = TBI_ENTRY(l, struct tbi_class, keeping)->kept;
+        for (struct tbi_link *l = nodes->kept.next; l != &nodes->kept; l = l->next) {
+            unsigned kept = (unsigned)(TBI_ENTRY(l, struct tbi_node, keeping) - nodes->node);
 
             best = larger(best, rate(nodes, kept, class, false, true));
         }
@@ -303,7 +323,7 @@ unsigned tbi_place_nearest(const struct tbi_nodes *nodes, const struct tbi_class
     double most = -1;
 
     for (unsigned i = 0; i < nodes->n; i++) {
-        const int64_t *total = tbi_ledger_total(nodes, i);
+        const int64_t *total = tbi_ledger_whole(nodes, i);
         double met = 0, worst = 1;
 
         for (unsigned p = 0; p < class->nparts; p++) {

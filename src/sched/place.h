@@ -20,7 +20,7 @@ enum {
 
 /* A host with stored arguments of a task. */
 struct tbi_near {
-    unsigned rank;           /* some node of it */
+    unsigned host;
     uint64_t bytes;
 };
 struct tbi_wish {

@@ -1,11 +1,12 @@
 #include "sched/ready.h"
+#include "sched/ledger.h"
 #include "util/alloc.h"
 
 void tbi_ready_init(struct tbi_ready *ready, unsigned limit)
 {
     *ready = (struct tbi_ready){.limit = limit};
     tbi_list_init(&ready->wanted);
-    tbi_list_init(&ready->active);
+    tbi_list_init(&ready->aside);
     tbi_list_init(&ready->starving);
 }
 
@@ -109,9 +110,10 @@ static uint64_t key_of(const struct tbi_maker *task)
     return (uint64_t)(UINT16_MAX - task->depth) << 48 | task->seq;
 }
 
-void tbi_ready_add(struct tbi_ready *ready, struct tbi_link *among, struct tbi_maker *task)
+void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task)
 {
     struct tbi_class *class = task->class;
+    struct tbi_nodes *nodes = class->nodes;
 
     task->seq = ready->next_seq++;
     ready->count++;
@@ -125,8 +127,10 @@ void tbi_ready_add(struct tbi_ready *ready, struct tbi_link *among, struct tbi_m
     class->deepest = task->depth;
     class->key = key_of(task);
     if (class->count == 1) {
-        tbi_list_append(among, &class->active);
-        ready->nactive++;
+        tbi_list_append(class->node == TBI_ANY_NODE ? &nodes->waiting
+                                                    : &nodes->node[class->node].own,
+                        &class->active);
+        nodes->nwaiting++;
         class->overtaken = 0;
         push(ready, class);
     } else if (class->stuck) {
@@ -151,7 +155,7 @@ void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task)
             pull(ready, class);
         class->stuck = false;
         tbi_list_unlink(&class->active);
-        ready->nactive--;
+        class->nodes->nwaiting--;
         tbi_list_unlink(&class->starving);
         return;
     }
@@ -177,31 +181,53 @@ struct tbi_maker *tbi_ready_best(const struct tbi_ready *ready)
 
 /* ---- who was overtaken ---- */
 
+void tbi_ready_set_aside(struct tbi_ready *ready, struct tbi_maker *task)
+{
+    tbi_list_unlink(&task->link);
+    tbi_list_append(&ready->aside, &task->link);
+}
+
+void tbi_ready_bring_back(struct tbi_ready *ready)
+{
+    while (!tbi_list_empty(&ready->aside)) {
+        struct tbi_link *first = ready->aside.next;
+
+        tbi_list_unlink(first);
+        tbi_list_append(&ready->wanted, first);
+    }
+}
+
 static void overtake(struct tbi_ready *ready, struct tbi_link *classes,
-                     const struct tbi_maker *task)
+                     const struct tbi_class *by, uint64_t seq)
 {
     for (struct tbi_link *l = classes->next; l != classes; l = l->next) {
         struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
 
-        if (class == task->class || (class->key & ((UINT64_C(1) << 48) - 1)) > task->seq)
+        if (class == by || (class->key & ((UINT64_C(1) << 48) - 1)) > seq)
             continue;
         if (++class->overtaken == ready->limit)
             tbi_list_append(&ready->starving, &class->starving);
     }
 }
 
-void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task,
-                         struct tbi_link *own)
+void tbi_ready_note_passed(struct tbi_ready *ready, struct tbi_nodes *nodes, uint64_t seq)
 {
+    overtake(ready, &nodes->waiting, NULL, seq);
+}
+
+void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, unsigned node)
+{
+    struct tbi_nodes *nodes = task->class->nodes;
+
     if (task->wanted) /* what a blocked task waits for passes everyone, always */
         return;
     task->class->overtaken = 0;
     tbi_list_unlink(&task->class->starving);
-    overtake(ready, &ready->active, task);
-    overtake(ready, own, task);
+    overtake(ready, &nodes->waiting, task->class, task->seq);
+    overtake(ready, &nodes->node[node].own, task->class, task->seq);
 }
 
-const char *tbi_ready_check(const struct tbi_ready *ready)
+const char *tbi_ready_check(const struct tbi_ready *ready, const struct tbi_nodes *nodes)
 {
     size_t tasks = 0;
 
@@ -213,7 +239,7 @@ const char *tbi_ready_check(const struct tbi_ready *ready)
         if (at > 1 && ready->heap[at / 2]->key > class->key)
             return "the heap of classes is out of order";
     }
-    for (const struct tbi_link *l = ready->active.next; l != &ready->active; l = l->next) {
+    for (const struct tbi_link *l = nodes->waiting.next; l != &nodes->waiting; l = l->next) {
         const struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
         size_t n = 0;
 

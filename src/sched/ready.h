@@ -16,8 +16,7 @@ struct tbi_ready {
     struct tbi_link wanted;
     struct tbi_class **heap;   /* heap[1 .. nheap]: classes with tasks that are not stuck */
     unsigned nheap, room;
-    struct tbi_link active;    /* classes with tasks, but for those that must be on one node */
-    unsigned nactive;          /* as many, with those */
+    struct tbi_link aside;     /* wanted ones that no node can take while bundles hold so much */
     struct tbi_link starving;  /* those that were overtaken `limit` times */
     unsigned limit;
     uint64_t next_seq;
@@ -27,8 +26,7 @@ void tbi_ready_init(struct tbi_ready *ready, unsigned limit);
 void tbi_ready_fini(struct tbi_ready *ready);
 void tbi_ready_forget(struct tbi_class *class); /* frees what is ours of a class without tasks */
 
-/* `among`: the list in which the task's class is while it has tasks. */
-void tbi_ready_add(struct tbi_ready *ready, struct tbi_link *among, struct tbi_maker *task);
+void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task);
 void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task);
 
 /* The best task whose class is not stuck; NULL: none. It stays in the queue. */
@@ -37,12 +35,17 @@ struct tbi_maker *tbi_ready_best(const struct tbi_ready *ready);
 struct tbi_maker *tbi_ready_best_of(const struct tbi_class *class);
 void tbi_ready_set_stuck(struct tbi_ready *ready, struct tbi_class *class, bool stuck);
 
-/* The task, still in the queue, is about to be sent to the node that has the classes `own`: older
- * ones of other classes are overtaken. */
-void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task,
-                         struct tbi_link *own);
+/* A wanted task that finds no node stands aside, until some bundle is given back. */
+void tbi_ready_set_aside(struct tbi_ready *ready, struct tbi_maker *task);
+void tbi_ready_bring_back(struct tbi_ready *ready);
+
+/* The task, still in the queue, is about to be sent to this node of its class's: older ones of other
+ * classes are overtaken. */
+void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, unsigned node);
+/* So are they by a group that is as old as `seq`. */
+void tbi_ready_note_passed(struct tbi_ready *ready, struct tbi_nodes *nodes, uint64_t seq);
 
 /* NULL, or what is wrong. */
-const char *tbi_ready_check(const struct tbi_ready *ready);
+const char *tbi_ready_check(const struct tbi_ready *ready, const struct tbi_nodes *nodes);
 
 #endif

@@ -52,6 +52,7 @@ void tbi_retry_cancel(struct tbi_sched *sched, struct tbi_maker *task, uint32_t 
     switch ((enum tbi_maker_state)task->state) {
     case TBI_QUEUED:
         tbi_ready_remove(&sched->ready, task);
+        tbi_sched_unkeep_idle(sched, task->class);
         tbi_sched_fail(sched, task, error);
         return;
     case TBI_DELAYED:
@@ -119,6 +120,7 @@ void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us)
         tbi_list_unlink(&task->link);
         tbi_sched_queue(sched, task);
     }
+    tbi_sched_carry_failures(sched);
 }
 
 uint64_t tbi_sched_deadline(const struct tbi_sched *sched)

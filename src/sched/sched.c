@@ -20,7 +20,10 @@ struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct
     sched->config.totals = NULL;
     sched->config.resources = tbi_copy(config->resources, names * sizeof *config->resources);
     sched->port = port;
-    tbi_ledger_init(&sched->nodes, config->nranks, config->nresources, config->totals, host);
+    tbi_list_init(&sched->gainers);
+    tbi_ledger_init(&sched->nodes, config->nranks, config->nresources, config->totals, host,
+                    &sched->gainers);
+    tbi_groups_init(&sched->groups);
     sched->nodes.ahead = config->ahead;
     sched->nodes.random = config->seed * UINT64_C(0x9e3779b97f4a7c15);
     tbi_demands_init(&sched->demands);
@@ -41,6 +44,7 @@ void tbi_sched_destroy(struct tbi_sched *sched)
         return;
     tbi_directory_fini(&sched->dir);
     tbi_demands_fini(&sched->demands);
+    tbi_groups_fini(&sched->groups);
     tbi_ready_fini(&sched->ready);
     tbi_ledger_fini(&sched->nodes);
     tbi_tournament_fini(&sched->loaded);
@@ -61,6 +65,24 @@ static struct tbi_object *held_object(const struct tbi_sched *sched, struct tbi_
     return object == NULL || object->holders == 0 ? NULL : object;
 }
 
+/* NULL, or the failure of a task that can never be placed. */
+static struct tbi_payload *check_demand(const struct tbi_sched *sched, const struct tbi_maker *task,
+                                        struct tbi_group *group)
+{
+    const struct msg_submit *m = task->submit;
+
+    if (m->strategy == TBI_IN_GROUP && (group == NULL || group->removed))
+        return tbi_failure_of_group(sched, m);
+    if (group != NULL && tbi_group_failure(sched, group) != NULL)
+        return tbi_payload_use(tbi_group_failure(sched, group));
+    if (!task->class->feasible ||
+        ((m->strategy == TBI_ON_NODE || m->strategy == TBI_PREFER_NODE) &&
+         m->node >= sched->nodes.n) ||
+        (group != NULL && task->class->node != TBI_ANY_NODE && task->class->node >= group->n))
+        return tbi_failure_of_demand(sched, task);
+    return NULL;
+}
+
 /* ---- from processes ---- */
 
 static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
@@ -68,11 +90,13 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     const struct msg_submit *m = (const struct msg_submit *)(record + 1);
     const struct tbi_id *refs = tbi_submit_refs(m);
     struct tbi_payload *failure = NULL;
+    struct tbi_group *group = NULL;
     struct tbi_maker *task;
 
     if (m->local && (m->nrefs > 0 || m->nmore > 0))
         return "SUBMIT of a local task that is not for an agent to keep";
-    if (tbi_id_index(m->task) != 0 || tbi_demand_check(m, sched->nodes.nresources) != NULL)
+    if (tbi_id_index(m->task) != 0 || m->strategy > TBI_IN_GROUP ||
+        tbi_demand_check(m->cpus, tbi_submit_more(m), m->nmore, sched->nodes.nresources) != NULL)
         return "SUBMIT with a demand that cannot be, or an id that is no task's";
     task = tbi_directory_add(&sched->dir, m->task, m->nreturns);
     if (task == NULL)
@@ -80,7 +104,13 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     task->submit = tbi_copy(m, record->len - sizeof *record);
     task->depth = m->depth;
     task->state = TBI_WAITING;
-    task->class = tbi_demands_use(&sched->demands, &sched->nodes, m);
+    if (m->strategy == TBI_IN_GROUP)
+        group = tbi_groups_find(&sched->groups, *tbi_submit_group(m));
+    if (group != NULL)
+        task->class = tbi_group_class(sched, group, m);
+    else
+        task->class = tbi_demands_use(&sched->demands, &sched->nodes, NULL,
+                                      m->strategy == TBI_ON_NODE ? m->node : TBI_ANY_NODE, m);
     sched->tasks++;
     for (unsigned i = 0; i < m->nrefs && failure == NULL; i++)
         if (held_object(sched, refs[i], NULL) == NULL ||
@@ -101,9 +131,15 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     }
     if (!tbi_retry_adopt(sched, task))
         return NULL;
-    if (!task->class->feasible || (m->strategy >= TBI_ON_NODE && m->node >= sched->nodes.n)) {
-        tbi_sched_fail(sched, task, tbi_failure_of_demand(sched, task));
+    failure = check_demand(sched, task, group);
+    if (failure != NULL) {
+        tbi_sched_fail(sched, task, failure);
         return NULL;
+    }
+    if (group != NULL && tbi_group_is_pending(sched, group)) {
+        tbi_object_add_waiter(tbi_directory_object(&sched->dir, group->id, NULL),
+                              (struct tbi_waiter){.task = task->id});
+        task->unmet++;
     }
     for (unsigned i = 0; i < m->nresolve; i++) {
         struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
@@ -122,7 +158,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     return NULL;
 }
 
-static void set_inline(struct tbi_object *object, const void *value, uint64_t bytes)
+void tbi_sched_set_inline(struct tbi_object *object, const void *value, uint64_t bytes)
 {
     object->state = TBI_READY;
     object->bytes = bytes;
@@ -147,7 +183,7 @@ static const char *on_put(struct tbi_sched *sched, unsigned rank, const struct t
     if (maker == NULL)
         return "PUT with an id that is taken";
     tbi_sched_contain(sched, &maker->object[0], ids, m->nrefs);
-    set_inline(&maker->object[0], ids + m->nrefs, m->bytes);
+    tbi_sched_set_inline(&maker->object[0], ids + m->nrefs, m->bytes);
     maker->state = TBI_ENDED;
     return NULL;
 }
@@ -235,7 +271,7 @@ static const char *on_block(struct tbi_sched *sched, unsigned rank, const struct
     if (task == NULL || task->state != TBI_DISPATCHED || !tbi_retry_runs(task, rank, m->attempt))
         return "BLOCK of a task that does not run there";
     task->state = TBI_BLOCKED;
-    tbi_ledger_block(&sched->nodes, rank, task);
+    tbi_ledger_block(task);
     tbi_sched_run(sched);
     answer = sched->port.send(sched->port.ctx, rank, TBI_MSG_BLOCKED, record->proc, sizeof *answer);
     *answer = *m;
@@ -253,7 +289,7 @@ static const char *on_unblocked(struct tbi_sched *sched, unsigned rank,
     if (task == NULL || task->state != TBI_BLOCKED || !tbi_retry_runs(task, rank, m->attempt))
         return "UNBLOCKED of a task that is not blocked there";
     task->state = TBI_DISPATCHED;
-    tbi_ledger_unblock(&sched->nodes, rank, task);
+    tbi_ledger_unblock(task);
     return NULL;
 }
 
@@ -343,7 +379,7 @@ static void take_results(struct tbi_sched *sched, struct tbi_maker *task, unsign
         tbi_sched_contain(sched, object, ids, result[i].nrefs);
         ids += result[i].nrefs;
         if (result[i].where == TBI_AT_INLINE) {
-            set_inline(object, data, result[i].bytes);
+            tbi_sched_set_inline(object, data, result[i].bytes);
             data += tbi_padded(result[i].bytes);
         } else {
             set_in_store(object, rank, result[i].bytes);
@@ -400,9 +436,9 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
             kept->holders++;
     }
     if (task->state == TBI_BLOCKED)
-        tbi_ledger_unblock(&sched->nodes, rank, task);
+        tbi_ledger_unblock(task);
     if (task->state != TBI_OPEN) {
-        tbi_ledger_give(&sched->nodes, rank, task);
+        tbi_ledger_give(task);
         tbi_sched_ran(sched, task->submit->fn, m->run_us);
     }
     if (task->aborted) {
@@ -434,13 +470,20 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_FINISHED] = on_finished,   [TBI_MSG_CANCEL] = on_cancel,
         [TBI_MSG_INQUIRE] = on_inquire,
         [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
-        [TBI_MSG_TAKEN] = on_taken,
+        [TBI_MSG_TAKEN] = on_taken,         [TBI_MSG_GROUP] = tbi_groups_on_group,
+        [TBI_MSG_UNGROUP] = tbi_groups_on_ungroup,
+        [TBI_MSG_RESERVED] = tbi_groups_on_reserved,
+        [TBI_MSG_UNRESERVED] = tbi_groups_on_unreserved,
     };
+
+    const char *why;
 
     if (rank >= sched->nodes.n || handler[record->type] == NULL)
         return "a message that is not for the scheduler";
     sched->now_us = now_us;
-    return handler[record->type](sched, rank, record);
+    why = handler[record->type](sched, rank, record);
+    tbi_sched_carry_failures(sched); /* of tasks whose group is gone */
+    return why;
 }
 
 struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched)
@@ -464,7 +507,7 @@ int64_t tbi_sched_available(const struct tbi_sched *sched, unsigned rank, unsign
 
 /* What tasks on a node sum up to, to be compared with what the ledger says. */
 struct sums {
-    int64_t load[TBI_RESOURCES_MAX], gpu[TBI_GPUS_MAX], backlog;
+    int64_t load[TBI_RESOURCES_MAX], gpu[TBI_GPUS_MAX], backlog, blocked;
     unsigned count, light, unknown;
 };
 
@@ -476,6 +519,8 @@ static void add_up(struct sums *sums, const struct tbi_maker *task)
     for (unsigned p = 0; p < class->nparts; p++)
         if (!blocked || class->part[p].resource != TBI_CPUS)
             sums->load[class->part[p].resource] += class->part[p].amount;
+        else
+            sums->blocked += class->part[p].amount;
     for (unsigned g = 0; g < TBI_GPUS_MAX; g++)
         if (class->gpus > 0 && task->gpus >> g & 1)
             sums->gpu[g] += class->gpus < TBI_UNIT ? class->gpus : TBI_UNIT;
@@ -484,45 +529,54 @@ static void add_up(struct sums *sums, const struct tbi_maker *task)
     sums->unknown += !blocked && task->cost_us == 0;
 }
 
-static const char *check_nodes(const struct tbi_sched *sched)
+/* Is a ledger's forecast the sum of the tasks that were sent to it? */
+static const char *check_ledger(const struct tbi_sched *sched, const struct tbi_nodes *nodes)
 {
-    const struct tbi_nodes *nodes = &sched->nodes;
     struct sums *sums = tbi_alloc_zeroed(nodes->n, sizeof *sums);
     struct tbi_map_slot e;
     bool right = true;
-    unsigned asked = 0;
     size_t at = 0;
 
     while (tbi_map_next(&sched->dir.makers, &at, &e)) {
         const struct tbi_maker *m = e.value;
 
-        if (m->state == TBI_DISPATCHED || m->state == TBI_BLOCKED)
-            add_up(&sums[m->node], m);
+        if ((m->state == TBI_DISPATCHED || m->state == TBI_BLOCKED) && m->class->nodes == nodes)
+            add_up(&sums[m->place], m);
     }
     for (unsigned i = 0; i < nodes->n; i++) {
         const struct tbi_node *node = &nodes->node[i];
+        int64_t gpus = tbi_ledger_whole(nodes, i)[TBI_GPUS];
 
         right &= memcmp(sums[i].load, tbi_ledger_load(nodes, i),
                         nodes->nresources * sizeof *sums[i].load) == 0;
         right &= node->count == sums[i].count && node->light == sums[i].light &&
-                 node->backlog_us == sums[i].backlog && node->unknown == sums[i].unknown;
-        asked += node->asked_for != TBI_ANY_NODE;
-        for (unsigned g = 0; g < node->ngpus; g++)
-            right &= node->gpu[g] + sums[i].gpu[g] == TBI_UNIT;
+                 node->backlog_us == sums[i].backlog && node->unknown == sums[i].unknown &&
+                 node->blocked == sums[i].blocked;
+        for (unsigned g = 0; g < node->ngpus; g++, gpus -= TBI_UNIT)
+            right &= node->gpu[g] + node->held[g] + sums[i].gpu[g] ==
+                     (gpus < TBI_UNIT ? gpus : TBI_UNIT);
     }
     free(sums);
+    return right ? tbi_ledger_check(nodes) : "the forecast is not the sum of what was dispatched";
+}
+
+static const char *check_nodes(const struct tbi_sched *sched)
+{
+    const char *why = check_ledger(sched, &sched->nodes);
+    unsigned asked = 0;
+
+    for (unsigned i = 0; i < sched->nodes.n; i++)
+        asked += sched->nodes.node[i].asked_for != TBI_ANY_NODE;
     if (asked != sched->asked)
         return "more or fewer nodes were asked to give back than are counted";
-    if (!right)
-        return "the forecast is not the sum of what was dispatched";
+    for (struct tbi_link *l = sched->groups.all.next; why == NULL && l != &sched->groups.all;
+         l = l->next)
+        why = check_ledger(sched, &TBI_ENTRY(l, struct tbi_group, all)->nodes);
     for (size_t b = 0; b <= sched->demands.mask; b++)
-        for (struct tbi_class *class = sched->demands.bucket[b]; class; class = class->chain) {
-            const char *why = tbi_place_check(nodes, class);
-
-            if (why != NULL)
-                return why;
-        }
-    return tbi_ledger_check(nodes);
+        for (struct tbi_class *class = sched->demands.bucket[b]; why == NULL && class != NULL;
+             class = class->chain)
+            why = tbi_place_check(class->nodes, class);
+    return why == NULL ? tbi_groups_check(sched) : why;
 }
 
 const char *tbi_sched_check(const struct tbi_sched *sched)
@@ -534,7 +588,7 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
     if (why == NULL)
         why = check_nodes(sched);
     if (why == NULL)
-        why = tbi_ready_check(&sched->ready);
+        why = tbi_ready_check(&sched->ready, &sched->nodes);
     if (why != NULL)
         return why;
     while (tbi_map_next(&sched->dir.makers, &at, &e)) {

@@ -27,7 +27,8 @@ static uint64_t rate(const struct tbi_nodes *nodes, unsigned i)
 
             over = share > over ? share : over;
         }
-    us = (uint64_t)node->backlog_us * TBI_UNIT / (uint64_t)total[TBI_CPUS];
+    us = (uint64_t)node->backlog_us * TBI_UNIT /
+         (uint64_t)(total[TBI_CPUS] > 0 ? total[TBI_CPUS] : TBI_UNIT);
     if (over == 0 || (us < WORTH_US && node->unknown == 0))
         return 0;
     us = us / 16 < 0xfffff ? us / 16 : 0xfffff;
@@ -155,7 +156,7 @@ const char *tbi_takeback_answer(struct tbi_sched *sched, unsigned rank, const st
 
         if (!is_there(sched, rank, &taken[i]))
             continue; /* it is in the list twice */
-        tbi_ledger_give(&sched->nodes, rank, task);
+        tbi_ledger_give(task);
         task->takebacks++;
         if (task->aborted)
             tbi_sched_conclude(sched, task);

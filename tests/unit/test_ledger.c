@@ -140,7 +140,7 @@ static void what_cannot_be_meant_is_an_error(void **state)
     assert_non_null(sim_try(sim, (struct sim_task){.more = {{DISK, 1}, {TBI_GPUS, 1}}}));
     assert_non_null(sim_try(sim, (struct sim_task){.more = {{DISK, 1}, {DISK, 1}}}));
     assert_non_null(sim_try(sim, (struct sim_task){.more = {{RESOURCES, 1}}}));
-    assert_non_null(sim_try(sim, (struct sim_task){.strategy = TBI_PREFER_NODE + 1}));
+    assert_non_null(sim_try(sim, (struct sim_task){.strategy = TBI_IN_GROUP + 1}));
     assert_int_equal(tbi_sched_counts(sim->sched).tasks, 0);
 }
 

@@ -1,0 +1,362 @@
+#include "sched/fit.h"
+#include "util/alloc.h"
+
+enum {
+    STEPS = 2000000, /* nodes looked at, in all, on the way back */
+    SMALL = 64       /* bundles of a group that goes back on its steps */
+};
+
+struct fit {
+    const struct tbi_nodes *nodes;
+    const struct tbi_group *group;
+    int64_t *left;      /* [node * nresources + resource] */
+    int32_t *gpu;       /* [node * TBI_GPUS_MAX + instance]; NULL: no bundle wants any */
+    bool *may;          /* [node] */
+    unsigned *order;    /* bundles, largest first */
+    unsigned *on_node;  /* [node]: bundles there */
+    unsigned *on_host;  /* [first node of the host in by_host]: bundles there */
+    unsigned *node;     /* [bundle]: the outcome */
+    long steps;
+};
+
+static int64_t *left_of(const struct fit *f, unsigned i)
+{
+    return f->left + (size_t)i * f->nodes->nresources;
+}
+
+/* Takes (sign 1) or gives back (-1) an amount of GPUs: parts of the fullest instance that has room. A part
+ * that is given back may go to another instance than it came from, which is as good. */
+static bool move_gpus(int32_t *gpu, unsigned n, int64_t amount, int sign)
+{
+    int32_t each = (int32_t)(amount < TBI_UNIT ? amount : TBI_UNIT);
+    unsigned count = amount < TBI_UNIT ? 1 : (unsigned)(amount / TBI_UNIT), best[TBI_GPUS_MAX];
+
+    for (unsigned k = 0; k < count; k++) {
+        best[k] = n;
+        for (unsigned g = 0; g < n; g++)
+            if (sign > 0 && gpu[g] >= each && (best[k] == n || gpu[g] < gpu[best[k]]))
+                best[k] = g;
+        if (best[k] == n) {
+            while (k-- > 0)
+                gpu[best[k]] += each;
+            return false;
+        }
+        gpu[best[k]] -= each;
+    }
+    return true;
+}
+
+/* What is changed of a node, to be put back. */
+struct saved {
+    int32_t gpu[TBI_GPUS_MAX];
+};
+
+static bool put(struct fit *f, unsigned b, unsigned i, struct saved *saved)
+{
+    const struct tbi_group_bundle *bundle = &f->group->bundle[b];
+    const int64_t *whole = tbi_ledger_whole(f->nodes, i);
+    int32_t *gpu = f->gpu == NULL ? NULL : f->gpu + (size_t)i * TBI_GPUS_MAX;
+    int64_t *left = left_of(f, i);
+
+    f->steps--;
+    if (!f->may[i])
+        return false;
+    for (unsigned p = 0; p < bundle->nparts; p++)
+        if (left[bundle->part[p].resource] < bundle->part[p].amount ||
+            whole[bundle->part[p].resource] == 0)
+            return false;
+    if (gpu != NULL)
+        memcpy(saved->gpu, gpu, sizeof saved->gpu);
+    for (unsigned p = 0; p < bundle->nparts; p++)
+        if (bundle->part[p].resource == TBI_GPUS && bundle->part[p].amount > 0 &&
+            !move_gpus(gpu, f->nodes->node[i].ngpus, bundle->part[p].amount, 1))
+            return false;
+    for (unsigned p = 0; p < bundle->nparts; p++)
+        left[bundle->part[p].resource] -= bundle->part[p].amount;
+    f->on_node[i]++;
+    f->on_host[f->nodes->node[i].first]++;
+    f->node[b] = i;
+    return true;
+}
+
+static void undo(struct fit *f, unsigned b, const struct saved *saved)
+{
+    const struct tbi_group_bundle *bundle = &f->group->bundle[b];
+    unsigned i = f->node[b];
+
+    if (f->gpu != NULL)
+        memcpy(f->gpu + (size_t)i * TBI_GPUS_MAX, saved->gpu, sizeof saved->gpu);
+    for (unsigned p = 0; p < bundle->nparts; p++)
+        left_of(f, i)[bundle->part[p].resource] += bundle->part[p].amount;
+    f->on_node[i]--;
+    f->on_host[f->nodes->node[i].first]--;
+}
+
+/* Larger is better. */
+static uint64_t rate(const struct fit *f, unsigned b, unsigned i)
+{
+    const struct tbi_group_bundle *bundle = &f->group->bundle[b];
+    const int64_t *whole = tbi_ledger_whole(f->nodes, i), *load = tbi_ledger_load(f->nodes, i);
+    uint64_t node = f->on_node[i], host = f->on_host[f->nodes->node[i].first];
+    double empty = 1;
+
+    for (unsigned p = 0; p < bundle->nparts; p++) {
+        unsigned r = bundle->part[p].resource;
+        double share = whole[r] > 0 ? (double)(left_of(f, i)[r] - load[r]) / (double)whole[r] : 0;
+
+        empty = share < empty ? share : empty;
+    }
+    if (empty < 0)
+        empty = 0;
+    if (f->group->strategy == TBI_GROUP_PACK)
+        return (uint64_t)(node > 0) << 62 | (uint64_t)(host > 0) << 61 |
+               (uint64_t)(empty * (1 << 30)) << 1 | 1;
+    return (0xffff - host) << 47 | (0xffff - node) << 31 | (uint64_t)(empty * (1 << 30)) | 1;
+}
+
+static bool alike(const struct fit *f, unsigned a, unsigned b)
+{
+    size_t bytes = f->nodes->nresources * sizeof *f->left;
+
+    return f->on_node[a] == f->on_node[b] &&
+           f->on_host[f->nodes->node[a].first] == f->on_host[f->nodes->node[b].first] &&
+           memcmp(left_of(f, a), left_of(f, b), bytes) == 0 &&
+           memcmp(tbi_ledger_whole(f->nodes, a), tbi_ledger_whole(f->nodes, b), bytes) == 0;
+}
+
+/* Places the k-th bundle and those after it. `tried`: nodes that were, and those like them. */
+static bool place_from(struct fit *f, unsigned k)
+{
+    unsigned n = f->nodes->n, b;
+    bool *tried;
+    bool done = false;
+
+    if (k == f->group->n)
+        return true;
+    b = f->order[k];
+    tried = tbi_alloc_zeroed(n, sizeof *tried);
+    while (!done && f->steps > 0) {
+        struct saved saved;
+        uint64_t most = 0;
+        unsigned best = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t score = tried[i] || !f->may[i] ? 0 : rate(f, b, i);
+
+            if (score > most && put(f, b, i, &saved)) {
+                undo(f, b, &saved);
+                most = score;
+                best = i;
+            }
+        }
+        f->steps -= n;
+        if (most == 0)
+            break;
+        put(f, b, best, &saved);
+        done = place_from(f, k + 1);
+        if (done)
+            break;
+        undo(f, b, &saved);
+        if (f->group->n > SMALL)
+            break;
+        for (unsigned i = 0; i < n; i++)
+            tried[i] |= i == best || (f->gpu == NULL && alike(f, i, best));
+    }
+    free(tried);
+    return done;
+}
+
+static bool place_all_on(struct fit *f, unsigned i)
+{
+    for (unsigned k = 0; k < f->group->n; k++) {
+        struct saved saved;
+
+        if (!put(f, f->order[k], i, &saved))
+            return false;
+    }
+    return true;
+}
+
+static void see(struct fit *f, enum tbi_fit_on on);
+
+static bool strict_pack(struct fit *f, enum tbi_fit_on on)
+{
+    for (unsigned i = 0; i < f->nodes->n; i++) {
+        if (!f->may[i])
+            continue;
+        if (place_all_on(f, i))
+            return true;
+        see(f, on); /* what was put is undone */
+    }
+    return false;
+}
+
+/* Finds a node for the bundle, moving others (owner[node]) to other nodes if need be. */
+static bool augment(struct fit *f, unsigned b, unsigned *owner, unsigned *mark, unsigned round)
+{
+    struct saved saved;
+
+    for (unsigned i = 0; i < f->nodes->n; i++) {
+        if (mark[i] == round || !f->may[i])
+            continue;
+        if (owner[i] != TBI_ANY_NODE)
+            continue;
+        if (put(f, b, i, &saved)) {
+            undo(f, b, &saved);
+            mark[i] = round;
+            owner[i] = b;
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < f->nodes->n; i++) {
+        if (mark[i] == round || !f->may[i] || !put(f, b, i, &saved))
+            continue;
+        undo(f, b, &saved);
+        mark[i] = round;
+        if (augment(f, owner[i], owner, mark, round)) {
+            owner[i] = b;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool strict_spread(struct fit *f)
+{
+    unsigned n = f->nodes->n, *owner = tbi_alloc(n * sizeof *owner);
+    unsigned *mark = tbi_alloc_zeroed(n, sizeof *mark);
+    bool found = f->group->n <= n;
+
+    for (unsigned i = 0; i < n; i++)
+        owner[i] = TBI_ANY_NODE;
+    for (unsigned k = 0; k < f->group->n && found; k++)
+        found = augment(f, f->order[k], owner, mark, k + 1);
+    for (unsigned i = 0; i < n && found; i++)
+        if (owner[i] != TBI_ANY_NODE)
+            f->node[owner[i]] = i;
+    free(owner);
+    free(mark);
+    return found;
+}
+
+/* What there is, by what is asked for. */
+static void see(struct fit *f, enum tbi_fit_on on)
+{
+    const struct tbi_nodes *nodes = f->nodes;
+
+    for (unsigned i = 0; i < nodes->n; i++) {
+        const struct tbi_node *node = &nodes->node[i];
+        const int64_t *total = on == TBI_FIT_EVER ? tbi_ledger_whole(nodes, i)
+                                                  : tbi_ledger_total(nodes, i);
+
+        for (unsigned r = 0; r < nodes->nresources; r++)
+            left_of(f, i)[r] = total[r] - (on == TBI_FIT_FREE ? tbi_ledger_load(nodes, i)[r] : 0);
+        if (on == TBI_FIT_FREE)
+            left_of(f, i)[TBI_CPUS] -= node->blocked;
+        for (unsigned g = 0; f->gpu != NULL && g < node->ngpus; g++)
+            f->gpu[(size_t)i * TBI_GPUS_MAX + g] =
+                on == TBI_FIT_FREE ? node->gpu[g]
+                                   : TBI_UNIT - (on == TBI_FIT_SOON ? node->held[g] : 0);
+        f->may[i] = node->works && (on == TBI_FIT_EVER || node->kept_for == NULL ||
+                                    node->kept_for == f->group);
+        f->on_node[i] = f->on_host[i] = 0;
+    }
+}
+
+static double size_of(const struct tbi_group_bundle *bundle, const int64_t *most)
+{
+    double size = 0;
+
+    for (unsigned p = 0; p < bundle->nparts; p++)
+        if (most[bundle->part[p].resource] > 0)
+            size += (double)bundle->part[p].amount / (double)most[bundle->part[p].resource];
+    return size;
+}
+
+struct sized {
+    double size;
+    unsigned bundle;
+};
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct sized *x = a, *y = b;
+
+    if (x->size != y->size)
+        return x->size > y->size ? -1 : 1;
+    return (x->bundle > y->bundle) - (x->bundle < y->bundle);
+}
+
+static void sort(struct fit *f)
+{
+    const struct tbi_group *group = f->group;
+    struct sized *sized = tbi_alloc(group->n * sizeof *sized);
+    int64_t most[TBI_RESOURCES_MAX] = {0};
+
+    for (unsigned i = 0; i < f->nodes->n; i++)
+        for (unsigned r = 0; r < f->nodes->nresources; r++)
+            if (tbi_ledger_whole(f->nodes, i)[r] > most[r])
+                most[r] = tbi_ledger_whole(f->nodes, i)[r];
+    for (unsigned b = 0; b < group->n; b++)
+        sized[b] = (struct sized){size_of(&group->bundle[b], most), b};
+    qsort(sized, group->n, sizeof *sized, larger_first);
+    for (unsigned k = 0; k < group->n; k++)
+        f->order[k] = sized[k].bundle;
+    free(sized);
+}
+
+/* Is there as much in all? */
+static bool may_fit(const struct fit *f)
+{
+    int64_t sum[TBI_RESOURCES_MAX] = {0};
+
+    for (unsigned i = 0; i < f->nodes->n; i++)
+        for (unsigned r = 0; f->may[i] && r < f->nodes->nresources; r++)
+            if (left_of(f, i)[r] > 0)
+                sum[r] += left_of(f, i)[r];
+    for (unsigned b = 0; b < f->group->n; b++)
+        for (unsigned p = 0; p < f->group->bundle[b].nparts; p++)
+            sum[f->group->bundle[b].part[p].resource] -= f->group->bundle[b].part[p].amount;
+    for (unsigned r = 0; r < f->nodes->nresources; r++)
+        if (sum[r] < 0)
+            return false;
+    return true;
+}
+
+static bool wants_gpus(const struct tbi_group *group)
+{
+    for (unsigned b = 0; b < group->n; b++)
+        for (unsigned p = 0; p < group->bundle[b].nparts; p++)
+            if (group->bundle[b].part[p].resource == TBI_GPUS)
+                return true;
+    return false;
+}
+
+bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum tbi_fit_on on,
+             unsigned *node)
+{
+    unsigned n = nodes->n;
+    struct fit f = {
+        .nodes = nodes, .group = group, .node = node,
+        .left = tbi_alloc((size_t)n * nodes->nresources * sizeof *f.left),
+        .gpu = wants_gpus(group) ? tbi_alloc_zeroed((size_t)n * TBI_GPUS_MAX, sizeof *f.gpu) : NULL,
+        .may = tbi_alloc(n * sizeof *f.may), .order = tbi_alloc(group->n * sizeof *f.order),
+        .on_node = tbi_alloc(n * sizeof *f.on_node), .on_host = tbi_alloc(n * sizeof *f.on_host),
+        .steps = STEPS + (long)group->n * 4 * (long)n};
+    bool found = false;
+
+    see(&f, on);
+    if (may_fit(&f)) {
+        sort(&f);
+        found = group->strategy == TBI_GROUP_STRICT_PACK     ? strict_pack(&f, on)
+                : group->strategy == TBI_GROUP_STRICT_SPREAD ? strict_spread(&f)
+                                                             : place_from(&f, 0);
+    }
+    free(f.left);
+    free(f.gpu);
+    free(f.may);
+    free(f.order);
+    free(f.on_node);
+    free(f.on_host);
+    return found;
+}

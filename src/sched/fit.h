@@ -1,0 +1,22 @@
+/* fit.h - which nodes the bundles of a placement group go to: all of them at once, or none.
+ *
+ * STRICT_SPREAD is a matching of bundles and nodes, found by augmenting paths (Kuhn 1955), so it is found if
+ * there is one. The others are vector bin packing, which is NP-hard: bundles are placed largest first, each on
+ * the best node by the strategy, and small groups go back on their steps up to a limit.
+ * Pure; not thread-safe. */
+#ifndef TBI_FIT_H
+#define TBI_FIT_H
+
+#include "sched/groups.h"
+
+enum tbi_fit_on {
+    TBI_FIT_FREE,   /* on what is free, blocked tasks being left theirs */
+    TBI_FIT_SOON,   /* on what will be free when all tasks have ended */
+    TBI_FIT_EVER    /* ... and other groups are gone */
+};
+
+/* Nodes kept for others are left out, but for EVER. node[group->n] is filled in; false: it does not fit. */
+bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum tbi_fit_on on,
+             unsigned *node);
+
+#endif
