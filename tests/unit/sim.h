@@ -125,6 +125,9 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
             sim_print(sim, " stays");
         if (m->attempt > 0)
             sim_print(sim, " attempt=%u", m->attempt);
+        if (tbi_dispatch_bundle(m) != NULL)
+            sim_print(sim, " in %d.%u", (int)tbi_id_counter(*tbi_dispatch_bundle(m)),
+                      tbi_id_index(*tbi_dispatch_bundle(m)));
         for (unsigned i = 0; i < m->nresolve; i++)
             if (at[i].where == TBI_AT_STORE)
                 sim_print(sim, " at=%u", at[i].rank);
@@ -208,6 +211,8 @@ struct sim_task {
     struct sim_part { unsigned resource; double amount; } more[4]; /* resource 0 ends */
     enum tbi_strategy strategy;
     unsigned node;
+    int group;     /* with TBI_IN_GROUP */
+    unsigned bundle; /* of it, from 1; 0: any */
 };
 
 /* Submit a task by the driver. One return unless said otherwise. NULL, or why it was refused. */
@@ -225,7 +230,8 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
     while (nmore < 4 && t.more[nmore].resource)
         nmore++;
     m = sim_record(sim, TBI_MSG_SUBMIT,
-                   sizeof *m + nrefs * sizeof *refs + nresolve * 8 + nmore * sizeof *more);
+                   sizeof *m + nrefs * sizeof *refs + nresolve * 8 + nmore * sizeof *more +
+                       (t.strategy == TBI_IN_GROUP ? sizeof(struct tbi_id) : 0));
     *m = (struct msg_submit){.task = sim_id(++sim->next), .cpus = (int32_t)(t.cpus * 10000),
                              .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1),
                              .nargs = (uint16_t)nresolve, .nrefs = (uint16_t)nrefs,
@@ -244,7 +250,59 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
     for (unsigned i = 0; i < nmore; i++)
         more[i] = (struct tbi_amount){.resource = t.more[i].resource,
                                       .amount = (int64_t)llround(t.more[i].amount * 10000)};
+    if (t.strategy == TBI_IN_GROUP)
+        *(struct tbi_id *)(more + nmore) = tbi_id_with_index(sim_id((uint64_t)t.group), t.bundle);
     return sim_deliver(sim, t.local ? 1 : 0);
+}
+
+struct sim_bundle {
+    double cpus;
+    struct sim_part more[2]; /* resource 0 ends */
+};
+
+/* Makes a group of `n` bundles; returns its number. */
+static inline int sim_group(struct sim *sim, enum tbi_group_strategy strategy, unsigned n,
+                            const struct sim_bundle *bundles)
+{
+    size_t size = sizeof(struct msg_group) + n * sizeof(struct msg_bundle);
+    struct msg_group *m;
+    struct msg_bundle *to;
+
+    for (unsigned b = 0; b < n; b++)
+        for (unsigned i = 0; i < 2 && bundles[b].more[i].resource != 0; i++)
+            size += sizeof(struct tbi_amount);
+    m = sim_record(sim, TBI_MSG_GROUP, size);
+    *m = (struct msg_group){sim_id(++sim->next), strategy, n};
+    to = (struct msg_bundle *)(m + 1);
+    for (unsigned b = 0; b < n; b++) {
+        struct tbi_amount *more = (struct tbi_amount *)(to + 1);
+
+        *to = (struct msg_bundle){(int32_t)llround(bundles[b].cpus * 10000), 0};
+        for (unsigned i = 0; i < 2 && bundles[b].more[i].resource != 0; i++)
+            more[to->nmore++] =
+                (struct tbi_amount){.resource = bundles[b].more[i].resource,
+                                    .amount = (int64_t)llround(bundles[b].more[i].amount * 10000)};
+        to = (struct msg_bundle *)(more + to->nmore);
+    }
+    assert_null(sim_deliver(sim, 0));
+    return (int)sim->next;
+}
+
+/* The agent of `rank` has, or has not, set the bundle (from 1) aside; or given it back. */
+static inline const char *sim_reserved(struct sim *sim, unsigned rank, int group, unsigned bundle,
+                                       bool granted)
+{
+    struct msg_reserved *m = sim_record(sim, TBI_MSG_RESERVED, sizeof *m);
+
+    *m = (struct msg_reserved){tbi_id_with_index(sim_id((uint64_t)group), bundle), granted, 0};
+    return sim_deliver(sim, rank);
+}
+static inline const char *sim_unreserved(struct sim *sim, unsigned rank, int group, unsigned bundle)
+{
+    struct msg_object *m = sim_record(sim, TBI_MSG_UNRESERVED, sizeof *m);
+
+    m->id = tbi_id_with_index(sim_id((uint64_t)group), bundle);
+    return sim_deliver(sim, rank);
 }
 
 /* The same, which has to be taken; returns its number. */

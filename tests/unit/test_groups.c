@@ -1,0 +1,261 @@
+/* test_groups.c - holds placement groups at the head: bundles go where their strategy says, all of them or
+ * none; tasks in them wait for that and stay within them; what is removed ends; and nobody starves. */
+#include "sim.h"
+
+#define GROUP(sim, strategy, ...)                                                                  \
+    sim_group(sim, strategy,                                                                       \
+              sizeof((struct sim_bundle[]){__VA_ARGS__}) / sizeof(struct sim_bundle),              \
+              (struct sim_bundle[]){__VA_ARGS__})
+#define IN(g, ...) (struct sim_task){.strategy = TBI_IN_GROUP, .group = (g), __VA_ARGS__}
+
+/* Rank 0 runs no tasks; 1, 2 (a host) and 3 have 4 CPUs each, 3 has 2 GPUs. */
+static int set_up(void **state)
+{
+    int64_t totals[4][TBI_CUSTOM] = {{0}};
+
+    for (int r = 1; r < 4; r++)
+        totals[r][TBI_CPUS] = 40000;
+    totals[3][TBI_GPUS] = 20000;
+    *state = sim_with((struct tbi_sched_config){.nranks = 4, .nresources = TBI_CUSTOM,
+                                                .totals = totals[0],
+                                                .host = (unsigned[]){0, 0, 0, 1}});
+    return 0;
+}
+static int done(void **state)
+{
+    sim_free(*state);
+    return 0;
+}
+
+static void grant(struct sim *sim, int group, const unsigned *rank, unsigned n)
+{
+    for (unsigned b = 1; b <= n; b++)
+        assert_null(sim_reserved(sim, rank[b - 1], group, b, true));
+}
+
+static void bundles_are_reserved_and_then_tasks_run_in_them(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_STRICT_SPREAD, {.cpus = 1}, {.cpus = 2});
+
+    assert_int_equal(sim_submit(sim, IN(g, .cpus = 2)), 2);
+    sim_submit(sim, IN(g, .cpus = 1, .bundle = 1));
+    assert_actions(sim, "RESERVE 1.1 to 2\nRESERVE 1.2 to 1\n");
+    assert_null(sim_reserved(sim, 2, g, 1, true));
+    assert_actions(sim, "");
+    assert_null(sim_reserved(sim, 1, g, 2, true));
+    assert_actions(sim, "DISPATCH 2 to 1 stays in 1.2\nDISPATCH 3 to 2 stays in 1.1\n");
+}
+
+static void what_a_group_holds_others_do_not_get(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_STRICT_SPREAD, {.cpus = 4}, {.cpus = 4}, {.cpus = 3});
+
+    (void)sim_actions(sim);
+    tbi_sched_run(sim->sched);
+    (void)sim_actions(sim);
+    grant(sim, g, (unsigned[]){1, 2, 3}, 3);
+    assert_actions(sim, "");
+    sim_submit(sim, (struct sim_task){.cpus = 2});
+    sim_submit(sim, (struct sim_task){.cpus = 1});
+    assert_actions(sim, "DISPATCH 3 to 3\n"); /* the older one has room nowhere */
+    sim_object(sim, TBI_MSG_UNGROUP, 0, g);
+    assert_actions(sim, "UNRESERVE 1.1 to 1\nUNRESERVE 1.2 to 2\nUNRESERVE 1.3 to 3\n");
+    assert_null(sim_unreserved(sim, 2, g, 2));
+    assert_actions(sim, "DISPATCH 2 to 2\n");
+}
+
+static void a_task_that_fits_no_bundle_is_infeasible_and_says_so(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}, {.cpus = 2});
+
+    tbi_sched_run(sim->sched);
+    (void)sim_actions(sim);
+    sim_submit(sim, IN(g, .cpus = 3));
+    sim_resolve(sim, 0, 2, 0);
+    assert_actions(sim, "RESOLVED 2 to 0 error=-10 in work\n");
+    assert_string_equal(sim->message, "the task needs 3 CPUs of a bundle of its placement group, and the "
+                                      "one that comes nearest, bundle 1, has 2 CPUs: ask for less, or "
+                                      "make a group with larger bundles");
+    sim_submit(sim, IN(g, .cpus = 1, .bundle = 3));
+    sim_resolve(sim, 0, 3, 0);
+    assert_actions(sim, "RESOLVED 3 to 0 error=-12 in work\n");
+}
+
+static void a_group_that_can_never_be_is_infeasible_at_once(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_STRICT_PACK, {.cpus = 3}, {.cpus = 2});
+
+    sim_submit(sim, IN(g, .cpus = 1));
+    sim_resolve(sim, 0, g, 0);
+    sim_resolve(sim, 0, 2, 0);
+    assert_actions(sim, "RESOLVED 1 to 0 error=-10\nRESOLVED 2 to 0 error=-10\n");
+    assert_string_equal(sim->message, "the placement group's 2 bundles do not fit on one node, even if "
+                                      "nothing else ran: ask for less, or start the job with more ranks");
+    g = GROUP(sim, TBI_GROUP_STRICT_SPREAD, {.cpus = 1}, {.cpus = 1}, {.cpus = 1}, {.cpus = 1});
+    sim_resolve(sim, 0, g, 0);
+    assert_actions(sim, "RESOLVED 3 to 0 error=-10\n");
+    g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}, {.cpus = 5});
+    sim_resolve(sim, 0, g, 0);
+    assert_actions(sim, "RESOLVED 4 to 0 error=-10\n");
+    assert_string_equal(sim->message, "bundle 1 of the placement group needs 5 CPUs, which no node has: "
+                                      "make it smaller, or start the job with more a rank");
+}
+
+static void it_waits_until_all_of_it_fits(void **state)
+{
+    struct sim *sim = *state;
+    int g;
+
+    for (int k = 1; k <= 3; k++)
+        sim_submit(sim, (struct sim_task){.cpus = 3, .strategy = TBI_ON_NODE, .node = (unsigned)k});
+    tbi_sched_run(sim->sched);
+    (void)sim_actions(sim);
+    g = GROUP(sim, TBI_GROUP_SPREAD, {.cpus = 2}, {.cpus = 2});
+    assert_actions(sim, "");
+    assert_null(sim_done(sim, 1, 1, 1, 0, 0));
+    assert_actions(sim, "RESERVE 4.1 to 1\nRESERVE 4.2 to 1\n");
+    grant(sim, g, (unsigned[]){1, 1}, 2);
+    assert_actions(sim, "");
+}
+
+static void one_that_was_refused_returns_all_and_tries_again_when_the_refuser_has_changed(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_STRICT_SPREAD, {.cpus = 1}, {.cpus = 1}, {.cpus = 1});
+
+    assert_actions(sim, "RESERVE 1.1 to 1\nRESERVE 1.2 to 2\nRESERVE 1.3 to 3\n");
+    assert_null(sim_reserved(sim, 1, g, 1, false));
+    assert_null(sim_reserved(sim, 3, g, 3, true));
+    assert_null(sim_reserved(sim, 2, g, 2, true));
+    assert_actions(sim, "UNRESERVE 1.2 to 2\nUNRESERVE 1.3 to 3\n");
+    assert_null(sim_unreserved(sim, 2, g, 2));
+    assert_null(sim_unreserved(sim, 3, g, 3));
+    assert_actions(sim, "");
+    sim_submit(sim, (struct sim_task){.cpus = 1, .strategy = TBI_ON_NODE, .node = 1});
+    assert_actions(sim, "DISPATCH 2 to 1 stays\n");
+    assert_null(sim_done(sim, 1, 2, 1, 0, 0));
+    assert_actions(sim, "RESERVE 1.1 to 1\nRESERVE 1.2 to 2\nRESERVE 1.3 to 3\n");
+}
+
+static void an_endless_stream_of_tasks_does_not_hold_it_up(void **state)
+{
+    struct sim *sim = *state;
+    int g = 0, first = 1, passed = 0;
+
+    for (int k = 0; k < 13; k++)
+        sim_submit(sim, (struct sim_task){.cpus = 1});
+    tbi_sched_run(sim->sched);
+    (void)sim_actions(sim);
+    g = GROUP(sim, TBI_GROUP_STRICT_PACK, {.cpus = 2}, {.cpus = 2});
+    for (; passed < 100; passed++) {
+        sim_submit(sim, (struct sim_task){.cpus = 1});
+        while (first == g || sim_done(sim, 1, first, 1, 0, 0) != NULL) /* ends somewhere */
+            if (first == g || sim_done(sim, 2, first, 1, 0, 0) == NULL ||
+                sim_done(sim, 3, first, 1, 0, 0) == NULL)
+                break;
+        first++;
+        tbi_sched_run(sim->sched);
+        assert_null(tbi_sched_check(sim->sched));
+        if (strstr(sim_actions(sim), "RESERVE") != NULL)
+            break;
+    }
+    assert_in_range(passed, 1, 40);
+}
+
+static void removed_while_it_waits_it_fails_with_all_tasks_in_it(void **state)
+{
+    struct sim *sim = *state;
+    int g;
+
+    GROUP(sim, TBI_GROUP_STRICT_SPREAD, {.cpus = 4}, {.cpus = 4}, {.cpus = 4});
+    tbi_sched_run(sim->sched);
+    (void)sim_actions(sim);
+    g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1});
+    sim_submit(sim, IN(g, .cpus = 1));
+    sim_resolve(sim, 0, g, 0);
+    sim_resolve(sim, 0, 3, 0);
+    assert_actions(sim, "");
+    sim_object(sim, TBI_MSG_UNGROUP, 0, g);
+    assert_actions(sim, "RESOLVED 2 to 0 error=-3\nRESOLVED 3 to 0 error=-3\n");
+    sim_submit(sim, IN(g, .cpus = 1));
+    sim_resolve(sim, 0, 4, 0);
+    assert_actions(sim, "RESOLVED 4 to 0 error=-3 in work\n");
+    sim_object(sim, TBI_MSG_UNGROUP, 0, g); /* again: nothing */
+    assert_actions(sim, "");
+}
+
+static void removed_it_takes_the_tasks_with_it_that_wait_in_it(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1});
+
+    tbi_sched_run(sim->sched);
+    grant(sim, g, (unsigned[]){1}, 1);
+    sim_submit(sim, IN(g, .cpus = 1));
+    sim_submit(sim, IN(g, .cpus = 1));
+    sim_submit(sim, IN(g, .cpus = 1, .after = {3}));
+    tbi_sched_run(sim->sched);
+    (void)sim_actions(sim);
+    for (int k = 2; k <= 4; k++)
+        sim_resolve(sim, 0, k, 0);
+    sim_object(sim, TBI_MSG_UNGROUP, 0, g);
+    assert_actions(sim, "RESOLVED 3 to 0 error=-3 in work\nRESOLVED 4 to 0 error=-3 in work\n"
+                        "UNRESERVE 1.1 to 1\n");
+    sim_failed(sim, 1, 2, TB_ERR_CANCELLED);
+    assert_null(sim_unreserved(sim, 1, g, 1));
+    assert_actions(sim, "RESOLVED 2 to 0 error=-3 in work\n");
+    assert_true(tbi_sched_available(sim->sched, 1, TBI_CPUS) == 40000);
+    for (int k = 2; k <= 4; k++)
+        sim_object(sim, TBI_MSG_RELEASE, 0, k);
+    assert_int_equal(tbi_sched_counts(sim->sched).makers, 0);
+}
+
+static void strategies_decide_where_bundles_go(void **state)
+{
+    struct sim *sim = *state;
+
+    GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}, {.cpus = 1}, {.cpus = 2}, {.cpus = 1});
+    assert_actions(sim, "RESERVE 1.1 to 1\nRESERVE 1.2 to 1\nRESERVE 1.3 to 1\n"
+                        "RESERVE 1.4 to 2\n"); /* one host of two nodes */
+    GROUP(sim, TBI_GROUP_SPREAD, {.cpus = 1}, {.cpus = 1});
+    assert_actions(sim, "RESERVE 2.1 to 3\nRESERVE 2.2 to 2\n");
+    GROUP(sim, TBI_GROUP_STRICT_PACK, {.cpus = 1, .more = {{TBI_GPUS, 1}}}, {.cpus = 1, .more = {{TBI_GPUS, 0.5}}},
+          {.cpus = 0, .more = {{TBI_GPUS, 0.5}}});
+    assert_actions(sim, "RESERVE 3.1 to 3\nRESERVE 3.2 to 3\nRESERVE 3.3 to 3\n");
+}
+
+static void answers_to_nothing_are_refused(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1});
+
+    tbi_sched_run(sim->sched);
+    assert_non_null(sim_reserved(sim, 2, g, 1, true)); /* another rank was asked */
+    assert_non_null(sim_reserved(sim, 1, g, 2, true));
+    assert_non_null(sim_unreserved(sim, 1, g, 1));
+    assert_null(sim_reserved(sim, 1, g, 1, true));
+    assert_non_null(sim_reserved(sim, 1, g, 1, true));
+}
+
+#define ON(test) cmocka_unit_test_setup_teardown(test, set_up, done)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON(bundles_are_reserved_and_then_tasks_run_in_them),
+        ON(what_a_group_holds_others_do_not_get),
+        ON(a_task_that_fits_no_bundle_is_infeasible_and_says_so),
+        ON(a_group_that_can_never_be_is_infeasible_at_once),
+        ON(it_waits_until_all_of_it_fits),
+        ON(one_that_was_refused_returns_all_and_tries_again_when_the_refuser_has_changed),
+        ON(an_endless_stream_of_tasks_does_not_hold_it_up),
+        ON(removed_while_it_waits_it_fails_with_all_tasks_in_it),
+        ON(removed_it_takes_the_tasks_with_it_that_wait_in_it),
+        ON(strategies_decide_where_bundles_go),
+        ON(answers_to_nothing_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
