@@ -43,6 +43,11 @@ static void abort_running(struct tbi_agent *agent, struct tbi_job *job, bool for
     job->aborted = proc->leaving = true;
 }
 
+void tbi_abort_by_force(struct tbi_agent *agent, struct tbi_job *job)
+{
+    abort_running(agent, job, true);
+}
+
 void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m)
 {
     struct tbi_job *job = tbi_map_get(&agent->jobs, m->task);

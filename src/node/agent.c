@@ -12,12 +12,14 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     agent->config.host = tbi_copy(config->host, config->nranks * sizeof *config->host);
     agent->port = port;
     agent->ops = ops;
-    agent->grants = tbi_grants_create(&config->resources);
+    agent->whole.grants = tbi_grants_create(&config->resources);
+    agent->whole.jobs = 1; /* it never goes */
+    tbi_list_init(&agent->whole.resuming);
     agent->segment = tbi_segment_create(config->store_bytes);
     tbi_list_init(&agent->rooms);
     tbi_list_init(&agent->unadmitted);
     tbi_list_init(&agent->idle);
-    tbi_list_init(&agent->resuming);
+    tbi_list_init(&agent->resumers);
     tbi_list_init(&agent->busy);
     tbi_list_init(&agent->timers);
     agent->timer_us = UINT64_MAX;
@@ -64,7 +66,8 @@ void tbi_agent_destroy(struct tbi_agent *agent)
     tbi_map_fini(&agent->objects);
     tbi_map_fini(&agent->tickets);
     tbi_segment_destroy(agent->segment);
-    tbi_grants_destroy(agent->grants);
+    tbi_bundles_destroy(agent);
+    tbi_grants_destroy(agent->whole.grants);
     free(agent->ready);
     free((unsigned *)agent->config.host);
     free(agent);
@@ -149,6 +152,12 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
         case TBI_MSG_KEEP:
             agent->kept = ((const struct msg_keep *)body)->kept != 0;
             break;
+        case TBI_MSG_RESERVE:
+            why = tbi_bundles_reserve(agent, body);
+            break;
+        case TBI_MSG_UNRESERVE:
+            why = tbi_bundles_unreserve(agent, ((const struct msg_object *)body)->id);
+            break;
         case TBI_MSG_TAKE_BACK:
             why = tbi_takeback(agent, body);
             break;
@@ -192,7 +201,7 @@ struct tbi_agent_counts tbi_agent_counts(const struct tbi_agent *agent)
     return (struct tbi_agent_counts){
         .executors = agent->executors,     .running = agent->running,
         .blocked = agent->blocked,         .jobs = agent->jobs.count,
-        .cpus_free = tbi_grants_free(agent->grants, TBI_CPUS), .objects = agent->objects.count,
+        .cpus_free = tbi_grants_free(agent->whole.grants, TBI_CPUS), .objects = agent->objects.count,
         .pins = agent->pins,               .leases = agent->leases,
         .store_used = tbi_segment_used(agent->segment),
     };
@@ -202,7 +211,6 @@ static const char *check_procs(const struct tbi_agent *agent)
 {
     struct tbi_map_slot e, pin;
     unsigned executors = 0, running = 0, blocked = 0;
-    int64_t cpus = tbi_grants_total(agent->grants, TBI_CPUS);
     size_t at = 0, in;
 
     while (tbi_map_next(&agent->procs, &at, &e)) {
@@ -213,8 +221,6 @@ static const char *check_procs(const struct tbi_agent *agent)
         executors += proc->proc != TBI_PROC_DRIVER;
         running += proc->job != NULL;
         blocked += proc->job != NULL && !held;
-        if (proc->job != NULL && held)
-            cpus -= proc->job->m->cpus;
         if ((proc->proc != TBI_PROC_DRIVER && !proc->blocked &&
              (proc->job != NULL || !proc->leaving)) != tbi_list_linked(&proc->link))
             return "a process is in no list that it should be in, or the other way round";
@@ -224,7 +230,7 @@ static const char *check_procs(const struct tbi_agent *agent)
             work++;
             struct tbi_demand demand = tbi_job_demand(job), first = tbi_job_demand(proc->job);
 
-            if (!tbi_demand_equal(&demand, &first))
+            if (!tbi_demand_equal(&demand, &first) || job->bundle != proc->job->bundle)
                 return "an executor was given a task of another demand";
             if (job->proc != proc || (job->aborted && !proc->leaving))
                 return "a task does not know who runs it, or is aborted and that process may go on";
@@ -238,10 +244,6 @@ static const char *check_procs(const struct tbi_agent *agent)
             if (tbi_objects_find(agent, pin.key) == NULL)
                 return "a pin on nothing";
     }
-    if (cpus < 0)
-        return "the demands of running tasks exceed the node's CPUs";
-    if (cpus != tbi_grants_free(agent->grants, TBI_CPUS))
-        return "the count of free CPUs is wrong";
     if (executors != agent->executors || running != agent->running || blocked != agent->blocked)
         return "the counts of executors are wrong";
     return NULL;
@@ -255,7 +257,7 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
     uint64_t used = 0, admitted = 0;
 
     if (why == NULL)
-        why = tbi_grants_check(agent->grants);
+        why = tbi_bundles_check(agent);
     if (why == NULL)
         why = tbi_segment_check(agent->segment);
     if (why != NULL)

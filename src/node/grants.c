@@ -14,6 +14,14 @@ struct tbi_grants {
     int64_t *gpu;               /* free of each */
 };
 
+/* Fractions of CPUs count as one more core, of which the task has that part; so do those of GPUs. */
+static int64_t part_of(int64_t amount, unsigned i)
+{
+    int64_t left = amount - (int64_t)i * UNIT;
+
+    return left < UNIT ? left : UNIT;
+}
+
 struct tbi_grants *tbi_grants_create(const struct tbi_grants_config *config)
 {
     struct tbi_grants *l = tbi_alloc_zeroed(1, sizeof *l);
@@ -27,10 +35,10 @@ struct tbi_grants *tbi_grants_create(const struct tbi_grants_config *config)
     l->idle = tbi_alloc_zeroed(config->ncores / 64 + 1, sizeof *l->idle);
     for (unsigned c = 0; c < config->ncores; c++)
         l->idle[c / 64] |= UINT64_C(1) << c % 64;
-    l->ngpus = config->nresources > TBI_GPUS ? (unsigned)(totals[TBI_GPUS] / UNIT) : 0;
+    l->ngpus = config->nresources > TBI_GPUS ? (unsigned)((totals[TBI_GPUS] + UNIT - 1) / UNIT) : 0;
     l->gpu = tbi_alloc_zeroed(l->ngpus + 1, sizeof *l->gpu);
     for (unsigned g = 0; g < l->ngpus; g++)
-        l->gpu[g] = UNIT;
+        l->gpu[g] = part_of(totals[TBI_GPUS], g);
     return l;
 }
 
@@ -99,14 +107,6 @@ static void use_core(struct tbi_grants *l, unsigned c, int64_t amount)
         l->idle[c / 64] |= UINT64_C(1) << c % 64;
     else
         l->idle[c / 64] &= ~(UINT64_C(1) << c % 64);
-}
-
-/* Fractions of CPUs count as one more core, of which the task has that part. */
-static int64_t part_of(int64_t cpus, unsigned i)
-{
-    int64_t left = cpus - (int64_t)i * UNIT;
-
-    return left < UNIT ? left : UNIT;
 }
 
 static unsigned ncores_for(const struct tbi_grants *l, int64_t cpus)
@@ -243,6 +243,11 @@ void tbi_grants_give_others(struct tbi_grants *l, const struct tbi_demand *d,
         l->free[d->more[i].resource] += d->more[i].amount;
     for (unsigned i = 0; i < grant->ngpus; i++)
         l->gpu[grant->place[grant->ncores + i]] += gpus < UNIT ? gpus : UNIT;
+}
+
+const struct tbi_core *tbi_grants_core(const struct tbi_grants *l, unsigned place)
+{
+    return &l->core[place];
 }
 
 int64_t tbi_grants_free(const struct tbi_grants *l, unsigned resource)

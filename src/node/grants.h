@@ -15,7 +15,7 @@ struct tbi_grants;
 
 struct tbi_grants_config {
     unsigned nresources;
-    const int64_t *totals;          /* totals[nresources]; whole GPUs */
+    const int64_t *totals;          /* totals[nresources]; whole GPUs, or part of one */
     const struct tbi_core *core;    /* core[ncores], in hwloc's order; 0 cores: tasks are not bound */
     unsigned ncores;
 };
@@ -57,6 +57,7 @@ bool tbi_grants_cpus_fit(const struct tbi_grants *grants, int64_t cpus);
 void tbi_grants_give_cpus(struct tbi_grants *grants, int64_t cpus, const struct tbi_grant *grant);
 void tbi_grants_take_cpus(struct tbi_grants *grants, int64_t cpus, struct tbi_grant *grant);
 
+const struct tbi_core *tbi_grants_core(const struct tbi_grants *grants, unsigned place);
 int64_t tbi_grants_free(const struct tbi_grants *grants, unsigned resource);
 int64_t tbi_grants_total(const struct tbi_grants *grants, unsigned resource);
 bool tbi_demand_equal(const struct tbi_demand *a, const struct tbi_demand *b);

@@ -38,6 +38,7 @@ static void free_job(struct tbi_agent *agent, struct tbi_job *job)
         agent->admitted--;
         admit_waiting(agent);
     }
+    tbi_bundles_leave(agent, job->bundle);
     free(job->error);
     free(job->m);
     free(job);
@@ -79,7 +80,7 @@ void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job)
 {
     tbi_list_unlink(&job->link);
     agent->nready--;
-    agent->nready_free -= job->m->cpus == 0;
+    agent->nready_free -= tbi_job_needs_no_cpus(agent, job);
 }
 
 /* None is pinned, or on its way. */
@@ -149,7 +150,7 @@ void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job)
     }
     tbi_list_append(tbi_jobs_ready(agent, job->m->depth), &job->link);
     agent->nready++;
-    agent->nready_free += job->m->cpus == 0;
+    agent->nready_free += tbi_job_needs_no_cpus(agent, job);
 }
 
 static bool is_copied(const struct tbi_agent *agent, const struct msg_located *at)
@@ -225,19 +226,24 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
 {
     const struct msg_dispatch *m = (const struct msg_dispatch *)(record + 1);
     struct tbi_error_link link;
+    struct tbi_bundle *bundle = tbi_bundles_find(agent, tbi_dispatch_bundle(m));
     struct tbi_demand demand;
     struct tbi_job *job;
 
     if (tbi_map_get(&agent->jobs, m->task) != NULL)
         return "DISPATCH of a task that is here";
+    if (bundle == NULL)
+        return "DISPATCH of a task in a bundle that is not here";
     job = tbi_alloc_zeroed(1, sizeof *job);
     job->m = tbi_copy(m, record->len - sizeof *record);
     job->wanted = m->flags & TBI_DISPATCH_WANTED;
+    job->bundle = bundle;
+    bundle->jobs++;
     tbi_map_put(&agent->jobs, m->task, job);
     for (unsigned i = 0; i < m->nresolve; i++)
         job->copies |= is_copied(agent, &tbi_job_arguments(job)[i]);
     demand = tbi_job_demand(job);
-    if (!tbi_grants_feasible(agent->grants, &demand)) {
+    if (!tbi_grants_feasible(bundle->grants, &demand)) {
         /* the head knows what the node has; should it be wrong, the task must not wait for ever */
         tbi_error_link(&link, TB_ERR_INFEASIBLE, "the task was sent to rank %u, which can never "
                        "run it", agent->config.rank);

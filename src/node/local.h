@@ -3,6 +3,7 @@
  *   jobs.c     tasks at the node until they may run
  *   run.c      what runs, and on which executor
  *   abort.c    the end of tasks that are not wanted any more, or take too long
+ *   bundles.c  what is set aside for placement groups
  *   nested.c   tasks that tasks submit and that stay on their node
  *   takeback.c tasks that go back to the head, for a node that idles
  *   objects.c  the part of the store that is ours, copies of and views into others'
@@ -19,12 +20,27 @@
  * or QUEUED to be taken back. */
 enum tbi_cpu_state { TBI_CPU_HELD, TBI_CPU_ASKED, TBI_CPU_GIVEN, TBI_CPU_QUEUED };
 
+/* What is set aside for a bundle of a placement group; and the node itself, of which the bundles and all
+ * other tasks take theirs. */
+struct tbi_bundle {
+    struct tbi_id id;           /* null: the node */
+    struct tbi_grants *grants;  /* of what it has */
+    struct tbi_link resuming;   /* processes in it that wait to have their CPUs back */
+    struct tbi_link resumer;    /* in `resumers`, if there are any */
+    unsigned jobs;              /* tasks in it */
+    uint64_t starved;           /* one of them was, in this pass */
+    bool doomed;                /* it goes when they have ended */
+    struct tbi_demand demand;   /* what it has taken of the node, and got */
+    struct tbi_grant grant;
+};
+
 struct tbi_job {
     struct tbi_link link;       /* in the ready list of its depth, or in its executor's work */
     uint64_t number;            /* among the tasks given to its executor */
     bool copies;                /* it has arguments from other hosts */
     bool admitted;              /* ... and they are on their way, or here */
     struct msg_dispatch *m;     /* with its tail */
+    struct tbi_bundle *bundle;  /* that it takes its resources of: the node, if it is in none */
     unsigned missing;           /* arguments that are not on this host yet */
     unsigned overtaken;
     bool wanted;
@@ -45,6 +61,7 @@ struct tbi_proc {
     uint64_t offered;           /* tasks given to it so far, in all */
     enum tbi_cpu_state cpus;
     struct tbi_grant grant;     /* of its task; of the last one while it is idle */
+    struct tbi_id granted_in;   /* ... which was in this bundle */
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
     bool leaving;               /* its task was interrupted: it runs no other; without one, in no list */
     struct tbi_map handles;     /* ids it holds at the head; executors only */
@@ -102,8 +119,11 @@ struct tbi_agent {
     uint64_t admitted_bytes;    /* of the copies that admitted jobs use */
     unsigned admitted;          /* jobs with such copies */
     unsigned depths;
-    size_t nready, nready_free; /* nready_free: of them, those that demand no CPU */
-    struct tbi_grants *grants;
+    size_t nready, nready_free; /* nready_free: of them, those that demand no CPU of the node */
+    struct tbi_bundle whole;    /* the node */
+    struct tbi_map bundles;     /* by id */
+    int64_t held_cpus;          /* that bundles have taken */
+    uint64_t pass;              /* how often tasks were started */
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
@@ -118,7 +138,7 @@ struct tbi_agent {
     /* procs.c */
     struct tbi_map procs;       /* incarnation (as an id) -> process */
     struct tbi_link idle;       /* most recently used first: its memory is warm */
-    struct tbi_link resuming;
+    struct tbi_link resumers;   /* bundles with processes that wait to resume */
     struct tbi_link busy;       /* run a task and may be given more; next in turn first */
     uint32_t next_proc;
     unsigned executors;
@@ -138,6 +158,27 @@ static inline struct tbi_id tbi_small_id(uint64_t number)
 {
     return (struct tbi_id){0, number + 1};
 }
+
+/* Need it not wait for CPUs of the node? */
+static inline bool tbi_job_needs_no_cpus(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    return job->m->cpus == 0 || job->bundle != &agent->whole;
+}
+
+/* bundles.c */
+/* The bundle of this id, NULL: the node; NULL if there is none that takes tasks. */
+struct tbi_bundle *tbi_bundles_find(struct tbi_agent *agent, const struct tbi_id *id);
+const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserve *m);
+const char *tbi_bundles_unreserve(struct tbi_agent *agent, struct tbi_id id);
+/* A task in it has ended. */
+void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_bundle *bundle);
+void tbi_bundles_destroy(struct tbi_agent *agent); /* those that are left */
+/* What a task in a doomed bundle fails with. */
+void tbi_bundles_removed(struct tbi_error_link *link);
+/* The core, or GPU, of the node that a place among the bundle's stands for. */
+uint16_t tbi_bundles_core(const struct tbi_bundle *bundle, uint16_t place);
+uint16_t tbi_bundles_gpu(const struct tbi_bundle *bundle, uint16_t place);
+const char *tbi_bundles_check(const struct tbi_agent *agent);
 
 /* jobs.c */
 const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *record);
@@ -180,6 +221,7 @@ const char *tbi_takeback(struct tbi_agent *agent, const struct msg_take_back *m)
 
 /* abort.c */
 void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m);
+void tbi_abort_by_force(struct tbi_agent *agent, struct tbi_job *job); /* one that runs */
 void tbi_abort_begin_limit(struct tbi_agent *agent, struct tbi_job *job); /* it begins to run */
 void tbi_abort_tick(struct tbi_agent *agent);
 

@@ -228,7 +228,7 @@ static bool runs(const struct tbi_proc *proc, const struct msg_task *m)
 void tbi_procs_give_cpus_away(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     proc->cpus = TBI_CPU_GIVEN;
-    tbi_grants_give_cpus(agent->grants, proc->job->m->cpus, &proc->grant);
+    tbi_grants_give_cpus(proc->job->bundle->grants, proc->job->m->cpus, &proc->grant);
     agent->blocked++;
 }
 
@@ -260,7 +260,9 @@ static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
     proc->blocked = false;
     if (proc->cpus == TBI_CPU_GIVEN) {
         proc->cpus = TBI_CPU_QUEUED;
-        tbi_list_append(&agent->resuming, &proc->link);
+        tbi_list_append(&proc->job->bundle->resuming, &proc->link);
+        if (!tbi_list_linked(&proc->job->bundle->resumer))
+            tbi_list_append(&agent->resumers, &proc->job->bundle->resumer);
         return NULL;
     }
     tbi_run_resume(agent, proc);
@@ -347,6 +349,7 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
         [TBI_MSG_ABANDON] = on_abandon, [TBI_MSG_SEAL] = on_seal,
         [TBI_MSG_DONE] = on_done,       [TBI_MSG_CANCEL] = pass_on,
         [TBI_MSG_SEEN] = pass_on,       [TBI_MSG_INQUIRE] = pass_on,
+        [TBI_MSG_GROUP] = pass_on,      [TBI_MSG_UNGROUP] = pass_on,
     };
     struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
 
@@ -379,6 +382,10 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
     if (proc == NULL)
         return;
     proc->leaving = false; /* it need not be told to exit */
+    if (proc->job != NULL && proc->job->bundle->doomed) {
+        tbi_bundles_removed(&link);
+        said = true;
+    }
     /* What it was given and had not begun runs elsewhere; but the task that it was started for fails
      * if it never began any, or a node that cannot start processes would try for ever. */
     if (proc->job != NULL) {

@@ -5,6 +5,16 @@
 #include "node/local.h"
 #include "util/alloc.h"
 
+/* The places of the node that those in the grant stand for. */
+static void write_places(uint16_t *to, const struct tbi_bundle *bundle,
+                         const struct tbi_grant *grant, unsigned ngpus)
+{
+    for (unsigned c = 0; c < grant->ncores; c++)
+        *to++ = tbi_bundles_core(bundle, grant->place[c]);
+    for (unsigned g = 0; g < ngpus; g++)
+        *to++ = tbi_bundles_gpu(bundle, grant->place[grant->ncores + g]);
+}
+
 /* RUN carries every argument as a place: in its own data, or in a segment this host can read. */
 static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job)
 {
@@ -14,16 +24,18 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struc
     uint64_t *resolved = tbi_alloc((m->nresolve + 1) * sizeof *resolved), offset = 0;
     const struct tbi_grant *grant = &proc->grant;
     size_t places = (size_t)(grant->ncores + grant->ngpus) * sizeof *grant->place;
+    bool inside = job->bundle != &agent->whole;
+    uint8_t *end;
     struct msg_run *run = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RUN,
                                            proc->proc, sizeof *run +
                                            m->nargs * sizeof(struct tbi_run_arg) + m->data_bytes +
-                                           tbi_padded(places));
+                                           tbi_padded(places) + (inside ? sizeof(struct tbi_id) : 0));
     struct tbi_run_arg *arg = (struct tbi_run_arg *)(run + 1);
 
     *run = (struct msg_run){.task = m->task, .attempt = m->attempt, .fn = m->fn, .cpus = m->cpus,
                             .data_bytes = m->data_bytes, .nreturns = m->nreturns,
                             .nargs = m->nargs, .depth = m->depth, .number = job->number,
-                            .ncores = grant->ncores, .ngpus = grant->ngpus};
+                            .ncores = grant->ncores, .ngpus = grant->ngpus, .in_bundle = inside};
     for (unsigned i = 0; i < m->nargs; i++)
         if (!(word[i] & TBI_ARG_REF)) {
             arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, offset, word[i]};
@@ -48,8 +60,10 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struc
         }
     if (m->data_bytes > 0)
         memcpy(arg + m->nargs, word + m->nargs, m->data_bytes);
-    if (places > 0)
-        memcpy((uint8_t *)(arg + m->nargs) + m->data_bytes, grant->place, places);
+    end = (uint8_t *)(arg + m->nargs) + m->data_bytes;
+    write_places((uint16_t *)end, job->bundle, grant, grant->ngpus);
+    if (inside)
+        *(struct tbi_id *)(end + tbi_padded(places)) = job->bundle->id;
     free(resolved);
 }
 
@@ -90,8 +104,7 @@ static void send_resume(struct tbi_agent *agent, const struct tbi_proc *proc)
                                             proc->proc, sizeof *m + tbi_padded(places));
 
     *m = (struct msg_resume){proc->job->m->task, proc->job->m->attempt, grant->ncores};
-    if (places > 0)
-        memcpy(m + 1, grant->place, places);
+    write_places((uint16_t *)(m + 1), proc->job->bundle, grant, 0);
 }
 
 void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc)
@@ -100,52 +113,63 @@ void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc)
     send_resume(agent, proc);
 }
 
-static void resume_what_fits(struct tbi_agent *agent)
+static void resume_in(struct tbi_agent *agent, struct tbi_bundle *bundle)
 {
-    while (!tbi_list_empty(&agent->resuming)) {
-        struct tbi_proc *proc = TBI_ENTRY(agent->resuming.next, struct tbi_proc, link);
+    while (!tbi_list_empty(&bundle->resuming)) {
+        struct tbi_proc *proc = TBI_ENTRY(bundle->resuming.next, struct tbi_proc, link);
         struct msg_task *m;
 
-        if (!tbi_grants_cpus_fit(agent->grants, proc->job->m->cpus))
+        if (!tbi_grants_cpus_fit(bundle->grants, proc->job->m->cpus))
             return;
         tbi_list_unlink(&proc->link);
         proc->cpus = TBI_CPU_HELD;
-        tbi_grants_take_cpus(agent->grants, proc->job->m->cpus, &proc->grant);
+        tbi_grants_take_cpus(bundle->grants, proc->job->m->cpus, &proc->grant);
         agent->blocked--;
         tbi_run_resume(agent, proc);
         m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED, proc->proc, sizeof *m);
         *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
     }
+    tbi_list_unlink(&bundle->resumer);
 }
 
-static bool fits(const struct tbi_agent *agent, const struct tbi_job *job)
+static void resume_what_fits(struct tbi_agent *agent)
+{
+    for (struct tbi_link *l = agent->resumers.next, *next; l != &agent->resumers; l = next) {
+        next = l->next;
+        resume_in(agent, TBI_ENTRY(l, struct tbi_bundle, resumer));
+    }
+}
+
+/* Who resumes in its bundle goes first. */
+static bool fits(const struct tbi_job *job)
 {
     struct tbi_demand demand = tbi_job_demand(job);
 
-    return tbi_grants_fits(agent->grants, &demand);
+    return tbi_list_empty(&job->bundle->resuming) && tbi_grants_fits(job->bundle->grants, &demand);
 }
 
 static bool alike(const struct tbi_job *a, const struct tbi_job *b)
 {
     struct tbi_demand x = tbi_job_demand(a), y = tbi_job_demand(b);
 
-    return tbi_demand_equal(&x, &y);
+    return a->bundle == b->bundle && tbi_demand_equal(&x, &y);
 }
 
 static int64_t free_cpus(const struct tbi_agent *agent)
 {
-    return tbi_grants_free(agent->grants, TBI_CPUS);
+    return tbi_grants_free(agent->whole.grants, TBI_CPUS);
 }
 
 /* Jobs that one has just passed, and that do not fit. */
-static void count_overtaking(struct tbi_agent *agent, const struct tbi_link *next, unsigned depth)
+static void count_overtaking(struct tbi_agent *agent, const struct tbi_link *next, unsigned depth,
+                             const struct tbi_bundle *bundle)
 {
     for (unsigned d = agent->depths; d-- > depth;)
         for (struct tbi_link *o = agent->ready[d].next; o != &agent->ready[d] && o != next;
              o = o->next) {
             struct tbi_job *other = TBI_ENTRY(o, struct tbi_job, link);
 
-            other->overtaken += !fits(agent, other);
+            other->overtaken += other->bundle == bundle && !fits(other);
         }
 }
 
@@ -154,8 +178,10 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
 {
     struct tbi_demand demand = tbi_job_demand(job);
     struct tbi_grant last = proc->grant;
+    bool same = tbi_id_equal(proc->granted_in, job->bundle->id);
 
-    tbi_grants_take(agent->grants, &demand, &last, &proc->grant);
+    tbi_grants_take(job->bundle->grants, &demand, same ? &last : NULL, &proc->grant);
+    proc->granted_in = job->bundle->id;
     free(last.place);
     agent->running++;
     proc->job = job;
@@ -166,33 +192,37 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
 }
 
 /* Starts what fits, best first. Returns whether one in front was overtaken too often: then only
- * wanted tasks may pass it. */
+ * wanted tasks, and those of other bundles, may pass it. */
 static bool start_what_fits(struct tbi_agent *agent)
 {
     bool starved = false;
     unsigned skipped = 0;
 
+    agent->pass++;
     for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
         for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
             struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
             struct tbi_proc *proc;
 
             next = l->next;
-            if (!fits(agent, job)) {
-                starved |= job->overtaken >= agent->config.overtakes;
+            if (!fits(job)) {
+                if (job->overtaken >= agent->config.overtakes) {
+                    job->bundle->starved = agent->pass;
+                    starved = true;
+                }
                 skipped++;
                 if (free_cpus(agent) <= 0 && agent->nready_free == 0)
                     return starved; /* nothing fits any more */
                 continue;
             }
-            if (starved && !job->wanted)
+            if (job->bundle->starved == agent->pass && !job->wanted)
                 continue;
             proc = find_executor(agent, job);
             if (proc == NULL)
                 continue;
             begin(agent, proc, job);
             if (skipped > 0 && !job->wanted)
-                count_overtaking(agent, next, d);
+                count_overtaking(agent, next, d, job->bundle);
         }
     return starved;
 }
@@ -242,12 +272,14 @@ static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
     struct tbi_demand demand = tbi_job_demand(job);
 
     if (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED) {
-        tbi_grants_give(agent->grants, &demand, &proc->grant);
+        tbi_grants_give(job->bundle->grants, &demand, &proc->grant);
     } else {
-        tbi_grants_give_others(agent->grants, &demand, &proc->grant);
+        tbi_grants_give_others(job->bundle->grants, &demand, &proc->grant);
         agent->blocked--;
     }
     tbi_list_unlink(&proc->link); /* from `busy` or `resuming` */
+    if (tbi_list_empty(&job->bundle->resuming))
+        tbi_list_unlink(&job->bundle->resumer);
     agent->running--;
     proc->job = NULL;
     proc->cpus = TBI_CPU_HELD;
@@ -268,7 +300,7 @@ bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
         proc->nwork--;
         tbi_list_insert_before(tbi_jobs_ready(agent, job->m->depth)->next, &job->link);
         agent->nready++;
-        agent->nready_free += job->m->cpus == 0;
+        agent->nready_free += tbi_job_needs_no_cpus(agent, job);
     }
     if (proc->job != NULL && proc->nwork == 0) { /* it had not begun the first one either */
         give_all_back(agent, proc, proc->job);
@@ -285,7 +317,7 @@ static bool take_back_for_free_cpus(struct tbi_agent *agent)
     for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
-        if (proc->nwork > 1 && fits(agent, proc->job)) {
+        if (proc->nwork > 1 && fits(proc->job)) {
             tbi_run_take_back(agent, proc);
             return agent->nready > 0;
         }
@@ -300,7 +332,7 @@ static void take_back_for_resuming(struct tbi_agent *agent)
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
         next = l->next;
-        if (proc->nwork > 1)
+        if (proc->nwork > 1 && !tbi_list_empty(&proc->job->bundle->resuming))
             tbi_run_take_back(agent, proc);
     }
 }
@@ -310,12 +342,12 @@ void tbi_run_start(struct tbi_agent *agent)
     bool starved;
 
     resume_what_fits(agent);
-    if (!tbi_list_empty(&agent->resuming)) {
+    if (!tbi_list_empty(&agent->resumers)) {
         if (agent->config.offers > 0) {
             take_back_for_resuming(agent);
             resume_what_fits(agent);
         }
-        if (!tbi_list_empty(&agent->resuming))
+        if (!tbi_list_empty(&agent->whole.resuming) && agent->bundles.count == 0)
             return;
     }
     starved = agent->nready > 0 && (free_cpus(agent) > 0 || agent->nready_free > 0) &&

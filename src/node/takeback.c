@@ -71,7 +71,7 @@ static void take_from_executors(struct tbi_agent *agent, const struct room *room
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
         next = l->next;
-        if (room->most > 0 && proc->nwork > 1 && fits(proc->job, room))
+        if (room->most > 0 && proc->nwork > 1 && proc->job->bundle == &agent->whole && fits(proc->job, room))
             tbi_run_take_back(agent, proc);
     }
 }

@@ -250,6 +250,7 @@ static void put_back(struct tbi_sched *sched, struct tbi_group *group, unsigned 
     struct tbi_group_bundle *bundle = &group->bundle[b];
 
     tbi_ledger_unhold(&sched->nodes, bundle->node, bundle->part, bundle->nparts, bundle->gpus);
+    sched->nodes.node[bundle->node].freed += group->removed;
     bundle->state = TBI_BUNDLE_IDLE;
     group->taken--;
     tbi_ready_bring_back(&sched->ready);
@@ -260,12 +261,13 @@ static bool try(struct tbi_sched *sched, struct tbi_group *group, unsigned *node
 {
     if (group->taken > 0 || group->tried == sched->nodes.changes ||
         (group->refuser != TBI_ANY_NODE &&
-         sched->nodes.node[group->refuser].change == group->refused_at))
+         sched->nodes.node[group->refuser].freed == group->refused_at))
         return false;
     group->tried = sched->nodes.changes;
     group->refuser = TBI_ANY_NODE;
     if (!tbi_fit(&sched->nodes, group, TBI_FIT_FREE, node))
         return false;
+    sched->groups.asking = group;
     tbi_ready_note_passed(&sched->ready, &sched->nodes, group->seq);
     for (unsigned b = 0; b < group->n; b++)
         send_reserve(sched, group, b, node[b]);
@@ -278,7 +280,8 @@ void tbi_groups_reserve(struct tbi_sched *sched)
     unsigned tried = 0;
     bool passed = false;
 
-    for (struct tbi_link *l = waiting->next; l != waiting && tried < TRIED_MAX; l = l->next) {
+    for (struct tbi_link *l = waiting->next; l != waiting && tried < TRIED_MAX && sched->groups.asking == NULL;
+         l = l->next) {
         struct tbi_group *group = TBI_ENTRY(l, struct tbi_group, waiting);
         unsigned *node = tbi_alloc(group->n * sizeof *node);
 
@@ -354,6 +357,7 @@ static void become_ready(struct tbi_sched *sched, struct tbi_group *group)
         host[b] = sched->nodes.node[group->bundle[b].node].host;
     tbi_ledger_set_hosts(&group->nodes, host);
     free(host);
+    sched->groups.asking = NULL;
     tbi_list_unlink(&group->waiting);
     unkeep(sched, group);
     set_ranks(group, &maker->object[0]);
@@ -379,10 +383,11 @@ void tbi_groups_reap(struct tbi_sched *sched, struct tbi_group *group)
 /* Refused, and all is given back: it is tried again when the refuser has changed. */
 static void note_refusal(struct tbi_sched *sched, struct tbi_group *group)
 {
-    if (group->taken > 0 || !group->refused)
+    if (group->taken > 0 || !group->refused || group->removed)
         return;
     group->refused = false;
-    group->refused_at = sched->nodes.node[group->refuser].change;
+    group->refused_at = sched->nodes.node[group->refuser].freed;
+    sched->groups.asking = NULL;
 }
 
 static struct tbi_group_bundle *bundle_on(const struct tbi_sched *sched, unsigned rank,
@@ -417,6 +422,8 @@ const char *tbi_groups_on_reserved(struct tbi_sched *sched, unsigned rank,
     }
     if (group->asked > 0)
         return NULL;
+    if (group->removed)
+        sched->groups.asking = NULL;
     if (group->removed || group->refused)
         give_back(sched, group);
     else
@@ -495,8 +502,11 @@ const char *tbi_groups_on_ungroup(struct tbi_sched *sched, unsigned rank,
         fail_all(sched, &group->nodes.node[b].own);
     while (fail_a_wanted_one(sched, group))
         ;
-    if (group->asked == 0)
+    if (group->asked == 0) {
+        if (sched->groups.asking == group)
+            sched->groups.asking = NULL;
         give_back(sched, group);
+    }
     tbi_directory_release(&sched->dir, id, tbi_sched_send_free, sched);
     group->tasks--;
     tbi_groups_reap(sched, group);
@@ -524,6 +534,9 @@ const char *tbi_groups_check(const struct tbi_sched *sched)
         }
         if (asked != group->asked || taken != group->taken)
             why = "a group's bundles are in other states than it counts";
+        if ((group->asked > 0 || (group->refused && !group->removed)) &&
+            sched->groups.asking != group)
+            why = "more than one group asks at a time";
         if (group->removed && group->taken == 0 && group->tasks == 0)
             why = "a removed group was kept";
         if (tbi_ready_check(&sched->ready, &group->nodes) != NULL)

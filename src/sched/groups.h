@@ -45,7 +45,7 @@ struct tbi_group {
     unsigned nkept;
     uint64_t tried;                /* in vain, after so many changes of nodes */
     unsigned refuser;              /* that refused: there something has to end first */
-    uint64_t refused_at;
+    uint64_t refused_at;           /* ... after it had `freed` so often */
     struct tbi_amount *amounts;
     struct tbi_nodes nodes;        /* its bundles */
     unsigned n;
@@ -56,6 +56,7 @@ struct tbi_groups {
     struct tbi_map by_id;
     struct tbi_link all, waiting;
     uint64_t made;
+    const struct tbi_group *asking; /* one at a time, or two could be refused for each other's sake for ever */
 };
 void tbi_groups_init(struct tbi_groups *groups);
 void tbi_groups_fini(struct tbi_groups *groups);

@@ -223,6 +223,7 @@ static void move(const struct tbi_maker *task, int sign, bool only_cpus)
     *(class->light ? &node->light : &node->count) += (unsigned)sign;
     node->backlog_us += (int64_t)task->cost_us * sign;
     node->unknown += task->cost_us == 0 ? (unsigned)sign : 0;
+    node->freed += sign < 0;
     note(nodes, task->place, sign < 0);
 }
 

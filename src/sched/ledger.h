@@ -31,6 +31,7 @@ struct tbi_node {
     struct tbi_link keeping;
     unsigned first, end;     /* in `by_host`: the nodes of its host */
     uint64_t change;         /* the last one */
+    uint64_t freed;          /* how often something was given back for good */
     bool gained;             /* it is in `gained` */
     struct tbi_link own;     /* classes that may be nowhere else and have tasks that wait */
     /* takeback.c */

@@ -217,12 +217,15 @@ static void removed_it_takes_the_tasks_with_it_that_wait_in_it(void **state)
 static void strategies_decide_where_bundles_go(void **state)
 {
     struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}, {.cpus = 1}, {.cpus = 2}, {.cpus = 1});
 
-    GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}, {.cpus = 1}, {.cpus = 2}, {.cpus = 1});
+
     assert_actions(sim, "RESERVE 1.1 to 1\nRESERVE 1.2 to 1\nRESERVE 1.3 to 1\n"
                         "RESERVE 1.4 to 2\n"); /* one host of two nodes */
-    GROUP(sim, TBI_GROUP_SPREAD, {.cpus = 1}, {.cpus = 1});
+    grant(sim, g, (unsigned[]){1, 1, 1, 2}, 4);
+    g = GROUP(sim, TBI_GROUP_SPREAD, {.cpus = 1}, {.cpus = 1});
     assert_actions(sim, "RESERVE 2.1 to 3\nRESERVE 2.2 to 2\n");
+    grant(sim, g, (unsigned[]){3, 2}, 2);
     GROUP(sim, TBI_GROUP_STRICT_PACK, {.cpus = 1, .more = {{TBI_GPUS, 1}}}, {.cpus = 1, .more = {{TBI_GPUS, 0.5}}},
           {.cpus = 0, .more = {{TBI_GPUS, 0.5}}});
     assert_actions(sim, "RESERVE 3.1 to 3\nRESERVE 3.2 to 3\nRESERVE 3.3 to 3\n");

@@ -146,6 +146,11 @@ static const char *head_takes(struct world *w, unsigned rank)
     struct tbi_record *record;
     const char *why = take_first(&w->to_head[rank], &record);
 
+    if (why == NULL && record->type == TBI_MSG_RESERVED) {
+        bool granted = ((const struct msg_reserved *)(record + 1))->granted;
+
+        *(granted ? &w->reserved : &w->refused) += 1;
+    }
     if (why == NULL && record->type == TBI_MSG_TAKEN)
         w->taken += ((const struct msg_taken *)(record + 1))->ntasks;
     if (why == NULL)
@@ -199,14 +204,14 @@ static void add_handle(struct proc *p, struct tbi_id id, bool borrowed)
     p->handle[p->nhandles++] = (struct handle){id, borrowed};
 }
 
-/* Ids inside a value: the fakes' values are nothing but lists of ids. A handle that came with an
+/* Ids inside a value: the fakes' values are nothing but lists of ids, but for those of groups. A handle that came with an
  * argument is covered by the task; one read from an object is announced at once. */
 static void adopt(struct proc *p, const void *value, uint64_t bytes, bool borrowed)
 {
     const struct tbi_id *id = value;
 
     for (uint64_t k = 0; k < bytes / sizeof *id; k++)
-        if (p->nhandles < WORLD_HANDLES - 8 && !has_handle(p, id[k])) {
+        if (p->nhandles < WORLD_HANDLES - 8 && tbi_id_job(id[k]) == 1 && !has_handle(p, id[k])) {
             add_handle(p, id[k], borrowed);
             if (!borrowed)
                 send_object(p, TBI_MSG_HOLD, id[k]);
@@ -220,11 +225,37 @@ static void drop_handle(struct proc *p, unsigned i)
     p->handle[i] = p->handle[--p->nhandles];
 }
 
+/* Its ref is held from now on, as tb_group_ready would. */
+static void do_group(struct world *w, struct proc *p)
+{
+    unsigned n = 1 + pick(w, 3);
+    struct msg_bundle *bundle;
+    struct msg_group *m;
+
+    if (w->ngroups == w->groups_max || p->nhandles > WORLD_HANDLES - 12)
+        return;
+    m = tbi_outbox_append(&p->out, TBI_MSG_GROUP, p->number, sizeof *m + n * sizeof *bundle);
+    *m = (struct msg_group){new_id(p), pick(w, 4), n};
+    bundle = (struct msg_bundle *)(m + 1);
+    for (unsigned b = 0; b < n; b++)
+        bundle[b] = (struct msg_bundle){(int32_t)pick(w, 5) * 5000, 0};
+    w->group[w->ngroups++] = m->id;
+    add_handle(p, m->id, false);
+    send_object(p, TBI_MSG_HOLD, p->handle[p->nhandles - 1].id);
+}
+
+static void do_ungroup(struct world *w, struct proc *p)
+{
+    if (w->ngroups > 0 && pick(w, 3) == 0)
+        send_object(p, TBI_MSG_UNGROUP, w->group[pick(w, w->ngroups)]);
+}
+
 static void do_submit(struct world *w, struct proc *p)
 {
     unsigned nresolve = p->nhandles ? pick(w, 3) : 0, nheld = p->nhandles ? pick(w, 3) : 0;
     unsigned depth = p->number == 0 ? 0 : p->run.depth + 1u, nrefs = nresolve + nheld;
     unsigned nargs = nresolve + (nheld > 0);
+    bool grouped = w->ngroups > 0 && pick(w, 3) == 0;
     struct tbi_id *refs;
     uint64_t *args;
     struct msg_submit *m;
@@ -233,7 +264,7 @@ static void do_submit(struct world *w, struct proc *p)
         return;
     w->tasks_left--;
     m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number,
-                          sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16);
+                          sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16 + grouped * 16u);
     *m = (struct msg_submit){.max_retries = (int32_t)pick(w, 4) - 1,
                              .retry_codes = pick(w, 2) << -TB_ERR_TASK,
                              .retry_delay_ms = pick(w, 3) / 2, .limit_ms = pick(w, 6) / 5,
@@ -252,6 +283,11 @@ static void do_submit(struct world *w, struct proc *p)
     if (nheld > 0) {
         args[nresolve] = nheld * 16;
         memcpy(args + nargs, refs + nresolve, nheld * 16);
+    }
+    if (grouped) {
+        m->strategy = TBI_IN_GROUP;
+        *(struct tbi_id *)(args + nargs + nheld * 2) =
+            tbi_id_with_index(w->group[pick(w, w->ngroups)], pick(w, 3));
     }
     for (unsigned i = 0; i < m->nreturns; i++)
         add_handle(p, tbi_id_with_index(m->task, i), false);
@@ -379,7 +415,13 @@ static bool can_act(const struct proc *p)
 static void act(struct world *w, struct proc *p)
 {
     if (p->steps-- > 0) {
-        switch (pick(w, 9)) {
+        switch (pick(w, 11)) {
+        case 10:
+            do_group(w, p);
+            break;
+        case 9:
+            do_ungroup(w, p);
+            break;
         case 8:
             do_cancel(w, p);
             break;
@@ -428,6 +470,7 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
         return "an attempt ran twice, or out of turn";
     tbi_map_put(&w->started, m->task, (void *)((uintptr_t)m->attempt + 1));
     w->ran++;
+    w->ran_in_groups += m->in_bundle;
     w->retried += m->attempt > 0;
     p->run = *m;
     p->running = true;
@@ -737,6 +780,7 @@ static void create(struct world *w, uint64_t seed)
     w->nranks = 1 + pick(w, WORLD_RANKS);
     w->tasks_left = 10 + pick(w, 50);
     w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
+    w->groups_max = pick(w, 2) ? WORLD_GROUPS : 0;
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
         totals[r][TBI_CPUS] = cpus[r];
@@ -771,6 +815,11 @@ static const char *to_the_end(struct world *w)
     struct proc *driver = &w->proc[0];
 
     TRY(until_quiet(w));
+    for (unsigned g = 0; g < w->ngroups;) { /* else they might wait for each other for ever */
+        for (; g < w->ngroups; g++)
+            send_object(driver, TBI_MSG_UNGROUP, w->group[g]);
+        TRY(until_quiet(w)); /* tasks that could begin now may have made more */
+    }
     if (driver->running || driver->answered < driver->asked)
         return "a ref of the driver never became ready or failed";
     /* The end of the job: the driver lets go of everything, and executors leave. */

@@ -11,7 +11,7 @@
 #include "thornback.h"
 #include "util/map.h"
 
-enum { WORLD_RANKS = 4, WORLD_PROCS = 400, WORLD_HANDLES = 64 };
+enum { WORLD_RANKS = 4, WORLD_PROCS = 400, WORLD_HANDLES = 64, WORLD_GROUPS = 8 };
 
 struct handle {
     struct tbi_id id;
@@ -71,6 +71,8 @@ struct world {
     struct proc proc[WORLD_PROCS];  /* [0]: the driver */
     unsigned nprocs;
     struct copying copy[64];
+    struct tbi_id group[WORLD_GROUPS];
+    unsigned groups_max, ngroups, reserved, refused, ran_in_groups;
     struct tbi_map started;         /* task -> attempts that ran, and its struct msg_submit */
     struct outcome *outcome;
     unsigned noutcomes;

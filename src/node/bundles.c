@@ -1,0 +1,241 @@
+/* bundles.c - what is set aside here for placement groups: a bundle takes its resources of the node's, and
+ * is to its tasks what the node is to others. It is granted if it is free now, and leaves all tasks that
+ * are here, blocked ones with their CPUs, as much as they need: they could not run else while it lasts. */
+#include "node/local.h"
+#include "thornback.h"
+#include "util/alloc.h"
+
+struct tbi_bundle *tbi_bundles_find(struct tbi_agent *agent, const struct tbi_id *id)
+{
+    struct tbi_bundle *bundle;
+
+    if (id == NULL)
+        return &agent->whole;
+    bundle = tbi_map_get(&agent->bundles, *id);
+    return bundle == NULL || bundle->doomed ? NULL : bundle;
+}
+
+uint16_t tbi_bundles_core(const struct tbi_bundle *bundle, uint16_t place)
+{
+    return bundle->grant.place == NULL ? place : bundle->grant.place[place];
+}
+
+uint16_t tbi_bundles_gpu(const struct tbi_bundle *bundle, uint16_t place)
+{
+    return bundle->grant.place == NULL ? place : bundle->grant.place[bundle->grant.ncores + place];
+}
+
+static void add(int64_t *sum, const struct tbi_demand *demand)
+{
+    sum[TBI_CPUS] += demand->cpus;
+    for (unsigned i = 0; i < demand->nmore; i++)
+        sum[demand->more[i].resource] += demand->more[i].amount;
+}
+
+/* Is there enough for all that is here, and for this? */
+static bool leaves_enough(const struct tbi_agent *agent, const struct tbi_demand *demand)
+{
+    unsigned nresources = agent->config.resources.nresources;
+    int64_t sum[TBI_RESOURCES_MAX] = {0};
+    struct tbi_map_slot e;
+
+    add(sum, demand);
+    for (size_t at = 0; tbi_map_next(&agent->jobs, &at, &e);) {
+        const struct tbi_job *job = e.value;
+        struct tbi_demand other = tbi_job_demand(job);
+
+        if (job->bundle == &agent->whole)
+            add(sum, &other);
+    }
+    for (size_t at = 0; tbi_map_next(&agent->bundles, &at, &e);)
+        add(sum, &((const struct tbi_bundle *)e.value)->demand);
+    for (unsigned r = 0; r < nresources; r++)
+        if (sum[r] > tbi_grants_total(agent->whole.grants, r))
+            return false;
+    return true;
+}
+
+/* A ledger of what the bundle got: its cores and GPUs, numbered from 0. */
+static struct tbi_grants *grants_of(const struct tbi_agent *agent, const struct tbi_bundle *bundle)
+{
+    struct tbi_grants_config config = agent->config.resources;
+    int64_t totals[TBI_RESOURCES_MAX] = {0};
+    struct tbi_core *core = tbi_alloc((bundle->grant.ncores + 1) * sizeof *core);
+    struct tbi_grants *grants;
+
+    add(totals, &bundle->demand);
+    for (unsigned i = 0; i < bundle->demand.nmore; i++) /* a label that the node bears */
+        if (bundle->demand.more[i].amount == 0)
+            totals[bundle->demand.more[i].resource] = TBI_UNIT;
+    for (unsigned c = 0; c < bundle->grant.ncores; c++)
+        core[c] = *tbi_grants_core(agent->whole.grants, bundle->grant.place[c]);
+    config.totals = totals;
+    config.core = core;
+    config.ncores = bundle->grant.ncores;
+    grants = tbi_grants_create(&config);
+    free(core);
+    return grants;
+}
+
+const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserve *m)
+{
+    struct tbi_demand demand = {m->demand.cpus, m->demand.nmore, (const struct tbi_amount *)(m + 1)};
+    struct msg_reserved *answer;
+    struct tbi_bundle *bundle;
+    bool granted;
+
+    if (tbi_map_get(&agent->bundles, m->bundle) != NULL)
+        return "RESERVE of a bundle that is here";
+    if (!tbi_grants_feasible(agent->whole.grants, &demand))
+        return "RESERVE of what the node can never have";
+    granted = tbi_list_empty(&agent->whole.resuming) &&
+              tbi_grants_fits(agent->whole.grants, &demand) && leaves_enough(agent, &demand);
+    answer = agent->port.send(agent->port.ctx, 0, TBI_MSG_RESERVED, TBI_PROC_NONE, sizeof *answer);
+    *answer = (struct msg_reserved){m->bundle, granted, 0};
+    if (!granted)
+        return NULL;
+    bundle = tbi_alloc_zeroed(1, sizeof *bundle);
+    bundle->id = m->bundle;
+    bundle->demand = demand;
+    bundle->demand.more = tbi_copy(demand.more, demand.nmore * sizeof *demand.more);
+    tbi_list_init(&bundle->resuming);
+    tbi_grants_take(agent->whole.grants, &bundle->demand, NULL, &bundle->grant);
+    bundle->grants = grants_of(agent, bundle);
+    agent->held_cpus += demand.cpus;
+    tbi_map_put(&agent->bundles, bundle->id, bundle);
+    return NULL;
+}
+
+static void destroy(struct tbi_bundle *bundle)
+{
+    tbi_grants_destroy(bundle->grants);
+    free(bundle->grant.place);
+    free((struct tbi_amount *)bundle->demand.more);
+    free(bundle);
+}
+
+void tbi_bundles_destroy(struct tbi_agent *agent)
+{
+    struct tbi_map_slot e;
+
+    for (size_t at = 0; tbi_map_next(&agent->bundles, &at, &e);)
+        destroy(e.value);
+    tbi_map_fini(&agent->bundles);
+}
+
+/* A doomed bundle without tasks goes back to the node. */
+static void give_back(struct tbi_agent *agent, struct tbi_bundle *bundle)
+{
+    struct msg_object *m;
+
+    if (!bundle->doomed || bundle->jobs > 0)
+        return;
+    tbi_map_take(&agent->bundles, bundle->id);
+    tbi_grants_give(agent->whole.grants, &bundle->demand, &bundle->grant);
+    agent->held_cpus -= bundle->demand.cpus;
+    m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNRESERVED, TBI_PROC_NONE, sizeof *m);
+    m->id = bundle->id;
+    destroy(bundle);
+}
+
+void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_bundle *bundle)
+{
+    bundle->jobs--;
+    give_back(agent, bundle);
+}
+
+void tbi_bundles_removed(struct tbi_error_link *link)
+{
+    tbi_error_link(link, TB_ERR_CANCELLED, "its placement group was removed");
+}
+
+/* It runs, and is killed; or it fails here, at the latest when its arguments have come. */
+static void end_job(struct tbi_agent *agent, struct tbi_job *job)
+{
+    struct tbi_error_link link;
+
+    if (job->proc != NULL)
+        tbi_run_take_back(agent, job->proc);
+    if (job->proc != NULL) {
+        tbi_abort_by_force(agent, job);
+        return;
+    }
+    tbi_bundles_removed(&link);
+    tbi_jobs_fail(agent, job, &link, false);
+}
+
+const char *tbi_bundles_unreserve(struct tbi_agent *agent, struct tbi_id id)
+{
+    struct tbi_bundle *bundle = tbi_bundles_find(agent, &id);
+    struct tbi_id *task;
+    struct tbi_map_slot e;
+    size_t n = 0;
+
+    if (bundle == NULL)
+        return "UNRESERVE of a bundle that is not here";
+    bundle->doomed = true;
+    bundle->jobs++; /* it stays until the end of this */
+    task = tbi_alloc((agent->jobs.count + 1) * sizeof *task);
+    for (size_t at = 0; tbi_map_next(&agent->jobs, &at, &e);)
+        if (((const struct tbi_job *)e.value)->bundle == bundle)
+            task[n++] = e.key;
+    while (n-- > 0) {
+        struct tbi_job *job = tbi_map_get(&agent->jobs, task[n]);
+
+        if (job != NULL)
+            end_job(agent, job);
+    }
+    free(task);
+    tbi_bundles_leave(agent, bundle);
+    return NULL;
+}
+
+/* What the running tasks in the bundle leave of its CPUs; -1: more are taken than there are. */
+static int64_t cpus_left(const struct tbi_agent *agent, const struct tbi_bundle *bundle)
+{
+    int64_t cpus = tbi_grants_total(bundle->grants, TBI_CPUS);
+    struct tbi_map_slot e;
+
+    for (size_t at = 0; tbi_map_next(&agent->procs, &at, &e);) {
+        const struct tbi_proc *proc = e.value;
+
+        if (proc->job != NULL && proc->job->bundle == bundle &&
+            (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED))
+            cpus -= proc->job->m->cpus;
+    }
+    return cpus < 0 ? -1 : cpus;
+}
+
+static const char *check(const struct tbi_agent *agent, const struct tbi_bundle *bundle,
+                         int64_t held_cpus)
+{
+    struct tbi_map_slot e;
+    unsigned jobs = bundle == &agent->whole;
+
+    for (size_t at = 0; tbi_map_next(&agent->jobs, &at, &e);)
+        jobs += ((const struct tbi_job *)e.value)->bundle == bundle;
+    if (jobs != bundle->jobs || (bundle->doomed && jobs == 0))
+        return "a bundle counts its tasks wrongly, or was kept without any";
+    if (tbi_list_empty(&bundle->resuming) == tbi_list_linked(&bundle->resumer))
+        return "nobody knows that processes of a bundle wait to resume, or none do";
+    if (cpus_left(agent, bundle) < held_cpus)
+        return "the demands of running tasks exceed the CPUs there are for them";
+    if (cpus_left(agent, bundle) - held_cpus != tbi_grants_free(bundle->grants, TBI_CPUS))
+        return "the count of free CPUs is wrong";
+    return tbi_grants_check(bundle->grants);
+}
+
+const char *tbi_bundles_check(const struct tbi_agent *agent)
+{
+    const char *why = NULL;
+    struct tbi_map_slot e;
+    int64_t held = 0;
+
+    for (size_t at = 0; why == NULL && tbi_map_next(&agent->bundles, &at, &e);) {
+        held += ((const struct tbi_bundle *)e.value)->demand.cpus;
+        why = check(agent, e.value, 0);
+    }
+    if (why == NULL && held != agent->held_cpus)
+        why = "what bundles hold of the CPUs is counted wrongly";
+    return why != NULL ? why : check(agent, &agent->whole, held);
+}
