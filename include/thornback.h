@@ -168,6 +168,13 @@ enum tb_strategy {
 };
 enum { TB_ERR_ANY = -100 /* in retry_on_error: whatever the function failed with */ };
 
+/* A placement group: resources that are set aside together, see tb_group_new. A plain value, valid in the
+ * whole job; all zero is none. It is not counted: the group lives until tb_group_remove or the end of the
+ * job. To a task it travels by tb_struct(group). */
+typedef struct tb_group {
+    uint64_t hi, lo;
+} tb_group;
+
 /* What a task asks for: given with TB_TASK as default, and again with a call to override it.
  * Units: CPUs and GPUs in numbers of them, to 1/10000; memory in bytes; times in seconds, to 1/1000.
  *
@@ -189,6 +196,10 @@ typedef struct tb_options {
     const char *labels;          /* only on nodes with these: "zone=a,disk=fast" */
     int strategy;                /* TB_STRATEGY_*; default by locality, else packed, then spread */
     int node;                    /* the rank, for TB_STRATEGY_NODE and TB_STRATEGY_PREFER_NODE */
+    tb_group group;              /* in a bundle of this group that has room, or in the one that
+                                    tb_group_bundle names; not together with strategy, node or labels, and
+                                    a call's group stands instead of those given at registration. Tasks that
+                                    the task submits are not in it: pass them the group, or tb_call_group */
     int max_retries;             /* default 3; -1: without end */
     int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none */
     double retry_delay;          /* before each retry; default none */
@@ -271,6 +282,72 @@ TB_API int tb_cluster_resources(const char *name, double *amount);
 TB_API int tb_available_resources(const char *name, double *amount);
 TB_API int tb_node_resources(int rank, const char *name, double *amount);
 TB_API int tb_node_available_resources(int rank, const char *name, double *amount);
+
+/* ---- placement groups ---- */
+
+/* What a bundle sets aside, all on one node. Zero is none, here for CPUs too; units as in tb_options. */
+typedef struct tb_bundle {
+    double num_cpus;
+    double num_gpus;             /* above 1 a whole number */
+    int64_t memory;
+    tb_resource resources[8];
+    const char *labels;          /* only on nodes with these: "zone=a,disk=fast" */
+} tb_bundle;
+
+enum tb_group_strategy {
+    TB_GROUP_PACK,           /* on as few nodes, and hosts, as it goes */
+    TB_GROUP_SPREAD,         /* on as many */
+    TB_GROUP_STRICT_PACK,    /* on one node, or not at all */
+    TB_GROUP_STRICT_SPREAD   /* no two on the same node, or not at all */
+};
+
+/* Asks for a placement group: n bundles of resources, each on one node (a worker rank), reserved all
+ * together or not at all. As long as the group exists nobody but its tasks, those with options.group, can use
+ * what its bundles have. A task in a group takes what it asks for from one bundle, and waits while that
+ * is in use; if it fits into none of them, empty, it fails with TB_ERR_INFEASIBLE at once. Tasks may be
+ * submitted to a group that is not reserved yet.
+ * Groups are served in the order in which they were asked for, and a group may be passed by later ones, and by
+ * tasks, a limited number of times only. A task that waits for a group keeps the CPUs it gives back meanwhile
+ * out of that group's reach: it needs them again.
+ * Shapes:  bundles[n], copied; n from 1 to 65534.
+ * Returns: the group, at once. It never fails: what goes wrong, at once or later, is what tb_group_wait
+ *          reports, and tasks in the group fail with. The caller ends it with tb_group_remove.
+ * Errors:  of the group: TB_ERR_ARGUMENT, also for a bundle that asks for nothing; TB_ERR_INFEASIBLE if the
+ *          job could not meet it were all of it free; TB_ERR_STATE. */
+TB_API tb_group tb_group_new(const tb_bundle *bundles, int n, int strategy);
+
+/* For options.group: this bundle, from 0, and no other. Also of a group that is not reserved yet; of a
+ * bundle's handle: another bundle of its group. In all other functions a bundle's handle stands for its group,
+ * unless they say otherwise.
+ * Returns: a handle; with a wrong index, or of a null group, one that carries the error as a failed group
+ *          does. An index that the group does not have is found by what uses it: TB_ERR_ARGUMENT. */
+TB_API tb_group tb_group_bundle(tb_group group, int index);
+
+/* Waits until all bundles are reserved, or the timeout (0: only looks).
+ * Errors:  TB_ERR_TIMEOUT; what the group failed with; TB_ERR_CANCELLED if it is removed meanwhile;
+ *          TB_ERR_REF if it is null, of another job, or was removed before.
+ * Blocks:  up to `timeout`; a task gives its CPUs back meanwhile. */
+TB_API int tb_group_wait(tb_group group);
+TB_API int tb_group_wait_timeout(tb_group group, double timeout);
+
+/* A ref that is ready when the group is reserved: for tb_wait, together with others, and as an argument of
+ * tasks that are to start then. It fails as tb_group_wait does, and stays as it is when the group is removed.
+ * Its value is an array of int32_t, the rank of each bundle.
+ * Returns: the ref, with one count for the caller; a failure is reported by tb_get. */
+TB_API TB_USE_RESULT_ tb_ref tb_group_ready(tb_group group);
+
+/* Where the bundles are; of a bundle's handle: where that one is.
+ * Shapes:  ranks[max], the rank of each bundle in turn; NULL with max 0 only counts.
+ * Returns: how many there are, perhaps more than max, and of a bundle's handle 1; or an error as
+ *          tb_group_wait; TB_ERR_ARGUMENT if the group has no such bundle.
+ * Blocks:  as tb_group_wait. */
+TB_API int tb_group_nodes(tb_group group, int *ranks, int max);
+
+/* The group is not wanted any more, reserved or not: tasks in it that wait or run end with
+ * TB_ERR_CANCELLED, running ones as after tb_cancel, and what it has is free for others when they have ended.
+ * Returns: 0, also if it was removed before; the code of a group that failed at once.
+ * Errors:  TB_ERR_REF if it is null or of another job. */
+TB_API int tb_group_remove(tb_group group);
 
 /* ---- submitting ---- */
 
@@ -412,6 +489,9 @@ TB_API const char *tb_call_function(const tb_call *call);
  * Owns:    the ids live as long as the process. */
 TB_API int tb_call_cores(const tb_call *call, int *cores, int max);
 TB_API int tb_call_gpus(const tb_call *call, const char **ids, int max);
+
+/* The bundle that the task is in, as tb_group_bundle gives it; all zero: it is in none. */
+TB_API tb_group tb_call_group(const tb_call *call);
 
 /* Has the running task been cancelled? For tasks that compute for long: return soon then; with what
  * makes no difference. */

@@ -118,8 +118,48 @@ static int read_labels(const char *function, const char *labels, const struct tb
     return 0;
 }
 
-static int read_strategy(const char *function, int strategy, int node, struct tbi_terms *terms)
+/* ---- where ---- */
+
+struct place {
+    int strategy, node;
+    const char *labels;
+    tb_group group;
+};
+
+/* What these options say of it, over what was said before: a group stands instead of all else. */
+static int merge_place(const char *function, const tb_options *o, struct place *place)
 {
+    bool elsewhere = (o->strategy != 0 && o->strategy != TB_NONE) || o->node != 0 ||
+                     (o->labels != NULL && o->labels[0] != 0);
+
+    if ((o->group.hi | o->group.lo) != 0) {
+        *place = (struct place){.group = o->group};
+        return !elsewhere ? 0 : tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for a group together with "
+                                              "%s: where a task in a group runs is said by the bundles",
+                                              function, o->strategy != 0 ? "a strategy"
+                                              : o->node != 0             ? "a node" : "labels");
+    }
+    if (elsewhere || o->strategy != 0)
+        place->group = (tb_group){0};
+    place->labels = o->labels != NULL ? o->labels : place->labels;
+    if (o->strategy != 0) {
+        place->strategy = o->strategy;
+        place->node = o->node;
+    } else if (o->node != 0) {
+        place->node = o->node;
+    }
+    return 0;
+}
+
+static int read_place(const char *function, const struct place *place, struct tbi_terms *terms)
+{
+    int strategy = place->strategy, node = place->node;
+
+    if ((place->group.hi | place->group.lo) != 0) {
+        terms->strategy = TBI_IN_GROUP;
+        terms->group = (struct tbi_id){place->group.hi, place->group.lo};
+        return 0;
+    }
     if (strategy == TB_NONE)
         strategy = TB_STRATEGY_DEFAULT;
     if (strategy < TB_STRATEGY_DEFAULT || strategy > TB_STRATEGY_PREFER_NODE)
@@ -135,6 +175,8 @@ static int read_strategy(const char *function, int strategy, int node, struct tb
     terms->node = (uint32_t)node;
     return 0;
 }
+
+/* ---- CPUs, retries and limits ---- */
 
 static int read_cpus(const char *function, double cpus, struct tbi_terms *terms)
 {
@@ -186,27 +228,21 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
 {
     const tb_options *from[2] = {registered, call};
     const tb_resource *custom = NULL;
-    const char *labels = NULL;
     const int *codes = NULL;
+    struct place place = {0};
     double cpus = 1, gpus = 0, delay = 0, limit = 0;
     int64_t memory = 0;
-    int retries = RETRIES_DEFAULT, strategy = 0, node = 0, rc;
+    int retries = RETRIES_DEFAULT, rc = 0;
     size_t ncodes = sizeof registered->retry_on_error / sizeof registered->retry_on_error[0];
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && rc == 0; i++) {
         if (from[i] == NULL)
             continue;
         gpus = from[i]->num_gpus != 0 ? from[i]->num_gpus : gpus;
         memory = from[i]->memory != 0 ? from[i]->memory : memory;
         custom = from[i]->resources[0].name != NULL || from[i]->resources[0].amount != 0
                      ? from[i]->resources : custom;
-        labels = from[i]->labels != NULL ? from[i]->labels : labels;
-        if (from[i]->strategy != 0) {
-            strategy = from[i]->strategy;
-            node = from[i]->node;
-        } else if (from[i]->node != 0) {
-            node = from[i]->node;
-        }
+        rc = merge_place(function, from[i], &place);
         cpus = from[i]->num_cpus != 0 ? from[i]->num_cpus : cpus;
         delay = from[i]->retry_delay != 0 ? from[i]->retry_delay : delay;
         limit = from[i]->time_limit != 0 ? from[i]->time_limit : limit;
@@ -214,7 +250,8 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
         codes = from[i]->retry_on_error[0] != 0 ? from[i]->retry_on_error : codes;
     }
     *terms = (struct tbi_terms){.max_retries = retries == TB_NONE ? 0 : retries};
-    rc = read_cpus(function, cpus, terms);
+    if (rc == 0)
+        rc = read_cpus(function, cpus, terms);
     if (rc == 0)
         rc = read_gpus(function, gpus, terms);
     if (rc == 0)
@@ -223,9 +260,9 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
         rc = read_custom(function, custom, sizeof call->resources / sizeof call->resources[0],
                          resources, terms);
     if (rc == 0)
-        rc = read_labels(function, labels, resources, terms);
+        rc = read_labels(function, place.labels, resources, terms);
     if (rc == 0)
-        rc = read_strategy(function, strategy, node, terms);
+        rc = read_place(function, &place, terms);
     if (rc == 0 && terms->max_retries < -1)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for max_retries = %d: a number from 0 on is "
                            "possible, or -1 for retries without end, or TB_NONE for none",
@@ -235,4 +272,28 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
     if (rc == 0)
         rc = read_seconds(function, "retry_delay", delay, &terms->retry_delay_ms);
     return rc != 0 ? rc : read_seconds(function, "time_limit", limit, &terms->limit_ms);
+}
+
+int tbi_bundle_read(const char *name, const tb_bundle *bundle, const struct tbi_resources *resources,
+                    struct tbi_terms *terms)
+{
+    bool some;
+    int rc;
+
+    *terms = (struct tbi_terms){0};
+    rc = read_cpus(name, bundle->num_cpus, terms);
+    if (rc == 0)
+        rc = read_gpus(name, bundle->num_gpus, terms);
+    if (rc == 0)
+        rc = read_memory(name, bundle->memory, terms);
+    if (rc == 0)
+        rc = read_custom(name, bundle->resources,
+                         sizeof bundle->resources / sizeof bundle->resources[0], resources, terms);
+    some = terms->cpus > 0 || terms->nmore > 0;
+    if (rc == 0)
+        rc = read_labels(name, bundle->labels, resources, terms);
+    if (rc == 0 && !some)
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for nothing: num_cpus, num_gpus, memory or "
+                           "resources say what it sets aside", name);
+    return rc;
 }

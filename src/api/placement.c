@@ -1,5 +1,8 @@
-/* placement.c - what a task is told of the cores and GPUs it was granted. */
+/* placement.c - what a task is told of the cores and GPUs it was granted, and the bundle it is in. */
 #include "api/call.h"
+#include "api/group.h"
+
+#include <string.h>
 
 int tb_call_cores(const tb_call *call, int *cores, int max)
 {
@@ -27,4 +30,16 @@ int tb_call_gpus(const tb_call *call, const char **ids, int max)
     for (int i = 0; i < n && i < max; i++)
         ids[i] = call->process->places->gpus.id[call->place[call->run->ncores + i]];
     return n;
+}
+
+tb_group tb_call_group(const tb_call *call)
+{
+    struct tbi_id bundle = {0};
+
+    if (call != NULL && call->run->in_bundle) {
+        size_t places = (call->run->ncores + call->run->ngpus) * sizeof *call->place;
+
+        memcpy(&bundle, (const uint8_t *)call->place + tbi_padded(places), sizeof bundle);
+    }
+    return tbi_group_of(bundle);
 }

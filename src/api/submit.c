@@ -2,6 +2,7 @@
  * that carry the error, so that the program hears of it where it looks for the result. */
 #include "api/call.h"
 #include "api/errors.h"
+#include "api/group.h"
 #include "api/options.h"
 #include "api/put.h"
 #include "api/registry.h"
@@ -74,6 +75,8 @@ static int check(struct draft *d, tb_task_fn *fn, const tb_options *options)
                              d->nvalues, d->nreturns, VALUES_MAX);
     rc = tbi_options_read(d->name, tbi_registry_task(d->fn)->options, options,
                           d->p->cluster->resources, &d->terms);
+    if (rc == 0 && d->terms.strategy == TBI_IN_GROUP)
+        rc = tbi_group_check(d->p, tbi_group_of(d->terms.group));
     for (size_t i = 0; i < d->nvalues && rc == 0; i++) {
         rc = tbi_value_check(&d->value[i]);
         if (rc != 0) {
@@ -128,12 +131,13 @@ static int plan(struct draft *d)
 static struct tbi_id send_submit(const struct draft *d)
 {
     size_t nrefs = d->nresolve + d->nheld, resolved = 0, held = d->nresolve;
+    size_t group = d->terms.strategy == TBI_IN_GROUP ? sizeof d->terms.group : 0;
     struct tbi_process *p = d->p;
     const struct tb_call *call = p->call;
     struct msg_submit *m = p->port.send(p->port.ctx, TBI_MSG_SUBMIT,
                                         sizeof *m + nrefs * sizeof(struct tbi_id) +
                                             d->nvalues * sizeof(uint64_t) + d->data_bytes +
-                                            d->terms.nmore * sizeof d->terms.more[0]);
+                                            d->terms.nmore * sizeof d->terms.more[0] + group);
     struct tbi_id *refs = (struct tbi_id *)(m + 1);
     uint64_t *args = (uint64_t *)(refs + nrefs);
     uint8_t *data = (uint8_t *)(args + d->nvalues);
@@ -170,6 +174,7 @@ static struct tbi_id send_submit(const struct draft *d)
         held += n;
     }
     memcpy(data, d->terms.more, d->terms.nmore * sizeof d->terms.more[0]);
+    memcpy(data + d->terms.nmore * sizeof d->terms.more[0], &d->terms.group, group);
     return m->task;
 }
 
