@@ -69,6 +69,17 @@ int use_all(tb_call *call)
     rc |= tb_return(call) | tb_return(call, 1, "two", p.x) | tb_return_at(call, 0, 'c');
     rc |= tb_return_array(call, 0, &room, 3) | tb_return_records(call, 0, &ps, 3);
     rc |= tb_return_v(call, TB_VALUES(1, 2));
+    {
+        tb_bundle bundle[] = {{.num_cpus = 1}, {.num_gpus = 1, .resources = {{"Disk", 0.5}}}};
+        tb_group group = tb_group_new(bundle, 2, TB_GROUP_SPREAD);
+
+        many[0] = tb_remote_with(plain, TB_OPTIONS(.group = group), tb_struct(group));
+        many[1] = tb_remote_with(plain, TB_OPTIONS(.num_cpus = 2, .group = tb_group_bundle(group, 0)));
+        many[2] = tb_group_ready(group);
+        group = tb_call_group(call);
+        rc |= tb_group_wait(group) | tb_group_wait_timeout(group, 0.5) | tb_group_nodes(group, &i, 1);
+        rc |= tb_group_remove(group);
+    }
     tb_must(tb_unpin(r));
     TB_SCOPE {
         TB_SCOPE { rc |= tb_scope_keep(r); }

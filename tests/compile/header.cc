@@ -2,5 +2,11 @@
 #include <thornback.h>
 int main()
 {
+    tb_bundle bundle{};
+    bundle.num_cpus = 1;
+    tb_options options{};
+    options.group = tb_group_bundle(tb_group_new(&bundle, 1, TB_GROUP_PACK), 0);
+    if (tb_group_wait(options.group) != 0)
+        return 1;
     return tb_ref_is_null(tb_ref{0, 0}) && tb_value_bool_(true).type == TB_BOOL ? 0 : 1;
 }

@@ -133,6 +133,69 @@ static void a_demand_stands_by_rising_resource(void **state)
     assert_true(t.strategy == TBI_PREFER_NODE && t.node == 3);
 }
 
+static void a_group_stands_instead_of_what_was_said_of_the_place_before(void **state)
+{
+    const tb_group g = {0x700000000100, 0x30002};
+    const tb_options task = {.strategy = TB_STRATEGY_NODE, .node = 2, .labels = "zone=a",
+                             .num_gpus = 1}, grouped = {.group = g};
+    struct tbi_terms t;
+
+    (void)state;
+    assert_int_equal(tbi_options_read("f", &task, &grouped, &table, &t), 0);
+    assert_true(t.strategy == TBI_IN_GROUP && t.group.hi == g.hi && t.group.lo == g.lo);
+    assert_int_equal(t.node, 0);
+    assert_int_equal(t.nmore, 1); /* the GPU; the label went with the node */
+    assert_int_equal(tbi_options_read("f", &task, TB_OPTIONS(.group = g, .strategy = TB_NONE), &table, &t),
+                     0);
+    assert_int_equal(t.strategy, TBI_IN_GROUP);
+    /* and the other way round */
+    assert_int_equal(tbi_options_read("f", &grouped, TB_OPTIONS(.strategy = TB_STRATEGY_SPREAD), &table,
+                                      &t), 0);
+    assert_true(t.strategy == TBI_SPREAD && t.group.hi == 0);
+    assert_int_equal(tbi_options_read("f", &grouped, TB_OPTIONS(.num_cpus = 2), &table, &t), 0);
+    assert_true(t.strategy == TBI_IN_GROUP && t.group.lo == g.lo && t.cpus == 20000);
+}
+
+static void a_bundle_has_just_what_it_names(void **state)
+{
+    const tb_bundle gpu = {.num_gpus = 0.5, .labels = "zone=a", .resources = {{"Disk", 2}}},
+                    cpus = {.num_cpus = 1.5, .num_gpus = TB_NONE, .memory = 10};
+    struct tbi_terms t;
+
+    (void)state;
+    assert_int_equal(tbi_bundle_read("bundle 0", &gpu, &table, &t), 0);
+    assert_int_equal(t.cpus, 0);
+    assert_int_equal(t.nmore, 3);
+    assert_true(t.more[0].resource == TBI_GPUS && t.more[0].amount == 5000);
+    assert_true(t.more[1].resource == 3 && t.more[1].amount == 20000);
+    assert_true(t.more[2].resource == 4 && t.more[2].amount == 0);
+    assert_int_equal(tbi_bundle_read("bundle 0", &cpus, &table, &t), 0);
+    assert_int_equal(t.cpus, 15000);
+    assert_int_equal(t.nmore, 1);
+    assert_true(t.more[0].resource == TBI_MEMORY && t.more[0].amount == 100000);
+}
+
+#define WRONG_BUNDLE(code, part, ...)                                                              \
+    do {                                                                                           \
+        struct tbi_terms d_;                                                                       \
+        assert_int_equal(tbi_bundle_read("bundle 2", &(tb_bundle){__VA_ARGS__}, &table, &d_), code); \
+        assert_non_null(strstr(tb_last_error(), part));                                            \
+    } while (0)
+
+static void a_wrong_bundle_is_named_with_field_and_value(void **state)
+{
+    (void)state;
+    WRONG_BUNDLE(TB_ERR_ARGUMENT, "'bundle 2' asks for nothing", .num_cpus = 0);
+    WRONG_BUNDLE(TB_ERR_ARGUMENT, "'bundle 2' asks for nothing", .labels = "zone=a");
+    WRONG_BUNDLE(TB_ERR_ARGUMENT, "'bundle 2' asks for nothing", .num_cpus = TB_NONE);
+    WRONG_BUNDLE(TB_ERR_ARGUMENT, "'bundle 2' asks for num_cpus = -2", .num_cpus = -2);
+    WRONG_BUNDLE(TB_ERR_ARGUMENT, "num_gpus = 1.5: above 1", .num_gpus = 1.5);
+    WRONG_BUNDLE(TB_ERR_ARGUMENT, "memory = -5", .memory = -5);
+    WRONG_BUNDLE(TB_ERR_ARGUMENT, "'Disk' = nan", .resources = {{"Disk", __builtin_nan("")}});
+    WRONG_BUNDLE(TB_ERR_INFEASIBLE, "'Tape', which no node has", .resources = {{"Tape", 1}});
+    WRONG_BUNDLE(TB_ERR_INFEASIBLE, "label 'zone=b'", .num_cpus = 1, .labels = "zone=b");
+}
+
 #define WRONG(code, part, ...)                                                                     \
     do {                                                                                           \
         struct tbi_terms d_;                                                                      \
@@ -162,6 +225,9 @@ static void a_wrong_demand_names_function_field_and_value(void **state)
     WRONG(TB_ERR_ARGUMENT, "strategy = 9", .strategy = 9);
     WRONG(TB_ERR_ARGUMENT, "node = 2 without", .node = 2);
     WRONG(TB_ERR_ARGUMENT, "node = -2", .strategy = TB_STRATEGY_NODE, .node = -2);
+    WRONG(TB_ERR_ARGUMENT, "a group together with a strategy", .group = {1, 1}, .strategy = TB_STRATEGY_SPREAD);
+    WRONG(TB_ERR_ARGUMENT, "a group together with a node", .group = {1, 1}, .node = 1);
+    WRONG(TB_ERR_ARGUMENT, "a group together with labels", .group = {1, 1}, .labels = "zone=a");
     WRONG(TB_ERR_ARGUMENT, "max_retries = -2", .max_retries = -2);
     WRONG(TB_ERR_ARGUMENT, "retry_on_error = {-18}", .retry_on_error = {TB_ERR_TASK, -18});
     WRONG(TB_ERR_ARGUMENT, "retry_delay = -1", .retry_delay = -1);
@@ -204,7 +270,10 @@ int main(void)
         cmocka_unit_test(the_demand_is_the_calls_over_the_tasks_over_one),
         cmocka_unit_test(retries_and_limits_have_defaults_and_are_overridden),
         cmocka_unit_test(a_demand_stands_by_rising_resource),
+        cmocka_unit_test(a_group_stands_instead_of_what_was_said_of_the_place_before),
+        cmocka_unit_test(a_bundle_has_just_what_it_names),
         cmocka_unit_test(a_wrong_demand_names_function_field_and_value),
+        cmocka_unit_test(a_wrong_bundle_is_named_with_field_and_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
