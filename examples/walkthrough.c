@@ -147,6 +147,31 @@ static void required_resources(void)
     tb_must(tb_release(impossible));
 }
 
+/* Resources that are set aside together, on one node or over several, for the tasks of a group alone. */
+static void placement_groups(void)
+{
+    const tb_bundle bundles[] = {{.num_cpus = 2}, {.num_cpus = 1, .num_gpus = 1}};
+    tb_group group = tb_group_new(bundles, 2, TB_GROUP_STRICT_PACK); /* both on one node, or not at all */
+    tb_ref any = tb_remote_with(h, TB_OPTIONS(.group = group)), /* there is a GPU in the second only */
+           first = tb_remote_with(my_function, TB_OPTIONS(.group = tb_group_bundle(group, 0))),
+           impossible = tb_remote_with(my_gpu_function, TB_OPTIONS(.group = group));
+    int ranks[2], value;
+    double left;
+
+    tb_must(tb_group_wait(group));
+    check(tb_group_nodes(group, ranks, 2) == 2 && ranks[0] == ranks[1]);
+    tb_must(tb_node_available_resources(ranks[0], "CPU", &left));
+    check(left == 8 - 3); /* for all others */
+    tb_must(tb_get(any, &value));
+    check(value == 1);
+    tb_must(tb_get(first, &value));
+    check(value == 1);
+    check(tb_get(impossible, &value) == TB_ERR_INFEASIBLE); /* 4 CPUs and 2 GPUs: no bundle has them */
+    tb_must(tb_group_remove(group)); /* what still waits or runs in it would be cancelled */
+    check(tb_group_wait(group) == TB_ERR_REF);
+    tb_must(tb_release_all((tb_ref[]){any, first, impossible}, 3));
+}
+
 /* ---- Multiple returns ---- */
 
 static int return_multiple(tb_call *call)
@@ -288,6 +313,7 @@ int main(int argc, char **argv)
     remote_functions();
     passing_refs();
     required_resources();
+    placement_groups();
     multiple_returns();
     cancelling();
     objects();
