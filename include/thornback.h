@@ -343,8 +343,9 @@ TB_API TB_USE_RESULT_ tb_ref tb_group_ready(tb_group group);
  * Blocks:  as tb_group_wait. */
 TB_API int tb_group_nodes(tb_group group, int *ranks, int max);
 
-/* The group is not wanted any more, reserved or not: tasks in it that wait or run end with
- * TB_ERR_CANCELLED, running ones as after tb_cancel, and what it has is free for others when they have ended.
+/* The group is not wanted any more, reserved or not: tasks in it that wait or run, or are submitted later,
+ * end with TB_ERR_CANCELLED, running ones as after tb_cancel, and what it has is free for others when they
+ * have ended.
  * Returns: 0, also if it was removed before; the code of a group that failed at once.
  * Errors:  TB_ERR_REF if it is null or of another job. */
 TB_API int tb_group_remove(tb_group group);
