@@ -18,6 +18,7 @@ run() { # NAME NP COMMAND...
 run locality 6 "$programs/locality"
 TB_FETCH=p2p run locality_by_messages 4 "$programs/locality"
 run strategies 6 "$programs/strategies"
+run groups 6 "$programs/groups"
 run fair_one_node 2 "$programs/fair"
 run fair_three_nodes 4 "$programs/fair"
 TB_AHEAD=0 run fair_when_nothing_is_sent_ahead 4 "$programs/fair"
