@@ -92,6 +92,16 @@ static void undo(struct fit *f, unsigned b, const struct saved *saved)
     f->on_host[f->nodes->node[i].first]--;
 }
 
+/* Among nodes that are about as empty, one with many others on its host. */
+static uint64_t host_size(const struct fit *f, unsigned i)
+{
+    uint64_t n = 0;
+
+    for (unsigned h = f->nodes->node[i].first; h < f->nodes->node[i].end && n < 255; h++)
+        n += f->may[f->nodes->by_host[h]];
+    return n;
+}
+
 /* Larger is better. */
 static uint64_t rate(const struct fit *f, unsigned b, unsigned i)
 {
@@ -110,6 +120,7 @@ static uint64_t rate(const struct fit *f, unsigned b, unsigned i)
         empty = 0;
     if (f->group->strategy == TBI_GROUP_PACK)
         return (uint64_t)(node > 0) << 62 | (uint64_t)(host > 0) << 61 |
+               (uint64_t)(empty * 15) << 50 | host_size(f, i) << 40 |
                (uint64_t)(empty * (1 << 30)) << 1 | 1;
     return (0xffff - host) << 47 | (0xffff - node) << 31 | (uint64_t)(empty * (1 << 30)) | 1;
 }

@@ -277,8 +277,8 @@ static bool try(struct tbi_sched *sched, struct tbi_group *group, unsigned *node
 void tbi_groups_reserve(struct tbi_sched *sched)
 {
     struct tbi_link *waiting = &sched->groups.waiting;
+    struct tbi_group *first = TBI_ENTRY(waiting->next, struct tbi_group, waiting);
     unsigned tried = 0;
-    bool passed = false;
 
     for (struct tbi_link *l = waiting->next; l != waiting && tried < TRIED_MAX && sched->groups.asking == NULL;
          l = l->next) {
@@ -286,11 +286,10 @@ void tbi_groups_reserve(struct tbi_sched *sched)
         unsigned *node = tbi_alloc(group->n * sizeof *node);
 
         tried++;
-        if (!try(sched, group, node))
-            passed |= group->taken == 0;
-        else if (passed)
-            TBI_ENTRY(waiting->next, struct tbi_group, waiting)->overtaken++;
+        first->passed += try(sched, group, node) && group != first;
         free(node);
+        if (first->passed >= sched->ready.limit)
+            return;
     }
 }
 

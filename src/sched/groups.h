@@ -5,8 +5,8 @@
  *                      ^                 |
  *                      +--- UNRESERVE <--+  one of them had no room: the forecast was ahead of it
  *
- * They are tried in order, on what is free; one that tasks or younger groups have passed too often gets
- * nodes that take nothing else until it fits, the first of them alone. While it waits, tasks in it
+ * They are tried in order, on what is free. The first of them, if tasks have passed it too often, gets
+ * nodes that take nothing else until it fits; if younger groups have, none of them is tried any more. While it waits, tasks in it
  * wait for its object as for an argument. Its bundles are the nodes of a ledger of its own, in which its
  * tasks are placed as others are among the nodes. */
 #ifndef TBI_GROUPS_H
@@ -40,7 +40,7 @@ struct tbi_group {
     unsigned tasks;                /* in it that have not ended */
     unsigned asked, taken;         /* bundles that are ASKED; that are not IDLE */
     uint64_t seq;                  /* order among tasks that are ready */
-    unsigned overtaken;
+    unsigned overtaken, passed;    /* by tasks, by younger groups */
     unsigned *kept;                /* kept[nkept]: nodes that are kept for it */
     unsigned nkept;
     uint64_t tried;                /* in vain, after so many changes of nodes */

@@ -494,6 +494,12 @@ struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched)
 
     for (unsigned n = 0; n < sched->nodes.n; n++)
         c.load += tbi_ledger_load(&sched->nodes, n)[TBI_CPUS];
+    for (struct tbi_link *l = sched->groups.all.next; l != &sched->groups.all; l = l->next) {
+        bool own = !TBI_ENTRY(l, struct tbi_group, all)->removed; /* it holds one object itself */
+
+        c.objects -= own;
+        c.makers -= own;
+    }
     return c;
 }
 

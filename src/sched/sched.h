@@ -63,7 +63,7 @@ struct tbi_sched_counts {
     size_t tasks;       /* not yet ended */
     size_t queued;      /* of them, waiting for a place */
     size_t retries;     /* attempts after the first, so far */
-    size_t objects;     /* alive */
+    size_t objects;     /* alive, without those of groups */
     size_t makers;      /* tasks and puts on record */
     size_t classes;     /* different demands among the tasks, and a few kept */
     int64_t load;       /* forecast of CPUs over all nodes */
