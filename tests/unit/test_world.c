@@ -9,7 +9,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     const char *worlds = getenv("TB_WORLDS"), *only = getenv("TB_SEED");
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
     uint64_t last = only ? first : worlds ? strtoull(worlds, NULL, 10) : 10000;
-    unsigned long ran = 0, reserved = 0, refused = 0, in_groups = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
+    unsigned long ran = 0, reserved = 0, refused = 0, in_groups = 0, with_gpus = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
                   stillborn = 0, copies_failed = 0, taken = 0;
 
     (void)state;
@@ -33,6 +33,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         reserved += world->reserved;
         refused += world->refused;
         in_groups += world->ran_in_groups;
+        with_gpus += world->ran_with_gpus;
         world_free(world);
     }
     print_message("%llu worlds: %lu attempts ran, %lu of them retries; %lu executors killed; seen: "
@@ -41,12 +42,12 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   (unsigned long long)(last - first + 1), ran, retried, killed, crashed, cancelled,
                   overdue, unread, taken);
     assert_true(ran > 0);
-    print_message("%lu bundles reserved, %lu refused; %lu attempts ran in them\n", reserved, refused,
-                  in_groups);
+    print_message("%lu bundles reserved, %lu refused; %lu attempts ran in them, %lu with "
+                  "GPUs\n", reserved, refused, in_groups, with_gpus);
     print_message("%lu forks and %lu copies failed\n", stillborn, copies_failed);
     assert_true(only || (killed && crashed && retried && cancelled && overdue && unread &&
                          stillborn && copies_failed && taken && reserved && refused &&
-                         in_groups));
+                         in_groups && with_gpus));
 }
 
 static void a_cancel_at_any_event_gives_a_value_or_cancelled(void **state)

@@ -225,20 +225,31 @@ static void drop_handle(struct proc *p, unsigned i)
     p->handle[i] = p->handle[--p->nhandles];
 }
 
+static struct tbi_amount some_gpus(struct world *w)
+{
+    static const int64_t amount[] = {2500, 5000, 10000, 20000};
+
+    return (struct tbi_amount){.resource = TBI_GPUS, .amount = amount[pick(w, 4)]};
+}
+
 /* Its ref is held from now on, as tb_group_ready would. */
 static void do_group(struct world *w, struct proc *p)
 {
-    unsigned n = 1 + pick(w, 3);
+    unsigned n = 1 + pick(w, 3), gpus = pick(w, 4) == 0;
     struct msg_bundle *bundle;
     struct msg_group *m;
 
     if (w->ngroups == w->groups_max || p->nhandles > WORLD_HANDLES - 12)
         return;
-    m = tbi_outbox_append(&p->out, TBI_MSG_GROUP, p->number, sizeof *m + n * sizeof *bundle);
+    m = tbi_outbox_append(&p->out, TBI_MSG_GROUP, p->number, sizeof *m + n * (sizeof *bundle + gpus * sizeof(struct tbi_amount)));
     *m = (struct msg_group){new_id(p), pick(w, 4), n};
     bundle = (struct msg_bundle *)(m + 1);
-    for (unsigned b = 0; b < n; b++)
-        bundle[b] = (struct msg_bundle){(int32_t)pick(w, 5) * 5000, 0};
+    for (unsigned b = 0; b < n; b++) {
+        *bundle = (struct msg_bundle){(int32_t)pick(w, 5) * 5000, gpus};
+        if (gpus)
+            *(struct tbi_amount *)(bundle + 1) = some_gpus(w);
+        bundle = (struct msg_bundle *)tbi_bundle_next(bundle);
+    }
     w->group[w->ngroups++] = m->id;
     add_handle(p, m->id, false);
     send_object(p, TBI_MSG_HOLD, p->handle[p->nhandles - 1].id);
@@ -255,7 +266,8 @@ static void do_submit(struct world *w, struct proc *p)
     unsigned nresolve = p->nhandles ? pick(w, 3) : 0, nheld = p->nhandles ? pick(w, 3) : 0;
     unsigned depth = p->number == 0 ? 0 : p->run.depth + 1u, nrefs = nresolve + nheld;
     unsigned nargs = nresolve + (nheld > 0);
-    bool grouped = w->ngroups > 0 && pick(w, 3) == 0;
+    bool grouped = w->ngroups > 0 && pick(w, 3) == 0, gpus = pick(w, 6) == 0;
+    struct tbi_amount *more;
     struct tbi_id *refs;
     uint64_t *args;
     struct msg_submit *m;
@@ -264,7 +276,8 @@ static void do_submit(struct world *w, struct proc *p)
         return;
     w->tasks_left--;
     m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number,
-                          sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16 + grouped * 16u);
+                          sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16 + gpus * sizeof *more +
+                              grouped * sizeof(struct tbi_id));
     *m = (struct msg_submit){.max_retries = (int32_t)pick(w, 4) - 1,
                              .retry_codes = pick(w, 2) << -TB_ERR_TASK,
                              .retry_delay_ms = pick(w, 3) / 2, .limit_ms = pick(w, 6) / 5,
@@ -284,9 +297,13 @@ static void do_submit(struct world *w, struct proc *p)
         args[nresolve] = nheld * 16;
         memcpy(args + nargs, refs + nresolve, nheld * 16);
     }
+    more = (struct tbi_amount *)(args + nargs + nheld * 2);
+    m->nmore = gpus;
+    if (gpus)
+        *more = some_gpus(w);
     if (grouped) {
         m->strategy = TBI_IN_GROUP;
-        *(struct tbi_id *)(args + nargs + nheld * 2) =
+        *(struct tbi_id *)(more + gpus) =
             tbi_id_with_index(w->group[pick(w, w->ngroups)], pick(w, 3));
     }
     for (unsigned i = 0; i < m->nreturns; i++)
@@ -332,8 +349,8 @@ static void do_create(struct world *w, struct proc *p, struct tbi_id id)
 
 static void do_get(struct world *w, struct proc *p)
 {
-    if (p->nhandles == 0 || p->number == 0)
-        return;
+    if (p->nhandles == 0 || p->number == 0 || p->run.ngpus > 0)
+        return; /* who keeps GPUs while it waits may wait for who needs them */
     p->waiting = p->handle[pick(w, p->nhandles)].id;
     send_get(p, p->waiting, TBI_GET_WANTED);
     send_task(p, TBI_MSG_BLOCK);
@@ -471,6 +488,7 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
     tbi_map_put(&w->started, m->task, (void *)((uintptr_t)m->attempt + 1));
     w->ran++;
     w->ran_in_groups += m->in_bundle;
+    w->ran_with_gpus += m->ngpus > 0;
     w->retried += m->attempt > 0;
     p->run = *m;
     p->running = true;
@@ -784,6 +802,7 @@ static void create(struct world *w, uint64_t seed)
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
         totals[r][TBI_CPUS] = cpus[r];
+        totals[r][TBI_GPUS] = cpus[r] > 0 ? 10000 * pick(w, 4) : 0;
         host[r] = pick(w, 2);
     }
     struct tbi_sched_config sc = {.nranks = w->nranks, .nresources = TBI_CUSTOM,
@@ -795,7 +814,7 @@ static void create(struct world *w, uint64_t seed)
     for (unsigned r = 0; r < w->nranks; r++) {
         struct tbi_agent_config ac = {
             .rank = r, .nranks = w->nranks, .host = host,
-            .resources = {.nresources = TBI_CUSTOM, .totals = (int64_t[TBI_CUSTOM]){cpus[r]}},
+            .resources = {.nresources = TBI_CUSTOM, .totals = totals[r]},
             .max_executors = 1 + pick(w, 5), .offers = pick(w, 4), .overtakes = 1 + pick(w, 8), .nested = pick(w, 3) * 3,
             .store_bytes = 4096 * (4 + pick(w, 60)), .create_timeout_us = 1000,
             .grace_us = 1 + pick(w, 1000), .fetch = TBI_FETCH_RMA};

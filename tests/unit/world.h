@@ -72,7 +72,7 @@ struct world {
     unsigned nprocs;
     struct copying copy[64];
     struct tbi_id group[WORLD_GROUPS];
-    unsigned groups_max, ngroups, reserved, refused, ran_in_groups;
+    unsigned groups_max, ngroups, reserved, refused, ran_in_groups, ran_with_gpus;
     struct tbi_map started;         /* task -> attempts that ran, and its struct msg_submit */
     struct outcome *outcome;
     unsigned noutcomes;
