@@ -66,6 +66,10 @@ static void describe(struct fake *f)
             print(f, " error=%d", ((const struct tbi_error_link *)(created + 1))->code);
         if (r->type == TBI_MSG_FETCH)
             f->ticket = ((const struct msg_fetch *)(r + 1))->ticket;
+        if (r->type == TBI_MSG_RUN && ((const struct msg_run *)(r + 1))->in_bundle)
+            print(f, " in a bundle");
+        if (r->type == TBI_MSG_RESERVED)
+            print(f, ((const struct msg_reserved *)(r + 1))->granted ? " granted" : " refused");
         if (r->type == TBI_MSG_FETCHED && ((const struct msg_fetched *)(r + 1))->refused)
             print(f, " refused");
         print(f, "\n");
@@ -293,6 +297,123 @@ static void crash(struct fake *f, uint32_t proc)
 
     tbi_error_link(&link, TB_ERR_CRASHED, "signal 11");
     tbi_agent_died(f->agent, proc, &link, false);
+}
+
+/* ---- bundles of placement groups ---- */
+
+static struct tbi_id bundle_of(int group, unsigned bundle)
+{
+    return tbi_id_with_index(id(group), bundle);
+}
+
+static const char *reserve(struct fake *f, int group, unsigned bundle, double cpus)
+{
+    struct msg_reserve *m = record(f, TBI_MSG_RESERVE, TBI_PROC_NONE, sizeof *m);
+
+    *m = (struct msg_reserve){bundle_of(group, bundle), {(int32_t)(cpus * 10000), 0}};
+    return deliver(f, 0);
+}
+
+static const char *dispatch_in(struct fake *f, int task, double cpus, int group, unsigned bundle)
+{
+    struct msg_dispatch *m =
+        record(f, TBI_MSG_DISPATCH, TBI_PROC_NONE, sizeof *m + sizeof(struct tbi_id));
+
+    *m = (struct msg_dispatch){.task = id(task), .cpus = (int32_t)(cpus * 10000), .nreturns = 1,
+                               .flags = TBI_DISPATCH_BUNDLE | TBI_DISPATCH_STAYS};
+    *(struct tbi_id *)(m + 1) = bundle_of(group, bundle);
+    return deliver(f, 0);
+}
+
+static void tasks_in_a_bundle_have_its_cpus_and_others_the_rest(void **state)
+{
+    struct fake *f = *state;
+
+    assert_null(reserve(f, 50, 1, 1));
+    assert_said(f, "RESERVED 50 to 0 granted\n");
+    assert_null(dispatch_in(f, 1, 1, 50, 1));
+    assert_null(dispatch_in(f, 2, 1, 50, 1)); /* waits, though the node has a CPU left */
+    assert_said(f, "fork p1\nRUN 1 to p1 in a bundle\n");
+    dispatch(f, 3, 1, 0, -1);
+    dispatch(f, 4, 1, 0, -1); /* and so does this one, when the bundle is idle */
+    assert_said(f, "fork p2\nRUN 3 to p2\n");
+    assert_null(done(f, 2, 3, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 3 to 0\nRUN 4 to p2\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1 in a bundle\n");
+    assert_null(done(f, 1, 2, TBI_AT_INLINE));
+    dispatch(f, 5, 1, 0, -1);
+    assert_said(f, "FINISHED 2 to 0\n");
+}
+
+static void a_bundle_is_refused_if_a_task_here_would_miss_what_it_takes(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    assert_null(reserve(f, 50, 1, 1));
+    assert_said(f, "RESERVED 50 to 0 refused\n"); /* it runs */
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1));
+    assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 1));
+    assert_null(reserve(f, 50, 1, 1));
+    assert_said(f, "BLOCK 1 to 0\nRESERVED 50 to 0 refused\n"); /* it will want its CPUs back */
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, "RESUME 1 to p1\nUNBLOCKED 1 to 0\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_null(reserve(f, 50, 1, 1));
+    assert_said(f, "FINISHED 1 to 0\nRESERVED 50 to 0 granted\n");
+}
+
+static void a_task_that_resumes_in_a_bundle_waits_for_its_cpus_alone(void **state)
+{
+    struct fake *f = *state;
+
+    assert_null(reserve(f, 50, 1, 1));
+    assert_null(dispatch_in(f, 1, 1, 50, 1));
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1));
+    assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 1));
+    assert_null(dispatch_in(f, 2, 1, 50, 1));
+    assert_said(f, "RESERVED 50 to 0 granted\nfork p1\nRUN 1 to p1 in a bundle\nBLOCK 1 to 0\n"
+                   "fork p2\nRUN 2 to p2 in a bundle\n");
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, ""); /* the CPU that is free is not the bundle's */
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nRESUME 1 to p1\nUNBLOCKED 1 to 0\n");
+}
+
+static void a_bundle_goes_when_the_tasks_in_it_have_ended(void **state)
+{
+    struct fake *f = *state;
+
+    assert_null(reserve(f, 50, 1, 1));
+    assert_null(dispatch_in(f, 1, 1, 50, 1));
+    assert_null(dispatch_in(f, 2, 1, 50, 1));
+    assert_said(f, "RESERVED 50 to 0 granted\nfork p1\nRUN 1 to p1 in a bundle\n");
+    assert_null(object_msg(f, TBI_MSG_UNRESERVE, TBI_PROC_NONE, bundle_of(50, 1)));
+    describe(f);
+    assert_non_null(strstr(f->text, "kill p1\n"));
+    assert_non_null(strstr(f->text, "FINISHED 2 to 0 error=-3\n"));
+    assert_null(strstr(f->text, "UNRESERVED"));
+    f->len = 0;
+    crash(f, 1);
+    assert_said(f, "FINISHED 1 to 0 error=-3\nUNRESERVED 50 to 0\n");
+    assert_null(reserve(f, 51, 1, 2));
+    assert_null(object_msg(f, TBI_MSG_UNRESERVE, TBI_PROC_NONE, bundle_of(51, 1)));
+    assert_said(f, "RESERVED 51 to 0 granted\nUNRESERVED 51 to 0\n");
+}
+
+static void bundles_that_cannot_be_are_refused(void **state)
+{
+    struct fake *f = *state;
+
+    assert_non_null(reserve(f, 50, 1, 3));
+    assert_non_null(reserve(f, 50, 1, -1));
+    assert_non_null(dispatch_in(f, 1, 1, 50, 1));
+    assert_non_null(object_msg(f, TBI_MSG_UNRESERVE, TBI_PROC_NONE, bundle_of(50, 1)));
+    assert_null(reserve(f, 50, 1, 1));
+    assert_non_null(reserve(f, 50, 1, 1));
+    assert_said(f, "RESERVED 50 to 0 granted\n");
 }
 
 static void executors_are_forked_as_needed_and_used_again(void **state)
@@ -827,6 +948,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON(executors_are_forked_as_needed_and_used_again),
+        ON(tasks_in_a_bundle_have_its_cpus_and_others_the_rest),
+        ON(a_bundle_is_refused_if_a_task_here_would_miss_what_it_takes),
+        ON(a_task_that_resumes_in_a_bundle_waits_for_its_cpus_alone),
+        ON(a_bundle_goes_when_the_tasks_in_it_have_ended),
+        ON(bundles_that_cannot_be_are_refused),
         ON(what_runs_never_exceeds_the_cpus_and_deeper_goes_first),
         ON(a_large_demand_is_overtaken_only_so_often),
         ON(copies_of_arguments_leave_room_for_results),
