@@ -135,10 +135,43 @@ static bool alike(const struct fit *f, unsigned a, unsigned b)
            memcmp(tbi_ledger_whole(f->nodes, a), tbi_ledger_whole(f->nodes, b), bytes) == 0;
 }
 
+/* The best node for the bundle that was not tried; TBI_ANY_NODE: none. */
+static unsigned best_node(struct fit *f, unsigned b, const bool *tried)
+{
+    unsigned best = TBI_ANY_NODE;
+    uint64_t most = 0;
+
+    for (unsigned i = 0; i < f->nodes->n; i++) {
+        struct saved saved;
+        uint64_t score = (tried != NULL && tried[i]) || !f->may[i] ? 0 : rate(f, b, i);
+
+        if (score > most && put(f, b, i, &saved)) {
+            undo(f, b, &saved);
+            most = score;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* One after the other, each on the best node. */
+static bool place_each(struct fit *f)
+{
+    for (unsigned k = 0; k < f->group->n; k++) {
+        unsigned best = best_node(f, f->order[k], NULL);
+        struct saved saved;
+
+        if (best == TBI_ANY_NODE)
+            return false;
+        put(f, f->order[k], best, &saved);
+    }
+    return true;
+}
+
 /* Places the k-th bundle and those after it. `tried`: nodes that were, and those like them. */
 static bool place_from(struct fit *f, unsigned k)
 {
-    unsigned n = f->nodes->n, b;
+    unsigned n = f->nodes->n, b, best;
     bool *tried;
     bool done = false;
 
@@ -146,30 +179,15 @@ static bool place_from(struct fit *f, unsigned k)
         return true;
     b = f->order[k];
     tried = tbi_alloc_zeroed(n, sizeof *tried);
-    while (!done && f->steps > 0) {
+    while (f->steps > 0 && (best = best_node(f, b, tried)) != TBI_ANY_NODE) {
         struct saved saved;
-        uint64_t most = 0;
-        unsigned best = 0;
 
-        for (unsigned i = 0; i < n; i++) {
-            uint64_t score = tried[i] || !f->may[i] ? 0 : rate(f, b, i);
-
-            if (score > most && put(f, b, i, &saved)) {
-                undo(f, b, &saved);
-                most = score;
-                best = i;
-            }
-        }
         f->steps -= n;
-        if (most == 0)
-            break;
         put(f, b, best, &saved);
         done = place_from(f, k + 1);
         if (done)
             break;
         undo(f, b, &saved);
-        if (f->group->n > SMALL)
-            break;
         for (unsigned i = 0; i < n; i++)
             tried[i] |= i == best || (f->gpu == NULL && alike(f, i, best));
     }
@@ -188,7 +206,25 @@ static bool place_all_on(struct fit *f, unsigned i)
     return true;
 }
 
-static void see(struct fit *f, enum tbi_fit_on on);
+/* What there is at a node, by what is asked for. */
+static void see(struct fit *f, unsigned i, enum tbi_fit_on on)
+{
+    const struct tbi_nodes *nodes = f->nodes;
+    const struct tbi_node *node = &nodes->node[i];
+    const int64_t *total = on == TBI_FIT_EVER ? tbi_ledger_whole(nodes, i)
+                                              : tbi_ledger_total(nodes, i);
+
+    for (unsigned r = 0; r < nodes->nresources; r++)
+        left_of(f, i)[r] = total[r] - (on == TBI_FIT_FREE ? tbi_ledger_load(nodes, i)[r] : 0);
+    if (on == TBI_FIT_FREE)
+        left_of(f, i)[TBI_CPUS] -= node->blocked;
+    for (unsigned g = 0; f->gpu != NULL && g < node->ngpus; g++)
+        f->gpu[(size_t)i * TBI_GPUS_MAX + g] =
+            on == TBI_FIT_FREE ? node->gpu[g] : TBI_UNIT - (on == TBI_FIT_SOON ? node->held[g] : 0);
+    f->may[i] = node->works && (on == TBI_FIT_EVER || node->kept_for == NULL ||
+                                node->kept_for == f->group);
+    f->on_node[i] = f->on_host[i] = 0;
+}
 
 static bool strict_pack(struct fit *f, enum tbi_fit_on on)
 {
@@ -197,7 +233,7 @@ static bool strict_pack(struct fit *f, enum tbi_fit_on on)
             continue;
         if (place_all_on(f, i))
             return true;
-        see(f, on); /* what was put is undone */
+        see(f, i, on); /* what was put is undone */
     }
     return false;
 }
@@ -248,30 +284,6 @@ static bool strict_spread(struct fit *f)
     free(owner);
     free(mark);
     return found;
-}
-
-/* What there is, by what is asked for. */
-static void see(struct fit *f, enum tbi_fit_on on)
-{
-    const struct tbi_nodes *nodes = f->nodes;
-
-    for (unsigned i = 0; i < nodes->n; i++) {
-        const struct tbi_node *node = &nodes->node[i];
-        const int64_t *total = on == TBI_FIT_EVER ? tbi_ledger_whole(nodes, i)
-                                                  : tbi_ledger_total(nodes, i);
-
-        for (unsigned r = 0; r < nodes->nresources; r++)
-            left_of(f, i)[r] = total[r] - (on == TBI_FIT_FREE ? tbi_ledger_load(nodes, i)[r] : 0);
-        if (on == TBI_FIT_FREE)
-            left_of(f, i)[TBI_CPUS] -= node->blocked;
-        for (unsigned g = 0; f->gpu != NULL && g < node->ngpus; g++)
-            f->gpu[(size_t)i * TBI_GPUS_MAX + g] =
-                on == TBI_FIT_FREE ? node->gpu[g]
-                                   : TBI_UNIT - (on == TBI_FIT_SOON ? node->held[g] : 0);
-        f->may[i] = node->works && (on == TBI_FIT_EVER || node->kept_for == NULL ||
-                                    node->kept_for == f->group);
-        f->on_node[i] = f->on_host[i] = 0;
-    }
 }
 
 static double size_of(const struct tbi_group_bundle *bundle, const int64_t *most)
@@ -356,12 +368,14 @@ bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum 
         .steps = STEPS + (long)group->n * 4 * (long)n};
     bool found = false;
 
-    see(&f, on);
+    for (unsigned i = 0; i < n; i++)
+        see(&f, i, on);
     if (may_fit(&f)) {
         sort(&f);
         found = group->strategy == TBI_GROUP_STRICT_PACK     ? strict_pack(&f, on)
                 : group->strategy == TBI_GROUP_STRICT_SPREAD ? strict_spread(&f)
-                                                             : place_from(&f, 0);
+                                                             : group->n <= SMALL ? place_from(&f, 0)
+                                                                     : place_each(&f);
     }
     free(f.left);
     free(f.gpu);

@@ -93,9 +93,10 @@ bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const stru
                      struct tbi_payload *error)
 {
     const struct msg_submit *submit = task->submit;
+    const struct tbi_group *group = task->class->group;
     bool may = m->crashed || (m->error > -32 && (submit->retry_codes >> -m->error & 1));
 
-    if (m->crashed) /* the next attempt submits its own */
+    if (m->crashed || (group != NULL && group->removed)) /* the next attempt submits its own */
         cancel_children(sched, task, TB_CANCEL_DEFAULT,
                         "cancelled, for the process that submitted it died");
     if (!may || (submit->max_retries >= 0 && task->attempt >= (uint32_t)submit->max_retries))

@@ -93,7 +93,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     struct tbi_group *group = NULL;
     struct tbi_maker *task;
 
-    if (m->local && (m->nrefs > 0 || m->nmore > 0))
+    if (m->local && (m->nrefs > 0 || m->nmore > 0 || m->strategy != TBI_DEFAULT))
         return "SUBMIT of a local task that is not for an agent to keep";
     if (tbi_id_index(m->task) != 0 || m->strategy > TBI_IN_GROUP ||
         tbi_demand_check(m->cpus, tbi_submit_more(m), m->nmore, sched->nodes.nresources) != NULL)
