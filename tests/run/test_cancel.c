@@ -65,8 +65,11 @@ TB_TASK(is_deaf, .num_cpus = TB_NONE, .max_retries = -1);
 static int blocks(tb_call *call)
 {
     tb_ref child = tb_remote(waits_then_marks, tb_arg_string(call, 0), tb_arg_string(call, 1));
-    int rc = tb_get(child, NULL), fd = open(tb_arg_string(call, 2), O_WRONLY);
+    int rc = tb_get(child, NULL), fd;
 
+    do /* the signal that tells of the cancel may come only now */
+        fd = open(tb_arg_string(call, 2), O_WRONLY);
+    while (fd < 0 && errno == EINTR);
     if (write(fd, &rc, sizeof rc) != sizeof rc)
         abort();
     close(fd);
