@@ -8,7 +8,7 @@
  * to say whether the job is counted among those that use the object as a copy. */
 enum { COUNTED = 1 };
 
-struct tbi_link *tbi_jobs_ready(struct tbi_agent *agent, unsigned depth)
+static struct tbi_link *ready_of(struct tbi_agent *agent, unsigned depth)
 {
     if (depth >= agent->depths) {
         /* the heads link to themselves, so moving the array needs care: relink what they hold */
@@ -76,9 +76,20 @@ static void fail_job(struct tbi_agent *agent, struct tbi_job *job, bool crashed)
     free_job(agent, job);
 }
 
+void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front)
+{
+    struct tbi_link *ready = ready_of(agent, job->m->depth);
+
+    tbi_list_insert_before(in_front ? ready->next : ready, &job->link);
+    agent->nready++;
+    agent->nready_free += tbi_job_needs_no_cpus(agent, job);
+    job->bundle->nready++;
+}
+
 void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job)
 {
     tbi_list_unlink(&job->link);
+    job->bundle->nready--;
     agent->nready--;
     agent->nready_free -= tbi_job_needs_no_cpus(agent, job);
 }
@@ -148,9 +159,7 @@ void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job)
         fail_job(agent, job, false);
         return;
     }
-    tbi_list_append(tbi_jobs_ready(agent, job->m->depth), &job->link);
-    agent->nready++;
-    agent->nready_free += tbi_job_needs_no_cpus(agent, job);
+    tbi_jobs_put_in(agent, job, false);
 }
 
 static bool is_copied(const struct tbi_agent *agent, const struct msg_located *at)

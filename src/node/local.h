@@ -28,7 +28,9 @@ struct tbi_bundle {
     struct tbi_link resuming;   /* processes in it that wait to have their CPUs back */
     struct tbi_link resumer;    /* in `resumers`, if there are any */
     unsigned jobs;              /* tasks in it */
+    size_t nready;              /* ... that may start */
     uint64_t starved;           /* one of them was, in this pass */
+    uint64_t full;              /* no executor takes more of them ahead of its turn, in this pass */
     bool doomed;                /* it goes when they have ended */
     struct tbi_demand demand;   /* what it has taken of the node, and got */
     struct tbi_grant grant;
@@ -123,7 +125,7 @@ struct tbi_agent {
     struct tbi_bundle whole;    /* the node */
     struct tbi_map bundles;     /* by id */
     int64_t held_cpus;          /* that bundles have taken */
-    uint64_t pass;              /* how often tasks were started */
+    uint64_t pass;              /* how often it was seen to what may start */
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
@@ -194,8 +196,8 @@ void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task);
 void tbi_jobs_remove(struct tbi_agent *agent, struct tbi_job *job);
 /* In no list any more, it ends: its arguments are unpinned. */
 void tbi_jobs_forget(struct tbi_agent *agent, struct tbi_job *job);
-/* The ready ones of a depth, oldest first; and out of them. */
-struct tbi_link *tbi_jobs_ready(struct tbi_agent *agent, unsigned depth);
+/* In among the ready ones of its depth, oldest first: behind them, or back in front; and out of them. */
+void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front);
 void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job);
 
 /* run.c */

@@ -191,14 +191,19 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
     tbi_list_append(&agent->busy, &proc->link);
 }
 
-/* Starts what fits, best first. Returns whether one in front was overtaken too often: then only
- * wanted tasks, and those of other bundles, may pass it. */
-static bool start_what_fits(struct tbi_agent *agent)
+/* Could any of what waits start, as far as CPUs of the node can say? */
+static bool may_start(const struct tbi_agent *agent)
 {
-    bool starved = false;
+    return agent->nready_free > 0 || (agent->whole.nready > 0 && free_cpus(agent) > 0 &&
+                                      tbi_list_empty(&agent->whole.resuming));
+}
+
+/* Starts what fits, best first. One that was overtaken too often may only be passed by wanted tasks, and
+ * by those of other bundles. */
+static void start_what_fits(struct tbi_agent *agent)
+{
     unsigned skipped = 0;
 
-    agent->pass++;
     for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
         for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
             struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
@@ -206,13 +211,11 @@ static bool start_what_fits(struct tbi_agent *agent)
 
             next = l->next;
             if (!fits(job)) {
-                if (job->overtaken >= agent->config.overtakes) {
+                if (job->overtaken >= agent->config.overtakes)
                     job->bundle->starved = agent->pass;
-                    starved = true;
-                }
                 skipped++;
-                if (free_cpus(agent) <= 0 && agent->nready_free == 0)
-                    return starved; /* nothing fits any more */
+                if (!may_start(agent))
+                    return; /* nothing fits any more */
                 continue;
             }
             if (job->bundle->starved == agent->pass && !job->wanted)
@@ -224,38 +227,46 @@ static bool start_what_fits(struct tbi_agent *agent)
             if (skipped > 0 && !job->wanted)
                 count_overtaking(agent, next, d, job->bundle);
         }
-    return starved;
 }
 
-static struct tbi_job *best_ready(const struct tbi_agent *agent)
+/* Ahead of its turn to an executor of the same demand, each in turn. Returns whether there is one. */
+static bool give_ahead(struct tbi_agent *agent, struct tbi_job *job)
 {
-    for (unsigned d = agent->depths; d-- > 0;)
-        if (!tbi_list_empty(&agent->ready[d]))
-            return TBI_ENTRY(agent->ready[d].next, struct tbi_job, link);
-    return NULL;
+    for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
+        struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
+
+        if (proc->nwork <= agent->config.offers && !proc->leaving && alike(proc->job, job)) {
+            give(agent, proc, job);
+            tbi_list_unlink(l);
+            tbi_list_append(&agent->busy, l);
+            return true;
+        }
+    }
+    return false;
 }
 
-/* The best that waits goes ahead of its turn to an executor of the same demand, each in turn. */
+/* The best that waits in a bundle goes ahead of its turn, unless others of it must come first. */
+static bool offer_one(struct tbi_agent *agent, struct tbi_job *job)
+{
+    const struct tbi_bundle *bundle = job->bundle;
+
+    return bundle->full != agent->pass && bundle->starved != agent->pass &&
+           tbi_list_empty(&bundle->resuming) && give_ahead(agent, job);
+}
+
 static void offer(struct tbi_agent *agent)
 {
-    while (agent->nready > 0) {
-        struct tbi_job *job = best_ready(agent);
-        struct tbi_link *l;
+    for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
+        for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
+            struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
 
-        for (l = agent->busy.next; l != &agent->busy; l = l->next) {
-            struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
-
-            if (proc->nwork <= agent->config.offers && !proc->leaving &&
-                alike(proc->job, job)) {
-                give(agent, proc, job);
-                tbi_list_unlink(l);
-                tbi_list_append(&agent->busy, l);
-                break;
-            }
+            next = l->next;
+            if (offer_one(agent, job))
+                continue;
+            job->bundle->full = agent->pass;
+            if (agent->bundles.count == 0 || agent->nready_free == 0)
+                return; /* all that waits is in the same */
         }
-        if (l == &agent->busy)
-            return;
-    }
 }
 
 bool tbi_agent_works_ahead(const struct tbi_agent *agent)
@@ -298,9 +309,7 @@ bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
         tbi_list_unlink(&job->timer);
         job->proc = NULL;
         proc->nwork--;
-        tbi_list_insert_before(tbi_jobs_ready(agent, job->m->depth)->next, &job->link);
-        agent->nready++;
-        agent->nready_free += tbi_job_needs_no_cpus(agent, job);
+        tbi_jobs_put_in(agent, job, true);
     }
     if (proc->job != NULL && proc->nwork == 0) { /* it had not begun the first one either */
         give_all_back(agent, proc, proc->job);
@@ -312,12 +321,13 @@ bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
 /* CPUs are free and nothing waits for them but what was given to executors ahead of its turn. */
 static bool take_back_for_free_cpus(struct tbi_agent *agent)
 {
-    if (tbi_list_empty(&agent->idle) && agent->executors >= agent->config.max_executors)
+    if ((tbi_list_empty(&agent->idle) && agent->executors >= agent->config.max_executors) ||
+        (agent->whole.nready > 0 && agent->bundles.count == 0))
         return false;
     for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
-        if (proc->nwork > 1 && fits(proc->job)) {
+        if (proc->nwork > 1 && proc->job->bundle->nready == 0 && fits(proc->job)) {
             tbi_run_take_back(agent, proc);
             return agent->nready > 0;
         }
@@ -339,8 +349,7 @@ static void take_back_for_resuming(struct tbi_agent *agent)
 
 void tbi_run_start(struct tbi_agent *agent)
 {
-    bool starved;
-
+    agent->pass++;
     resume_what_fits(agent);
     if (!tbi_list_empty(&agent->resumers)) {
         if (agent->config.offers > 0) {
@@ -350,14 +359,13 @@ void tbi_run_start(struct tbi_agent *agent)
         if (!tbi_list_empty(&agent->whole.resuming) && agent->bundles.count == 0)
             return;
     }
-    starved = agent->nready > 0 && (free_cpus(agent) > 0 || agent->nready_free > 0) &&
-              start_what_fits(agent);
+    if (may_start(agent))
+        start_what_fits(agent);
     if (agent->config.offers == 0)
         return;
-    if (agent->nready == 0 && take_back_for_free_cpus(agent))
-        starved = start_what_fits(agent);
-    if (!starved)
-        offer(agent);
+    if (take_back_for_free_cpus(agent))
+        start_what_fits(agent);
+    offer(agent);
 }
 
 void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc)
