@@ -25,48 +25,59 @@ uint16_t tbi_bundles_gpu(const struct tbi_bundle *bundle, uint16_t place)
     return bundle->grant.place == NULL ? place : bundle->grant.place[bundle->grant.ncores + place];
 }
 
-static void add(int64_t *sum, const struct tbi_demand *demand)
+bool tbi_bundles_feasible(const struct tbi_agent *agent, const struct tbi_bundle *bundle,
+                          const struct tbi_demand *demand)
 {
-    sum[TBI_CPUS] += demand->cpus;
+    if (!tbi_grants_feasible(agent->whole.grants, demand) ||
+        demand->cpus > tbi_grants_total(bundle->grants, TBI_CPUS))
+        return false;
     for (unsigned i = 0; i < demand->nmore; i++)
-        sum[demand->more[i].resource] += demand->more[i].amount;
+        if (demand->more[i].amount > tbi_grants_total(bundle->grants, demand->more[i].resource))
+            return false;
+    return true;
+}
+
+/* Takes a demand off; false: so much is not left of some resource. No sum can overflow. */
+static bool take_off(int64_t *left, const struct tbi_demand *demand)
+{
+    bool enough = (left[TBI_CPUS] -= demand->cpus) >= 0;
+
+    for (unsigned i = 0; i < demand->nmore; i++)
+        enough &= (left[demand->more[i].resource] -= demand->more[i].amount) >= 0;
+    return enough;
 }
 
 /* Is there enough for all that is here, and for this? */
 static bool leaves_enough(const struct tbi_agent *agent, const struct tbi_demand *demand)
 {
-    unsigned nresources = agent->config.resources.nresources;
-    int64_t sum[TBI_RESOURCES_MAX] = {0};
+    int64_t left[TBI_RESOURCES_MAX];
     struct tbi_map_slot e;
+    bool enough;
 
-    add(sum, demand);
-    for (size_t at = 0; tbi_map_next(&agent->jobs, &at, &e);) {
+    for (unsigned r = 0; r < agent->config.resources.nresources; r++)
+        left[r] = tbi_grants_total(agent->whole.grants, r);
+    enough = take_off(left, demand);
+    for (size_t at = 0; enough && tbi_map_next(&agent->bundles, &at, &e);)
+        enough = take_off(left, &((const struct tbi_bundle *)e.value)->demand);
+    for (size_t at = 0; enough && tbi_map_next(&agent->jobs, &at, &e);) {
         const struct tbi_job *job = e.value;
         struct tbi_demand other = tbi_job_demand(job);
 
-        if (job->bundle == &agent->whole)
-            add(sum, &other);
+        enough = job->bundle != &agent->whole || take_off(left, &other);
     }
-    for (size_t at = 0; tbi_map_next(&agent->bundles, &at, &e);)
-        add(sum, &((const struct tbi_bundle *)e.value)->demand);
-    for (unsigned r = 0; r < nresources; r++)
-        if (sum[r] > tbi_grants_total(agent->whole.grants, r))
-            return false;
-    return true;
+    return enough;
 }
 
 /* A ledger of what the bundle got: its cores and GPUs, numbered from 0. */
 static struct tbi_grants *grants_of(const struct tbi_agent *agent, const struct tbi_bundle *bundle)
 {
     struct tbi_grants_config config = agent->config.resources;
-    int64_t totals[TBI_RESOURCES_MAX] = {0};
+    int64_t totals[TBI_RESOURCES_MAX] = {bundle->demand.cpus};
     struct tbi_core *core = tbi_alloc((bundle->grant.ncores + 1) * sizeof *core);
     struct tbi_grants *grants;
 
-    add(totals, &bundle->demand);
-    for (unsigned i = 0; i < bundle->demand.nmore; i++) /* a label that the node bears */
-        if (bundle->demand.more[i].amount == 0)
-            totals[bundle->demand.more[i].resource] = TBI_UNIT;
+    for (unsigned i = 0; i < bundle->demand.nmore; i++)
+        totals[bundle->demand.more[i].resource] = bundle->demand.more[i].amount;
     for (unsigned c = 0; c < bundle->grant.ncores; c++)
         core[c] = *tbi_grants_core(agent->whole.grants, bundle->grant.place[c]);
     config.totals = totals;
@@ -84,6 +95,8 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
     struct tbi_bundle *bundle;
     bool granted;
 
+    if (tbi_id_index(m->bundle) == 0)
+        return "RESERVE of what is no bundle";
     if (tbi_map_get(&agent->bundles, m->bundle) != NULL)
         return "RESERVE of a bundle that is here";
     if (!tbi_grants_feasible(agent->whole.grants, &demand))

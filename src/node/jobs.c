@@ -252,7 +252,7 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     for (unsigned i = 0; i < m->nresolve; i++)
         job->copies |= is_copied(agent, &tbi_job_arguments(job)[i]);
     demand = tbi_job_demand(job);
-    if (!tbi_grants_feasible(bundle->grants, &demand)) {
+    if (!tbi_bundles_feasible(agent, bundle, &demand)) {
         /* the head knows what the node has; should it be wrong, the task must not wait for ever */
         tbi_error_link(&link, TB_ERR_INFEASIBLE, "the task was sent to rank %u, which can never "
                        "run it", agent->config.rank);

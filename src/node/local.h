@@ -172,6 +172,9 @@ static inline bool tbi_job_needs_no_cpus(const struct tbi_agent *agent, const st
 struct tbi_bundle *tbi_bundles_find(struct tbi_agent *agent, const struct tbi_id *id);
 const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserve *m);
 const char *tbi_bundles_unreserve(struct tbi_agent *agent, struct tbi_id id);
+/* Could a task in it ever have that? Labels are the node's. */
+bool tbi_bundles_feasible(const struct tbi_agent *agent, const struct tbi_bundle *bundle,
+                          const struct tbi_demand *demand);
 /* A task in it has ended. */
 void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_bundle *bundle);
 void tbi_bundles_destroy(struct tbi_agent *agent); /* those that are left */

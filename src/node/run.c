@@ -61,6 +61,7 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struc
     if (m->data_bytes > 0)
         memcpy(arg + m->nargs, word + m->nargs, m->data_bytes);
     end = (uint8_t *)(arg + m->nargs) + m->data_bytes;
+    memset(end, 0, tbi_padded(places)); /* what pads them, too */
     write_places((uint16_t *)end, job->bundle, grant, grant->ngpus);
     if (inside)
         *(struct tbi_id *)(end + tbi_padded(places)) = job->bundle->id;
