@@ -648,7 +648,7 @@ static void what_waits_for_an_argument_or_to_resume_ends_with_its_bundle(void **
     assert_null(object_msg(f, TBI_MSG_UNRESERVE, TBI_PROC_NONE, bundle_of(50, 1)));
     describe(f);
     for (int p = 1; p <= 3; p++) {
-        char kill[16];
+        char kill[24];
 
         snprintf(kill, sizeof kill, "kill p%d\n", p);
         assert_non_null(strstr(f->text, kill));
