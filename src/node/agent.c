@@ -259,6 +259,8 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
     if (why == NULL)
         why = tbi_bundles_check(agent);
     if (why == NULL)
+        why = tbi_run_check(agent);
+    if (why == NULL)
         why = tbi_segment_check(agent->segment);
     if (why != NULL)
         return why;

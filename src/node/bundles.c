@@ -203,25 +203,33 @@ const char *tbi_bundles_unreserve(struct tbi_agent *agent, struct tbi_id id)
     return NULL;
 }
 
-/* What the running tasks in the bundle leave of its CPUs; -1: more are taken than there are. */
-static int64_t cpus_left(const struct tbi_agent *agent, const struct tbi_bundle *bundle)
+/* What bundles, and the running tasks in this one, leave of what it has; false: more is taken. */
+static bool what_is_left(const struct tbi_agent *agent, const struct tbi_bundle *bundle, int64_t *left)
 {
-    int64_t cpus = tbi_grants_total(bundle->grants, TBI_CPUS);
     struct tbi_map_slot e;
+    bool enough = true;
 
+    for (unsigned r = 0; r < agent->config.resources.nresources; r++)
+        left[r] = tbi_grants_total(bundle->grants, r);
+    for (size_t at = 0; bundle == &agent->whole && tbi_map_next(&agent->bundles, &at, &e);)
+        enough &= take_off(left, &((const struct tbi_bundle *)e.value)->demand);
     for (size_t at = 0; tbi_map_next(&agent->procs, &at, &e);) {
         const struct tbi_proc *proc = e.value;
+        struct tbi_demand demand;
 
-        if (proc->job != NULL && proc->job->bundle == bundle &&
-            (proc->cpus == TBI_CPU_HELD || proc->cpus == TBI_CPU_ASKED))
-            cpus -= proc->job->m->cpus;
+        if (proc->job == NULL || proc->job->bundle != bundle)
+            continue;
+        demand = tbi_job_demand(proc->job);
+        if (proc->cpus != TBI_CPU_HELD && proc->cpus != TBI_CPU_ASKED)
+            demand.cpus = 0;
+        enough &= take_off(left, &demand);
     }
-    return cpus < 0 ? -1 : cpus;
+    return enough;
 }
 
-static const char *check(const struct tbi_agent *agent, const struct tbi_bundle *bundle,
-                         int64_t held_cpus)
+static const char *check(const struct tbi_agent *agent, const struct tbi_bundle *bundle)
 {
+    int64_t left[TBI_RESOURCES_MAX];
     struct tbi_map_slot e;
     unsigned jobs = bundle == &agent->whole;
 
@@ -231,10 +239,11 @@ static const char *check(const struct tbi_agent *agent, const struct tbi_bundle 
         return "a bundle counts its tasks wrongly, or was kept without any";
     if (tbi_list_empty(&bundle->resuming) == tbi_list_linked(&bundle->resumer))
         return "nobody knows that processes of a bundle wait to resume, or none do";
-    if (cpus_left(agent, bundle) < held_cpus)
-        return "the demands of running tasks exceed the CPUs there are for them";
-    if (cpus_left(agent, bundle) - held_cpus != tbi_grants_free(bundle->grants, TBI_CPUS))
-        return "the count of free CPUs is wrong";
+    if (!what_is_left(agent, bundle, left))
+        return "the demands of running tasks exceed what there is for them";
+    for (unsigned r = 0; r < agent->config.resources.nresources; r++)
+        if (left[r] != tbi_grants_free(bundle->grants, r))
+            return "the count of what is free is wrong";
     return tbi_grants_check(bundle->grants);
 }
 
@@ -246,9 +255,9 @@ const char *tbi_bundles_check(const struct tbi_agent *agent)
 
     for (size_t at = 0; why == NULL && tbi_map_next(&agent->bundles, &at, &e);) {
         held += ((const struct tbi_bundle *)e.value)->demand.cpus;
-        why = check(agent, e.value, 0);
+        why = check(agent, e.value);
     }
     if (why == NULL && held != agent->held_cpus)
         why = "what bundles hold of the CPUs is counted wrongly";
-    return why != NULL ? why : check(agent, &agent->whole, held);
+    return why != NULL ? why : check(agent, &agent->whole);
 }

@@ -211,6 +211,7 @@ void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc);
 void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc);
 /* What it has not begun goes back into the queue. Returns whether it has begun anything, ever. */
 bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
+const char *tbi_run_check(const struct tbi_agent *agent); /* after tbi_run_start */
 
 /* nested.c */
 /* May a task that this process's task submits stay here? Then the job is made by _take, and the head

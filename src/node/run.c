@@ -369,6 +369,26 @@ void tbi_run_start(struct tbi_agent *agent)
     offer(agent);
 }
 
+const char *tbi_run_check(const struct tbi_agent *agent)
+{
+    size_t nready = 0, nfree = 0;
+    bool executors = !tbi_list_empty(&agent->idle) ||
+                     agent->executors < agent->config.max_executors;
+
+    for (unsigned d = 0; d < agent->depths; d++)
+        for (const struct tbi_link *l = agent->ready[d].next; l != &agent->ready[d]; l = l->next) {
+            const struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+
+            nready++;
+            nfree += tbi_job_needs_no_cpus(agent, job);
+            if (fits(job) && (job->wanted || (executors && job->bundle->starved != agent->pass)))
+                return "a task waits that could run";
+        }
+    return nready == agent->nready && nfree == agent->nready_free
+               ? NULL
+               : "the tasks that may start are counted wrongly";
+}
+
 void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     struct tbi_job *job = proc->job;

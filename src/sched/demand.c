@@ -42,6 +42,8 @@ const char *tbi_demand_check(int32_t cpus, const struct tbi_amount *more, unsign
             return "resources that are unknown or not in order";
         if (more[i].amount < 0)
             return "a negative demand";
+        if (more[i].amount == 0 && more[i].resource < TBI_CUSTOM)
+            return "a demand of none of a resource that every node counts";
         least = more[i].resource + 1;
     }
     return NULL;
