@@ -84,6 +84,21 @@ void tbi_inbox_fini(struct tbi_inbox *in)
 
 /* ---- the tails: how many bytes must lie behind each payload ---- */
 
+/* What lies behind a task's description by its kind, when `before` bytes are before it. */
+static uint64_t tail_kind(unsigned kind, const void *at, uint64_t before, uint64_t room, bool named)
+{
+    const struct msg_actor *actor = at;
+
+    if (kind == TBI_CALL)
+        return before + sizeof(struct msg_call);
+    if (kind != TBI_ACTOR)
+        return kind == TBI_TASK ? before : UINT64_MAX;
+    if (before + sizeof *actor > room || actor->nlanes == 0 || actor->nlanes > TBI_LANES_MAX ||
+        (!named && actor->name_bytes != 0))
+        return UINT64_MAX;
+    return before + sizeof *actor + tbi_padded(actor->name_bytes);
+}
+
 static uint64_t tail_submit(const struct msg_submit *m, uint64_t room)
 {
     const uint8_t *at = (const uint8_t *)(m + 1);
@@ -102,9 +117,11 @@ static uint64_t tail_submit(const struct msg_submit *m, uint64_t room)
             return UINT64_MAX;
         }
     }
-    return data != m->data_bytes ? UINT64_MAX
-                                 : refs + args + data + m->nmore * sizeof(struct tbi_amount) +
-                                       (m->strategy == TBI_IN_GROUP ? sizeof(struct tbi_id) : 0);
+    if (data != m->data_bytes)
+        return UINT64_MAX;
+    data += refs + args + m->nmore * sizeof(struct tbi_amount) +
+            (m->strategy == TBI_IN_GROUP ? sizeof(struct tbi_id) : 0);
+    return tail_kind(m->kind, at + data, data, room, true);
 }
 
 static uint64_t tail_group(const struct msg_group *m, uint64_t room)
@@ -148,9 +165,13 @@ static uint64_t tail_dispatch(const struct msg_dispatch *m, uint64_t room)
         } else if (at[i].where != TBI_AT_STORE) {
             return UINT64_MAX;
         }
-    return data != m->data_bytes ? UINT64_MAX
-                                 : refs + args + data + m->nmore * sizeof(struct tbi_amount) +
-                                       (m->flags & TBI_DISPATCH_BUNDLE ? sizeof(struct tbi_id) : 0);
+    if (data != m->data_bytes)
+        return UINT64_MAX;
+    data += refs + args + m->nmore * sizeof(struct tbi_amount) +
+            (m->flags & TBI_DISPATCH_BUNDLE ? sizeof(struct tbi_id) : 0);
+    return tail_kind(m->flags & TBI_DISPATCH_ACTOR ? TBI_ACTOR
+                     : m->flags & TBI_DISPATCH_CALL ? TBI_CALL : TBI_TASK,
+                     (const uint8_t *)at + data, data, room, false);
 }
 
 static uint64_t tail_done(const struct msg_done *m, uint64_t room)
@@ -184,8 +205,9 @@ static uint64_t tail_run(const struct msg_run *m, uint64_t room)
         if (arg[i].rank == TBI_ARG_INLINE &&
             (arg[i].offset > m->data_bytes || arg[i].bytes > m->data_bytes - arg[i].offset))
             return UINT64_MAX;
-    return size + m->data_bytes + tbi_padded((m->ncores + m->ngpus) * sizeof(uint16_t)) +
-           (m->in_bundle ? sizeof(struct tbi_id) : 0);
+    size += m->data_bytes + tbi_run_places(m) + (m->in_bundle ? sizeof(struct tbi_id) : 0);
+    return m->kind > TBI_CALL ? UINT64_MAX
+                              : size + (m->kind == TBI_ACTOR ? sizeof(struct msg_actor) : 0);
 }
 
 static uint64_t tail_located(const struct msg_located *m)
@@ -208,6 +230,8 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
         return tail_dispatch(body, room);
     case TBI_MSG_DONE:
     case TBI_MSG_FINISHED:
+    case TBI_MSG_CONSTRUCTED:
+    case TBI_MSG_LIVES:
         return tail_done(body, room);
     case TBI_MSG_RUN:
         return tail_run(body, room);
@@ -241,6 +265,8 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
         const struct msg_output *m = body;
         return m->stream != 1 && m->stream != 2 ? UINT64_MAX : tbi_padded(m->bytes);
     }
+    case TBI_MSG_FIND:
+        return tbi_padded(((const struct msg_find *)body)->name_bytes);
     case TBI_MSG_FETCHED:
         return room; /* with or without the bytes; the reader compares with what it asked for */
     default:

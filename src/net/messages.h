@@ -54,6 +54,9 @@ struct tbi_record {
     X(HOLD,         PROC,  HEAD,  msg_object,          "")                                         \
     X(RELEASE,      PROC,  HEAD,  msg_object,          "")                                         \
     X(CANCEL,       PROC,  HEAD,  msg_cancel,          "")                                         \
+    X(KILL,         PROC,  HEAD,  msg_cancel,          "")                                         \
+    X(FIND,         PROC,  HEAD,  msg_find,            "the name")                                 \
+    X(CHECKPOINT,   PROC,  HEAD,  msg_checkpoint,      "")                                         \
     X(SEEN,         PROC,  HEAD,  msg_object,          "")                                         \
     X(INQUIRE,      PROC,  HEAD,  msg_inquire,         "")                                         \
     X(BLOCK,        PROC,  HEAD,  msg_task,            "")                                         \
@@ -64,17 +67,20 @@ struct tbi_record {
     X(ABANDON,      PROC,  AGENT, msg_object,          "")                                         \
     X(SEAL,         PROC,  AGENT, msg_seal,            "ids contained")                            \
     X(DONE,         PROC,  AGENT, msg_done,            "results, ids contained, ids kept, values") \
+    X(CONSTRUCTED,  PROC,  AGENT, msg_done,            "ids kept")                                 \
     X(EXITED,       PROC,  AGENT, msg_exited,          "the end of its stderr")                    \
     X(RUN,          AGENT, PROC,  msg_run,             "argument rows, inline values, places")     \
     X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
     X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
     X(INFORMED,     AGENT, PROC,  msg_inquire,         "")                                         \
+    X(FOUND,        AGENT, PROC,  msg_found,           "")                                         \
     X(RESUME,       AGENT, PROC,  msg_resume,          "its cores")                                \
     X(INTERRUPT,    AGENT, PROC,  msg_task,            "")                                         \
     X(EXIT,         AGENT, PROC,  msg_none,            "")                                         \
     X(RESOLVE,      AGENT, HEAD,  msg_get,             "")                                         \
     X(SEALED,       AGENT, HEAD,  msg_seal,            "ids contained")                            \
     X(FINISHED,     AGENT, HEAD,  msg_done,            "results, ids contained, ids kept, values") \
+    X(LIVES,        AGENT, HEAD,  msg_done,            "ids kept")                                 \
     X(UNBLOCKED,    AGENT, HEAD,  msg_task,            "")                                         \
     X(OVERDUE,      AGENT, HEAD,  msg_task,            "")                                         \
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
@@ -84,6 +90,9 @@ struct tbi_record {
     X(RESERVED,     AGENT, HEAD,  msg_reserved,        "")                                         \
     X(UNRESERVED,   AGENT, HEAD,  msg_object,          "")                                         \
     X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
+    X(SKIP,         HEAD,  AGENT, msg_skip,            "")                                         \
+    X(RETIRE,       HEAD,  AGENT, msg_task,            "")                                         \
+    X(IDENTIFY,     HEAD,  AGENT, msg_found,           "")                                         \
     X(INFORM,       HEAD,  AGENT, msg_inquire,         "")                                         \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
     X(BLOCKED,      HEAD,  AGENT, msg_task,            "")                                         \
@@ -144,11 +153,11 @@ struct msg_inquire {
     int64_t amount;
 };
 
-/* CANCEL: the task that makes this object is not wanted any more. ABORT: so its agent is to end it,
+/* CANCEL: the task that makes this object is not wanted any more. KILL: nor is this actor. ABORT: so its agent is to end it,
  * if this attempt is not over. INTERRUPT: so its process is to leave what it waits in. */
 struct msg_cancel {
     struct tbi_id id;
-    uint32_t flags, unused;  /* TB_CANCEL_* */
+    uint32_t flags, unused;  /* TB_CANCEL_*, TB_KILL_* */
 };
 struct msg_abort {
     struct tbi_id task;
@@ -216,6 +225,63 @@ struct msg_keep {
     uint32_t kept, unused;
 };
 
+/* What a SUBMIT asks for. An actor is the task that creates it: it is placed, fails and is begun again as
+ * tasks are, its attempt is the actor's epoch, and once CONSTRUCTED its process goes on until the actor ends,
+ * which is when the task is FINISHED. The actor's id is that of this task's object, and who has a handle of
+ * the actor holds that object. A call of a method is a task without a demand, which goes where the actor
+ * lives. */
+enum tbi_kind { TBI_TASK, TBI_ACTOR, TBI_CALL };
+
+enum { TBI_LANES_MAX = 8 /* of calls that run at once: lane 0, and the concurrency groups */ };
+enum {
+    TBI_ACTOR_PLACED_ONLY = 1,  /* it has its CPUs until it is constructed, and then none */
+    TBI_ACTOR_DETACHED = 2,     /* it needs no handle to live */
+    TBI_ACTOR_GET = 4,          /* if the name is taken, that actor is meant: answered by FOUND */
+    TBI_ACTOR_RESTORES = 8      /* DISPATCH, RUN: its last argument is its checkpoint */
+};
+/* Behind a SUBMIT, its DISPATCH (without the name) and the RUN (likewise) that creates an actor. The name:
+ * namespace and name, each with a final 0, padded to 8 bytes; without bytes it has none. */
+struct msg_actor {
+    uint64_t ticket;         /* with TBI_ACTOR_GET: for FOUND */
+    int32_t max_task_retries;/* of calls that do not say */
+    uint32_t max_pending;    /* calls that have not ended; 0: any number */
+    uint32_t name_bytes;
+    uint16_t flags, nlanes;
+    uint16_t lane[TBI_LANES_MAX]; /* calls that run at once in each; lane[0] is max_concurrency */
+};
+/* Behind a SUBMIT of a call, and its DISPATCH. The actor is the last of the refs the call holds. `seq`: in
+ * what order this caller's calls to this actor were made, from 1; set by the caller's agent. */
+struct msg_call {
+    struct tbi_id actor;
+    uint64_t seq;
+    uint32_t epoch;          /* DISPATCH: to which */
+    uint16_t lane, unused;
+};
+enum { TBI_RETRIES_DEFAULT = INT32_MIN /* max_retries of a call: as the actor says */ };
+
+/* The calls `from` .. `to`-1 of this caller will not come. */
+struct msg_skip {
+    struct tbi_id actor;
+    uint32_t epoch, rank, proc, unused;
+    uint64_t from, to;
+};
+
+/* Which actor has this name? FOUND and IDENTIFY answer it, and a SUBMIT with TBI_ACTOR_GET. The process has
+ * got a count of the handle with it. */
+struct msg_find {
+    uint64_t ticket;         /* the process's own number for it */
+    uint32_t name_bytes, unused; /* as in msg_actor */
+};
+struct msg_found {
+    struct tbi_id submitted; /* the actor that was to be created, or null */
+    struct tbi_id id;        /* null: none */
+    uint64_t ticket;
+};
+/* When the actor is begun again it gets this object as its last argument. */
+struct msg_checkpoint {
+    struct tbi_id actor, object;
+};
+
 /* A task, as its submitter describes it. Behind it:
  *   struct tbi_id refs[nrefs]       what the task holds until it is done: the first nresolve are
  *                                   arguments to be replaced by their values, the others travel
@@ -224,7 +290,8 @@ struct msg_keep {
  *                                   packed value, taken from data in turn
  *   uint8_t       data[data_bytes]  the inline values, each padded to 8 bytes
  *   struct tbi_amount more[nmore]   what it demands besides CPUs, by rising resource
- *   struct tbi_id group             with TBI_IN_GROUP: the group, or the bundle that it has to be in */
+ *   struct tbi_id group             with TBI_IN_GROUP: the group, or the bundle that it has to be in
+ *   struct msg_actor | msg_call     by its kind */
 struct msg_submit {
     struct tbi_id task;      /* the returns are this id with index 0 .. nreturns-1 */
     struct tbi_id parent;    /* the submitting task; null for the driver */
@@ -239,7 +306,9 @@ struct msg_submit {
     uint16_t depth;          /* 0 by the driver, else the submitting task's + 1 */
     uint8_t nmore, strategy; /* strategy: enum tbi_strategy */
     uint32_t node;           /* a rank, for the strategies that name one */
-    uint32_t local;          /* 1: the agent it comes through has it already, see node/nested.c */
+    uint8_t local;           /* 1: the agent it comes through has it already, see node/nested.c */
+    uint8_t kind;            /* enum tbi_kind; an actor's or a call's has struct msg_actor or msg_call last */
+    uint16_t unused;
 };
 #define TBI_ARG_REF (UINT64_C(1) << 63)
 static inline const struct tbi_id *tbi_submit_refs(const struct msg_submit *m)
@@ -262,6 +331,19 @@ static inline const struct tbi_id *tbi_submit_group(const struct msg_submit *m)
 {
     return m->strategy == TBI_IN_GROUP ? (const struct tbi_id *)(tbi_submit_more(m) + m->nmore)
                                        : NULL;
+}
+
+static inline const void *tbi_submit_end(const struct msg_submit *m)
+{
+    return (const struct tbi_id *)(tbi_submit_more(m) + m->nmore) + (m->strategy == TBI_IN_GROUP);
+}
+static inline const struct msg_actor *tbi_submit_actor(const struct msg_submit *m)
+{
+    return m->kind == TBI_ACTOR ? tbi_submit_end(m) : NULL;
+}
+static inline const struct msg_call *tbi_submit_call(const struct msg_submit *m)
+{
+    return m->kind == TBI_CALL ? tbi_submit_end(m) : NULL;
 }
 
 /* A small object, ready at once; its maker holds it. Behind it: ids[nrefs], value[bytes]. */
@@ -334,7 +416,7 @@ struct msg_done {
     uint32_t data_bytes;    /* multiple of 8 */
     uint32_t error_bytes;   /* of the packed error at the start of data */
     uint32_t run_us;        /* how long the attempt ran, not counting waits; 0: unknown */
-    uint32_t unused;
+    uint32_t exits;         /* 1: the actor ends with this call */
 };
 struct tbi_result {
     uint32_t where;         /* TBI_AT_INLINE or TBI_AT_STORE (created under this id, now sealed) */
@@ -368,7 +450,8 @@ struct msg_written {
  *   uint8_t            data[data_bytes]    SUBMIT's inline values, then each TBI_AT_INLINE value of
  *                                          `resolved` in turn, all padded to 8
  *   struct tbi_amount  more[nmore]         as in SUBMIT
- *   struct tbi_id      bundle              with TBI_DISPATCH_BUNDLE: what it takes its resources of */
+ *   struct tbi_id      bundle              with TBI_DISPATCH_BUNDLE: what it takes its resources of
+ *   struct msg_actor | msg_call            with TBI_DISPATCH_ACTOR or _CALL */
 struct msg_dispatch {
     struct tbi_id task;
     uint32_t attempt, fn;
@@ -381,7 +464,9 @@ struct msg_dispatch {
 enum {
     TBI_DISPATCH_WANTED = 1,
     TBI_DISPATCH_STAYS = 2, /* it must be on this node, or was taken back often enough */
-    TBI_DISPATCH_BUNDLE = 4
+    TBI_DISPATCH_BUNDLE = 4,
+    TBI_DISPATCH_ACTOR = 8,
+    TBI_DISPATCH_CALL = 16
 };
 static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispatch *m)
 {
@@ -394,6 +479,20 @@ static inline const struct tbi_id *tbi_dispatch_bundle(const struct msg_dispatch
 {
     return m->flags & TBI_DISPATCH_BUNDLE ? (const struct tbi_id *)(tbi_dispatch_more(m) + m->nmore)
                                           : NULL;
+}
+
+static inline const void *tbi_dispatch_end(const struct msg_dispatch *m)
+{
+    return (const struct tbi_id *)(tbi_dispatch_more(m) + m->nmore) +
+           (m->flags & TBI_DISPATCH_BUNDLE ? 1 : 0);
+}
+static inline const struct msg_actor *tbi_dispatch_actor(const struct msg_dispatch *m)
+{
+    return m->flags & TBI_DISPATCH_ACTOR ? tbi_dispatch_end(m) : NULL;
+}
+static inline const struct msg_call *tbi_dispatch_call(const struct msg_dispatch *m)
+{
+    return m->flags & TBI_DISPATCH_CALL ? tbi_dispatch_end(m) : NULL;
 }
 
 /* Another node idles, and has so much free of each resource: the agent gives up to `most` tasks back
@@ -412,7 +511,8 @@ struct msg_taken {
  *   struct tbi_run_arg args[nargs]
  *   uint8_t            data[data_bytes]
  *   uint16_t           places[ncores + ngpus]  of the rank's cores, then GPUs; padded to 8 bytes
- *   struct tbi_id      bundle              if `in_bundle`: that the task is in */
+ *   struct tbi_id      bundle              if `in_bundle`: that the task is in
+ *   struct msg_actor   actor               if `kind` is TBI_ACTOR */
 struct msg_run {
     struct tbi_id task;
     uint32_t attempt, fn;
@@ -420,7 +520,7 @@ struct msg_run {
     uint32_t data_bytes;
     uint16_t nreturns, nargs, depth, in_bundle;
     uint16_t ncores, ngpus; /* ncores 0: not bound */
-    uint32_t unused2;
+    uint16_t kind, lane;    /* enum tbi_kind; TBI_CALL: in which lane it runs */
     uint64_t number;        /* in the order in which this executor gets tasks, from 0 */
 };
 /* One argument: rank == TBI_ARG_INLINE: `bytes` of data at `offset` there; else in a segment. */
@@ -429,6 +529,19 @@ struct tbi_run_arg {
     uint64_t offset, bytes;
 };
 #define TBI_ARG_INLINE 0xffffffffu
+static inline size_t tbi_run_places(const struct msg_run *m) /* bytes */
+{
+    return tbi_padded((m->ncores + m->ngpus) * sizeof(uint16_t));
+}
+static inline const struct msg_actor *tbi_run_actor(const struct msg_run *m)
+{
+    const struct tbi_run_arg *arg = (const struct tbi_run_arg *)(m + 1);
+    const uint8_t *places = (const uint8_t *)(arg + m->nargs) + m->data_bytes;
+
+    return m->kind != TBI_ACTOR ? NULL
+                                : (const void *)(places + tbi_run_places(m) +
+                                                 (m->in_bundle ? sizeof(struct tbi_id) : 0));
+}
 
 /* An agent wants another agent's object. The owner pins it under a lease and says where it is, or
  * sends it along when it is small, or refuses; FETCH_DONE ends the lease. */
