@@ -435,6 +435,13 @@ enum {
  * Errors:  TB_ERR_REF, TB_ERR_ARGUMENT for other flags. */
 TB_API int tb_cancel(tb_ref ref, int flags);
 
+/* ---- actors ---- */
+
+enum {
+    TB_KILL_DEFAULT = 0,
+    TB_KILL_NO_RESTART = 1
+};
+
 /* ---- errors of tasks ---- */
 
 typedef struct tb_error {

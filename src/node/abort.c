@@ -38,9 +38,13 @@ static void abort_running(struct tbi_agent *agent, struct tbi_job *job, bool for
     } else if (!job->aborted) {
         send_task(agent, agent->config.rank, TBI_MSG_INTERRUPT, proc->proc, job);
         agent->ops.interrupt(agent->ops.ctx, proc->proc, job->number);
-        set_timer(agent, job, agent->now_us + agent->config.grace_us);
+        tbi_list_unlink(&job->timer);
+        if (!tbi_job_is_call(job)) /* a call that takes no notice does not cost the actor its life */
+            set_timer(agent, job, agent->now_us + agent->config.grace_us);
     }
-    job->aborted = proc->leaving = true;
+    job->aborted = true;
+    if (!tbi_job_is_call(job))
+        proc->leaving = true;
 }
 
 void tbi_abort_by_force(struct tbi_agent *agent, struct tbi_job *job)
@@ -52,17 +56,21 @@ void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m)
 {
     struct tbi_job *job = tbi_map_get(&agent->jobs, m->task);
     struct tbi_error_link link;
+    struct tbi_proc *proc;
 
     if (job == NULL || job->m->attempt != m->attempt)
         return; /* it has ended meanwhile */
-    if (job->proc != NULL)
-        tbi_run_take_back(agent, job->proc);
+    proc = job->proc;
+    if (proc != NULL)
+        tbi_run_take_back(agent, proc);
     if (job->proc != NULL) {
-        abort_running(agent, job, m->force);
-        return;
+        abort_running(agent, job, m->force && !tbi_job_is_call(job));
+    } else {
+        tbi_error_link(&link, TB_ERR_CANCELLED, "cancelled before it began");
+        tbi_jobs_fail(agent, job, &link, false);
     }
-    tbi_error_link(&link, TB_ERR_CANCELLED, "cancelled before it began");
-    tbi_jobs_fail(agent, job, &link, false);
+    if (proc != NULL)
+        tbi_calls_feed(agent, proc);
 }
 
 void tbi_abort_tick(struct tbi_agent *agent)

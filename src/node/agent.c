@@ -22,10 +22,19 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     tbi_list_init(&agent->resumers);
     tbi_list_init(&agent->busy);
     tbi_list_init(&agent->timers);
+    tbi_list_init(&agent->actors);
+    tbi_list_init(&agent->dropped);
     agent->timer_us = UINT64_MAX;
     if (config->rank == 0)
         tbi_procs_add(agent, TBI_PROC_DRIVER);
     return agent;
+}
+
+static void free_job(struct tbi_job *job)
+{
+    free(job->error);
+    free(job->m);
+    free(job);
 }
 
 void tbi_agent_destroy(struct tbi_agent *agent)
@@ -37,12 +46,13 @@ void tbi_agent_destroy(struct tbi_agent *agent)
         return;
     for (at = 0; tbi_map_next(&agent->procs, &at, &e); at = 0)
         tbi_procs_free(agent, e.value);
-    for (at = 0; tbi_map_next(&agent->jobs, &at, &e);) {
-        struct tbi_job *job = e.value;
+    for (at = 0; tbi_map_next(&agent->jobs, &at, &e);)
+        free_job(e.value);
+    while (!tbi_list_empty(&agent->dropped)) {
+        struct tbi_job *job = TBI_ENTRY(agent->dropped.next, struct tbi_job, call);
 
-        free(job->error);
-        free(job->m);
-        free(job);
+        tbi_list_unlink(&job->call);
+        free_job(job);
     }
     for (at = 0; tbi_map_next(&agent->objects, &at, &e);) {
         struct tbi_local *object = e.value;
@@ -100,6 +110,27 @@ static void on_inform(struct tbi_agent *agent, const struct tbi_record *record)
                                                 TBI_MSG_INFORMED, record->proc, sizeof *m) = *m;
 }
 
+/* The process has a count of the handle now; executors have one hold at the head, however often they ask. */
+static void on_identify(struct tbi_agent *agent, const struct tbi_record *record)
+{
+    const struct msg_found *m = (const struct msg_found *)(record + 1);
+    struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
+    bool driver = record->proc == TBI_PROC_DRIVER, other = !tbi_id_equal(m->submitted, m->id);
+
+    if (proc != NULL && !driver && !tbi_id_is_null(m->submitted) && other)
+        tbi_map_take(&proc->handles, m->submitted); /* that actor was not made */
+    if (!tbi_id_is_null(m->id) && other && !driver) {
+        if (proc == NULL || tbi_map_get(&proc->handles, m->id) != NULL)
+            ((struct msg_object *)agent->port.send(agent->port.ctx, 0, TBI_MSG_RELEASE, record->proc,
+                                                   sizeof(struct msg_object)))->id = m->id;
+        else
+            tbi_map_put(&proc->handles, m->id, proc);
+    }
+    if (proc != NULL)
+        *(struct msg_found *)agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_FOUND,
+                                              record->proc, sizeof *m) = *m;
+}
+
 /* The head knows that the task is blocked, and has sent what it could of its children. */
 static void on_blocked(struct tbi_agent *agent, const struct tbi_record *record)
 {
@@ -139,6 +170,15 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
             break;
         case TBI_MSG_INFORM:
             on_inform(agent, record);
+            break;
+        case TBI_MSG_IDENTIFY:
+            on_identify(agent, record);
+            break;
+        case TBI_MSG_SKIP:
+            tbi_calls_skip(agent, body);
+            break;
+        case TBI_MSG_RETIRE:
+            tbi_calls_retire(agent, body);
             break;
         case TBI_MSG_BLOCKED:
             on_blocked(agent, record);
@@ -221,6 +261,13 @@ static const char *check_procs(const struct tbi_agent *agent)
         executors += proc->proc != TBI_PROC_DRIVER;
         running += proc->job != NULL;
         blocked += proc->job != NULL && !held;
+        if (proc->actor != NULL) {
+            const char *why = tbi_calls_check_calls(agent, proc);
+
+            if (why != NULL)
+                return why;
+            continue;
+        }
         if ((proc->proc != TBI_PROC_DRIVER && !proc->blocked &&
              (proc->job != NULL || !proc->leaving)) != tbi_list_linked(&proc->link))
             return "a process is in no list that it should be in, or the other way round";
@@ -281,7 +328,8 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
     }
     if (pins != agent->pins || leases != agent->leases)
         return "the sums of pins and leases are wrong";
-    if (admitted != agent->admitted_bytes || (agent->jobs.count == 0 && agent->admitted > 0) ||
+    if (admitted != agent->admitted_bytes ||
+        (agent->jobs.count == 0 && tbi_list_empty(&agent->dropped) && agent->admitted > 0) ||
         (agent->admitted == 0 && !tbi_list_empty(&agent->unadmitted)))
         return "the copies of admitted jobs are counted wrongly, or nobody is admitted";
     return used == tbi_segment_used(agent->segment) ? NULL : "room is lost, or lent twice";

@@ -30,15 +30,28 @@ static struct tbi_link *ready_of(struct tbi_agent *agent, unsigned depth)
 
 static void admit_waiting(struct tbi_agent *agent);
 
-static void free_job(struct tbi_agent *agent, struct tbi_job *job)
+static void forget(struct tbi_agent *agent, struct tbi_job *job)
 {
     tbi_map_take(&agent->jobs, job->m->task);
-    tbi_list_unlink(&job->timer);
-    if (job->admitted) {
-        agent->admitted--;
-        admit_waiting(agent);
-    }
     tbi_bundles_leave(agent, job->bundle);
+}
+
+static void leave_admitted(struct tbi_agent *agent, struct tbi_job *job)
+{
+    if (!job->admitted)
+        return;
+    job->admitted = false;
+    agent->admitted--;
+    admit_waiting(agent);
+}
+
+static void free_job(struct tbi_agent *agent, struct tbi_job *job)
+{
+    tbi_list_unlink(&job->timer);
+    tbi_list_unlink(&job->call);
+    leave_admitted(agent, job);
+    if (!job->dropped)
+        forget(agent, job);
     free(job->error);
     free(job->m);
     free(job);
@@ -72,14 +85,21 @@ static void fail_job(struct tbi_agent *agent, struct tbi_job *job, bool crashed)
                            .crashed = crashed,
                            .data_bytes = (uint32_t)tbi_padded(bytes), .error_bytes = bytes};
     memcpy(m + 1, job->error, bytes);
+    if (job->actor != NULL)
+        tbi_calls_take_out(agent, job);
     unpin_arguments(agent, job);
     free_job(agent, job);
 }
 
 void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front)
 {
-    struct tbi_link *ready = ready_of(agent, job->m->depth);
+    struct tbi_link *ready;
 
+    if (tbi_job_is_call(job)) {
+        tbi_calls_ready(agent, job);
+        return;
+    }
+    ready = ready_of(agent, job->m->depth);
     tbi_list_insert_before(in_front ? ready->next : ready, &job->link);
     agent->nready++;
     agent->nready_free += tbi_job_needs_no_cpus(agent, job);
@@ -88,6 +108,10 @@ void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front
 
 void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job)
 {
+    if (tbi_job_is_call(job)) {
+        tbi_calls_take_out(agent, job);
+        return;
+    }
     tbi_list_unlink(&job->link);
     job->bundle->nready--;
     agent->nready--;
@@ -125,8 +149,11 @@ void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tb
                    bool crashed)
 {
     set_error(job, why);
-    if (job->missing > 0)
-        return; /* when its arguments have come: their copies are under way */
+    if (job->missing > 0) { /* when its arguments have come: their copies are under way */
+        if (job->actor != NULL)
+            tbi_calls_take_out(agent, job);
+        return;
+    }
     if (job->copies && !job->admitted) {
         tbi_list_unlink(&job->link);
         forget_arguments(job);
@@ -134,6 +161,26 @@ void tbi_jobs_fail(struct tbi_agent *agent, struct tbi_job *job, const struct tb
         tbi_jobs_take_out(agent, job);
     }
     fail_job(agent, job, crashed);
+}
+
+void tbi_jobs_drop(struct tbi_agent *agent, struct tbi_job *job)
+{
+    if (job->missing > 0) {
+        forget(agent, job);
+        job->dropped = true;
+        tbi_list_append(&agent->dropped, &job->call);
+        return;
+    }
+    if (job->copies && !job->admitted)
+        forget_arguments(job);
+    tbi_jobs_forget(agent, job);
+}
+
+void tbi_jobs_give_arguments_back(struct tbi_agent *agent, struct tbi_job *job)
+{
+    unpin_arguments(agent, job);
+    forget_arguments(job);
+    leave_admitted(agent, job);
 }
 
 void tbi_jobs_argument_failed(struct tbi_agent *agent, struct tbi_job *job, struct tbi_id id,
@@ -155,6 +202,10 @@ void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job)
 {
     if (--job->missing > 0)
         return;
+    if (job->dropped) {
+        tbi_jobs_forget(agent, job);
+        return;
+    }
     if (job->error != NULL) {
         fail_job(agent, job, false);
         return;
@@ -239,8 +290,15 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     struct tbi_demand demand;
     struct tbi_job *job;
 
+    struct tbi_local_actor *actor = NULL;
+
     if (tbi_map_get(&agent->jobs, m->task) != NULL)
         return "DISPATCH of a task that is here";
+    if (m->flags & TBI_DISPATCH_CALL) {
+        actor = tbi_calls_of_call(agent, m);
+        if (actor == NULL)
+            return NULL; /* it has ended: the head will hear of that */
+    }
     if (bundle == NULL)
         return "DISPATCH of a task in a bundle that is not here";
     job = tbi_alloc_zeroed(1, sizeof *job);
@@ -249,6 +307,8 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     job->bundle = bundle;
     bundle->jobs++;
     tbi_map_put(&agent->jobs, m->task, job);
+    if (actor != NULL)
+        tbi_calls_enter(actor, job);
     for (unsigned i = 0; i < m->nresolve; i++)
         job->copies |= is_copied(agent, &tbi_job_arguments(job)[i]);
     demand = tbi_job_demand(job);

@@ -4,6 +4,7 @@
  *   run.c      what runs, and on which executor
  *   abort.c    the end of tasks that are not wanted any more, or take too long
  *   bundles.c  what is set aside for placement groups
+ *   calls.c    actors that live here, and the calls of their methods
  *   nested.c   tasks that tasks submit and that stay on their node
  *   takeback.c tasks that go back to the head, for a node that idles
  *   objects.c  the part of the store that is ours, copies of and views into others'
@@ -36,8 +37,33 @@ struct tbi_bundle {
     struct tbi_grant grant;
 };
 
+/* An actor that lives here. Calls of one caller are run in the order of their numbers, each in its lane; a
+ * call whose turn has come waits there until the executor has so few that it may be given more. */
+struct tbi_lane {
+    struct tbi_local_actor *actor;
+    struct tbi_link calls;
+    unsigned limit;             /* of calls that run at once */
+    unsigned given;             /* to the executor, and not done */
+};
+struct tbi_local_actor {
+    struct tbi_job *job;        /* that created it */
+    struct tbi_proc *proc;
+    struct tbi_map callers;     /* process -> struct tbi_caller */
+    struct tbi_link calls;      /* all that have come and not ended */
+    struct tbi_lane lane[TBI_LANES_MAX];
+    unsigned nlanes;
+    bool timed;                 /* some calls have a limit */
+    bool ends;                  /* it was told to, or said so: what comes for it now is dropped */
+};
+struct tbi_caller {
+    uint64_t next;              /* the number whose turn it is */
+    struct tbi_link calls;      /* with all their arguments here, but not in their turn; by number */
+    struct tbi_link skips;      /* numbers that will not come; by number */
+};
+
 struct tbi_job {
-    struct tbi_link link;       /* in the ready list of its depth, or in its executor's work */
+    struct tbi_link link;       /* in the ready list of its depth, its caller's or lane's calls, or in its
+                                 * executor's work */
     uint64_t number;            /* among the tasks given to its executor */
     bool copies;                /* it has arguments from other hosts */
     bool admitted;              /* ... and they are on their way, or here */
@@ -52,6 +78,10 @@ struct tbi_job {
     uint64_t due_us;            /* ... then */
     void *error;                /* packed: an argument could not be had */
     uint32_t error_bytes;
+    struct tbi_local_actor *actor; /* a call: of this actor, or NULL if that has ended meanwhile */
+    struct tbi_link call;       /* ... in its `calls`; or in the agent's `dropped` */
+    bool dropped;               /* nobody waits for its end any more, only for its arguments' copies */
+    bool retires;               /* an actor that is being created: it ends then */
 };
 
 struct tbi_proc {
@@ -66,6 +96,9 @@ struct tbi_proc {
     struct tbi_id granted_in;   /* ... which was in this bundle */
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
     bool leaving;               /* its task was interrupted: it runs no other; without one, in no list */
+    struct tbi_local_actor *actor; /* that it is; then `job` is the task that created it, `work` its calls,
+                                 * and it is in `actors` */
+    struct tbi_map calls_made;  /* actor -> number of calls it has made, as a pointer-sized count */
     struct tbi_map handles;     /* ids it holds at the head; executors only */
     struct tbi_map pins;        /* id -> number of views, as a pointer-sized count */
     struct tbi_map open;        /* id -> object it is writing */
@@ -128,6 +161,8 @@ struct tbi_agent {
     uint64_t pass;              /* how often it was seen to what may start */
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
+    struct tbi_link actors;     /* their processes */
+    struct tbi_link dropped;    /* calls of actors that have ended, whose copies are under way */
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
     uint64_t timer_us;          /* not later than the first of them */
     /* objects.c */
@@ -154,6 +189,11 @@ static inline const struct msg_located *tbi_job_arguments(const struct tbi_job *
 static inline struct tbi_demand tbi_job_demand(const struct tbi_job *job)
 {
     return (struct tbi_demand){job->m->cpus, job->m->nmore, tbi_dispatch_more(job->m)};
+}
+
+static inline bool tbi_job_is_call(const struct tbi_job *job)
+{
+    return job->m->flags & TBI_DISPATCH_CALL;
 }
 
 static inline struct tbi_id tbi_small_id(uint64_t number)
@@ -203,8 +243,39 @@ void tbi_jobs_forget(struct tbi_agent *agent, struct tbi_job *job);
 void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front);
 void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job);
 
+/* A call whose arguments are still under way ends without a word. */
+void tbi_jobs_drop(struct tbi_agent *agent, struct tbi_job *job);
+/* It needs its arguments no longer, though it goes on. */
+void tbi_jobs_give_arguments_back(struct tbi_agent *agent, struct tbi_job *job);
+
+/* calls.c */
+/* NULL, or why not. Its process has CONSTRUCTED it. */
+const char *tbi_calls_construct(struct tbi_agent *agent, struct tbi_proc *proc,
+                                 const struct msg_done *m);
+/* The actor that the call is for, if it lives here in that life and takes calls; else NULL. */
+struct tbi_local_actor *tbi_calls_of_call(const struct tbi_agent *agent,
+                                           const struct msg_dispatch *m);
+void tbi_calls_enter(struct tbi_local_actor *actor, struct tbi_job *call); /* it has come */
+void tbi_calls_ready(struct tbi_agent *agent, struct tbi_job *call); /* its arguments are here */
+/* Out of its caller's order, or its lane. Its number is used up. */
+void tbi_calls_take_out(struct tbi_agent *agent, struct tbi_job *call);
+/* The call that its process says something of, or NULL. */
+struct tbi_job *tbi_calls_running(const struct tbi_proc *proc, struct tbi_id task);
+void tbi_calls_done(struct tbi_agent *agent, struct tbi_job *call, bool exits);
+/* Calls that were not begun go back into their lanes. Returns the number of the first of them. */
+uint64_t tbi_calls_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
+void tbi_calls_skip(struct tbi_agent *agent, const struct msg_skip *m);
+void tbi_calls_retire(struct tbi_agent *agent, const struct msg_task *m);
+/* Its process has died: calls that were begun have crashed, the others are dropped. Returns whether it had
+ * been told to end. */
+bool tbi_calls_died(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_error_link *why);
+void tbi_calls_free(struct tbi_proc *proc);
+void tbi_calls_feed(struct tbi_agent *agent, struct tbi_proc *proc); /* what was taken back goes on */
+const char *tbi_calls_check_calls(const struct tbi_agent *agent, const struct tbi_proc *proc);
+
 /* run.c */
 void tbi_run_start(struct tbi_agent *agent);   /* start and resume what fits */
+void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job);
 /* A process that waited goes on with its CPUs. */
 void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc);
 /* Its task is over: it goes on with the next one it has, or is idle. */
@@ -257,6 +328,8 @@ void tbi_objects_tick(struct tbi_agent *agent);
 uint64_t tbi_objects_deadline(const struct tbi_agent *agent);
 
 /* procs.c */
+void tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
+                            uint32_t attempt, const struct tbi_error_link *link, bool crashed);
 struct tbi_proc *tbi_procs_find(const struct tbi_agent *agent, uint32_t proc);
 struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t proc);
 void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc);

@@ -8,7 +8,7 @@
 bool tbi_nested_may_stay(const struct tbi_agent *agent, const struct tbi_proc *proc,
                          const struct msg_submit *m)
 {
-    return proc->job != NULL && !proc->job->aborted && !agent->kept &&
+    return m->kind == TBI_TASK && proc->job != NULL && !proc->job->aborted && !agent->kept &&
            agent->nready < agent->config.nested && m->nrefs == 0 && m->nmore == 0 &&
            m->strategy == TBI_DEFAULT &&
            m->cpus <= tbi_grants_total(agent->whole.grants, TBI_CPUS) - agent->held_cpus;

@@ -28,6 +28,8 @@ void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc)
     if (proc->proc != TBI_PROC_DRIVER)
         agent->executors--;
     tbi_list_unlink(&proc->link);
+    tbi_calls_free(proc);
+    tbi_map_fini(&proc->calls_made);
     tbi_map_fini(&proc->handles);
     tbi_map_fini(&proc->pins);
     tbi_map_fini(&proc->open);
@@ -87,6 +89,16 @@ static bool made_by(const struct tbi_agent *agent, const struct tbi_proc *proc, 
     return tbi_id_rank(id) == agent->config.rank && tbi_id_proc(id) == proc->proc;
 }
 
+/* The actor's agent runs them in this order. */
+static void number_call(struct tbi_proc *proc, const struct msg_submit *m)
+{
+    struct msg_call *call = (struct msg_call *)(uintptr_t)tbi_submit_call(m);
+    uintptr_t made = (uintptr_t)tbi_map_take(&proc->calls_made, call->actor);
+
+    call->seq = made + 1;
+    tbi_map_put(&proc->calls_made, call->actor, (void *)(made + 1));
+}
+
 static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
                              const struct tbi_record *record)
 {
@@ -99,6 +111,8 @@ static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
     if (tbi_nested_may_stay(agent, proc, m)) {
         ((struct msg_submit *)forward(agent, record, TBI_MSG_SUBMIT))->local = 1;
         tbi_nested_take(agent, m);
+    } else if (m->kind == TBI_CALL) {
+        number_call(proc, forward(agent, record, TBI_MSG_SUBMIT));
     } else {
         forward(agent, record, TBI_MSG_SUBMIT);
     }
@@ -176,12 +190,20 @@ static const char *on_get(struct tbi_agent *agent, struct tbi_proc *proc,
     return NULL;
 }
 
+/* What the process runs under this id, or NULL. */
+static struct tbi_job *running(const struct tbi_proc *proc, struct tbi_id task)
+{
+    if (proc->actor != NULL)
+        return tbi_calls_running(proc, task);
+    return proc->job != NULL && tbi_id_equal(proc->job->m->task, task) ? proc->job : NULL;
+}
+
 static const char *on_create(struct tbi_agent *agent, struct tbi_proc *proc,
                              const struct tbi_record *record)
 {
     const struct msg_create *m = (const struct msg_create *)(record + 1);
-    bool own_result = proc->job != NULL && tbi_id_equal(tbi_id_task(m->id), proc->job->m->task) &&
-                      tbi_id_index(m->id) < proc->job->m->nreturns;
+    const struct tbi_job *job = running(proc, tbi_id_task(m->id));
+    bool own_result = job != NULL && tbi_id_index(m->id) < job->m->nreturns;
 
     if ((!made_by(agent, proc, m->id) && !own_result) || tbi_objects_find(agent, m->id) != NULL)
         return "CREATE of another's object, or twice";
@@ -235,7 +257,7 @@ void tbi_procs_give_cpus_away(struct tbi_agent *agent, struct tbi_proc *proc)
 static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
                             const struct tbi_record *record)
 {
-    if (!runs(proc, (const struct msg_task *)(record + 1)) || proc->blocked)
+    if (!runs(proc, (const struct msg_task *)(record + 1)) || proc->blocked || proc->actor != NULL)
         return "BLOCK of a task that does not run there";
     if (proc->nwork > 1)
         tbi_run_take_back(agent, proc);
@@ -272,11 +294,12 @@ static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
 /* ---- the end of a task ---- */
 
 /* Would every stored result be found written? Nothing is changed. */
-static const char *check_results(const struct tbi_proc *proc, const struct msg_done *m)
+static const char *check_results(const struct tbi_proc *proc, const struct tbi_job *job,
+                                 const struct msg_done *m)
 {
     const struct tbi_result *result = (const struct tbi_result *)(m + 1);
 
-    if (m->error == 0 && m->nresults != proc->job->m->nreturns)
+    if (m->error == 0 && (m->nresults != job->m->nreturns || job->m->flags & TBI_DISPATCH_ACTOR))
         return "DONE with another number of results than the task has";
     for (unsigned i = 0; i < m->nresults; i++) {
         const struct tbi_local *object =
@@ -307,19 +330,19 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     const struct msg_done *m = (const struct msg_done *)(record + 1);
     const struct tbi_result *result = (const struct tbi_result *)(m + 1);
     const struct tbi_id *ids = (const struct tbi_id *)(result + m->nresults);
+    struct tbi_job *job = running(proc, m->task);
     const char *why;
 
-    if (proc->job == NULL || !tbi_id_equal(proc->job->m->task, m->task) ||
-        proc->job->m->attempt != m->attempt || proc->blocked || proc->cpus == TBI_CPU_QUEUED)
+    if (job == NULL || job->m->attempt != m->attempt || proc->blocked || proc->cpus == TBI_CPU_QUEUED)
         return "DONE of a task that does not run there";
-    if (m->crashed)
-        return "DONE that says that its process has died";
+    if (m->crashed || (m->exits && proc->actor == NULL))
+        return "DONE that says that its process has died, or is no actor's and ends with it";
     if (m->error != 0 &&
         (m->nresults != 0 || m->error > 0 ||
          tbi_error_links((const uint8_t *)record + record->len - m->data_bytes,
                          m->error_bytes) == 0))
         return "DONE with an error that is none";
-    why = check_results(proc, m);
+    why = check_results(proc, job, m);
     if (why != NULL)
         return why;
     for (unsigned i = 0; i < m->nresults; i++) {
@@ -333,7 +356,29 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     for (uint32_t k = 0; k < m->nkept; k++)
         note_handle(proc, ids[k]);
     forward(agent, record, TBI_MSG_FINISHED);
+    if (proc->actor != NULL) {
+        tbi_calls_done(agent, job, m->exits);
+        return NULL;
+    }
+    proc->leaving |= (job->m->flags & TBI_DISPATCH_ACTOR) != 0; /* an actor that could not be created */
     tbi_run_end(agent, proc);
+    return NULL;
+}
+
+static const char *on_constructed(struct tbi_agent *agent, struct tbi_proc *proc,
+                                  const struct tbi_record *record)
+{
+    const struct msg_done *m = (const struct msg_done *)(record + 1);
+    const struct tbi_id *kept = (const struct tbi_id *)(m + 1);
+    const char *why = tbi_calls_construct(agent, proc, m);
+
+    if (why != NULL)
+        return why;
+    for (uint32_t k = 0; k < m->nkept; k++)
+        note_handle(proc, kept[k]);
+    forward(agent, record, TBI_MSG_LIVES);
+    if (proc->job->retires)
+        tbi_calls_retire(agent, &(struct msg_task){proc->job->m->task, proc->job->m->attempt, 0});
     return NULL;
 }
 
@@ -350,6 +395,8 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
         [TBI_MSG_DONE] = on_done,       [TBI_MSG_CANCEL] = pass_on,
         [TBI_MSG_SEEN] = pass_on,       [TBI_MSG_INQUIRE] = pass_on,
         [TBI_MSG_GROUP] = pass_on,      [TBI_MSG_UNGROUP] = pass_on,
+        [TBI_MSG_KILL] = pass_on,       [TBI_MSG_FIND] = pass_on,
+        [TBI_MSG_CHECKPOINT] = pass_on, [TBI_MSG_CONSTRUCTED] = on_constructed,
     };
     struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
 
@@ -360,8 +407,8 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
 
 /* ---- death ---- */
 
-static void send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
-                         uint32_t attempt, const struct tbi_error_link *link, bool crashed)
+void tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
+                            uint32_t attempt, const struct tbi_error_link *link, bool crashed)
 {
     struct msg_done *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_FINISHED, proc,
                                           sizeof *m + sizeof *link);
@@ -369,6 +416,26 @@ static void send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id t
     *m = (struct msg_done){.task = task, .attempt = attempt, .error = link->code,
                            .crashed = crashed, .data_bytes = sizeof *link, .error_bytes = sizeof *link};
     memcpy(m + 1, link, sizeof *link);
+}
+
+/* Its calls first, then what the head is to do with them can be decided. */
+static void end_actor(struct tbi_agent *agent, struct tbi_proc *proc,
+                      const struct tbi_error_link *link, bool crashed)
+{
+    struct tbi_id id = proc->job->m->task;
+    uint32_t attempt = proc->job->m->attempt;
+
+    if (tbi_calls_died(agent, proc, link)) {
+        struct msg_done *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_FINISHED, proc->proc, sizeof *m);
+
+        *m = (struct msg_done){.task = id, .attempt = attempt};
+    } else {
+        struct tbi_error_link why = *link;
+
+        why.attempt = attempt;
+        tbi_procs_send_failure(agent, proc->proc, id, attempt, &why, crashed);
+    }
+    tbi_run_end(agent, proc);
 }
 
 void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_error_link *cause,
@@ -388,7 +455,9 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
     }
     /* What it was given and had not begun runs elsewhere; but the task that it was started for fails
      * if it never began any, or a node that cannot start processes would try for ever. */
-    if (proc->job != NULL) {
+    if (proc->actor != NULL) {
+        end_actor(agent, proc, &link, !said);
+    } else if (proc->job != NULL) {
         struct tbi_job *first = proc->job;
 
         if (!tbi_run_take_back(agent, proc) && proc->job == NULL)
@@ -396,12 +465,12 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
     }
     if (proc->job != NULL) {
         link.attempt = proc->job->m->attempt;
-        send_failure(agent, number, proc->job->m->task, link.attempt, &link, !said);
+        tbi_procs_send_failure(agent, number, proc->job->m->task, link.attempt, &link, !said);
         tbi_run_end(agent, proc);
     }
     while (tbi_map_next(&proc->open, &at, &e)) {
         if (((const struct tbi_local *)e.value)->announced)
-            send_failure(agent, number, e.key, 0, &link, false);
+            tbi_procs_send_failure(agent, number, e.key, 0, &link, false);
         tbi_objects_abandon(agent, proc, e.key);
         at = 0;
     }

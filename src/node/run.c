@@ -15,27 +15,38 @@ static void write_places(uint16_t *to, const struct tbi_bundle *bundle,
         *to++ = tbi_bundles_gpu(bundle, grant->place[grant->ncores + g]);
 }
 
-/* RUN carries every argument as a place: in its own data, or in a segment this host can read. */
-static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job)
+static bool is_actor(const struct tbi_job *job)
 {
+    return job->m->flags & TBI_DISPATCH_ACTOR;
+}
+
+/* RUN carries every argument as a place: in its own data, or in a segment this host can read. */
+void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job)
+{
+    static const struct tbi_grant none;
     const struct msg_dispatch *m = job->m;
     const struct msg_located *at = tbi_job_arguments(job);
     const uint64_t *word = (const uint64_t *)(at + m->nresolve);
     uint64_t *resolved = tbi_alloc((m->nresolve + 1) * sizeof *resolved), offset = 0;
-    const struct tbi_grant *grant = &proc->grant;
+    const struct msg_actor *actor = tbi_dispatch_actor(m);
+    const struct msg_call *call = tbi_dispatch_call(m);
+    const struct tbi_grant *grant = call != NULL ? &none : &proc->grant;
     size_t places = (size_t)(grant->ncores + grant->ngpus) * sizeof *grant->place;
     bool inside = job->bundle != &agent->whole;
     uint8_t *end;
     struct msg_run *run = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RUN,
                                            proc->proc, sizeof *run +
                                            m->nargs * sizeof(struct tbi_run_arg) + m->data_bytes +
-                                           tbi_padded(places) + (inside ? sizeof(struct tbi_id) : 0));
+                                           tbi_padded(places) + (inside ? sizeof(struct tbi_id) : 0) +
+                                           (actor != NULL ? sizeof *actor : 0));
     struct tbi_run_arg *arg = (struct tbi_run_arg *)(run + 1);
 
     *run = (struct msg_run){.task = m->task, .attempt = m->attempt, .fn = m->fn, .cpus = m->cpus,
                             .data_bytes = m->data_bytes, .nreturns = m->nreturns,
                             .nargs = m->nargs, .depth = m->depth, .number = job->number,
-                            .ncores = grant->ncores, .ngpus = grant->ngpus, .in_bundle = inside};
+                            .ncores = grant->ncores, .ngpus = grant->ngpus, .in_bundle = inside,
+                            .kind = actor != NULL ? TBI_ACTOR : call != NULL ? TBI_CALL : TBI_TASK,
+                            .lane = call != NULL ? call->lane : 0};
     for (unsigned i = 0; i < m->nargs; i++)
         if (!(word[i] & TBI_ARG_REF)) {
             arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, offset, word[i]};
@@ -63,8 +74,13 @@ static void send_run(struct tbi_agent *agent, struct tbi_proc *proc, const struc
     end = (uint8_t *)(arg + m->nargs) + m->data_bytes;
     memset(end, 0, tbi_padded(places)); /* what pads them, too */
     write_places((uint16_t *)end, job->bundle, grant, grant->ngpus);
-    if (inside)
-        *(struct tbi_id *)(end + tbi_padded(places)) = job->bundle->id;
+    end += tbi_padded(places);
+    if (inside) {
+        *(struct tbi_id *)end = job->bundle->id;
+        end += sizeof(struct tbi_id);
+    }
+    if (actor != NULL)
+        *(struct msg_actor *)end = *actor;
     free(resolved);
 }
 
@@ -76,7 +92,7 @@ static void give(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job 
     job->number = proc->offered++;
     tbi_list_append(&proc->work, &job->link);
     proc->nwork++;
-    send_run(agent, proc, job);
+    tbi_run_send(agent, proc, job);
 }
 
 /* An idle executor, or a new one if there may be more; NULL: none for this job now. */
@@ -89,7 +105,7 @@ static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_
         tbi_list_unlink(&proc->link);
         return proc;
     }
-    if (agent->executors >= agent->config.max_executors && !job->wanted)
+    if (agent->executors >= agent->config.max_executors && !job->wanted && !is_actor(job))
         return NULL;
     proc = tbi_procs_add(agent, ++agent->next_proc);
     agent->ops.fork(agent->ops.ctx, proc->proc);
@@ -149,11 +165,12 @@ static bool fits(const struct tbi_job *job)
     return tbi_list_empty(&job->bundle->resuming) && tbi_grants_fits(job->bundle->grants, &demand);
 }
 
+/* May one wait behind the other? An actor keeps its process to itself. */
 static bool alike(const struct tbi_job *a, const struct tbi_job *b)
 {
     struct tbi_demand x = tbi_job_demand(a), y = tbi_job_demand(b);
 
-    return a->bundle == b->bundle && tbi_demand_equal(&x, &y);
+    return !is_actor(a) && !is_actor(b) && a->bundle == b->bundle && tbi_demand_equal(&x, &y);
 }
 
 static int64_t free_cpus(const struct tbi_agent *agent)
@@ -275,6 +292,9 @@ bool tbi_agent_works_ahead(const struct tbi_agent *agent)
     for (const struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next)
         if (TBI_ENTRY(l, struct tbi_proc, link)->nwork > 1)
             return true;
+    for (const struct tbi_link *l = agent->actors.next; l != &agent->actors; l = l->next)
+        if (TBI_ENTRY(l, struct tbi_proc, link)->nwork > 1)
+            return true;
     return false;
 }
 
@@ -289,7 +309,7 @@ static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
         tbi_grants_give_others(job->bundle->grants, &demand, &proc->grant);
         agent->blocked--;
     }
-    tbi_list_unlink(&proc->link); /* from `busy` or `resuming` */
+    tbi_list_unlink(&proc->link); /* from `busy`, `resuming` or `actors` */
     if (tbi_list_empty(&job->bundle->resuming))
         tbi_list_unlink(&job->bundle->resumer);
     agent->running--;
@@ -299,8 +319,11 @@ static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
 
 bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
 {
-    uint64_t from = agent->ops.take_back(agent->ops.ctx, proc->proc, proc->offered);
+    uint64_t from = proc->actor != NULL ? tbi_calls_take_back(agent, proc)
+                                        : agent->ops.take_back(agent->ops.ctx, proc->proc, proc->offered);
 
+    if (proc->actor != NULL)
+        return true;
     while (!tbi_list_empty(&proc->work)) {
         struct tbi_job *job = TBI_ENTRY(proc->work.prev, struct tbi_job, link);
 
@@ -381,7 +404,7 @@ const char *tbi_run_check(const struct tbi_agent *agent)
 
             nready++;
             nfree += tbi_job_needs_no_cpus(agent, job);
-            if (fits(job) && (job->wanted || (executors && job->bundle->starved != agent->pass)))
+            if (fits(job) && (job->wanted || ((executors || is_actor(job))  && job->bundle->starved != agent->pass)))
                 return "a task waits that could run";
         }
     return nready == agent->nready && nfree == agent->nready_free
@@ -393,8 +416,10 @@ void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     struct tbi_job *job = proc->job;
 
-    tbi_list_unlink(&job->link);
-    proc->nwork--;
+    if (proc->actor == NULL) {
+        tbi_list_unlink(&job->link);
+        proc->nwork--;
+    }
     proc->blocked = false;
     if (proc->nwork > 0) { /* the next one has the same demand: it takes over the CPUs */
         proc->job = TBI_ENTRY(proc->work.next, struct tbi_job, link);

@@ -38,7 +38,8 @@ static const char *check_ledger(const struct tbi_sched *sched, const struct tbi_
     while (tbi_map_next(&sched->dir.makers, &at, &e)) {
         const struct tbi_maker *m = e.value;
 
-        if ((m->state == TBI_DISPATCHED || m->state == TBI_BLOCKED) && m->class->nodes == nodes)
+        if ((m->state == TBI_DISPATCHED || m->state == TBI_BLOCKED) && m->class != NULL &&
+            m->class->nodes == nodes)
             add_up(&sums[m->place], m);
     }
     for (unsigned i = 0; i < nodes->n; i++) {
@@ -87,6 +88,8 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
         why = check_nodes(sched);
     if (why == NULL)
         why = tbi_ready_check(&sched->ready, &sched->nodes);
+    if (why == NULL)
+        why = tbi_actors_check(sched);
     if (why != NULL)
         return why;
     while (tbi_map_next(&sched->dir.makers, &at, &e)) {

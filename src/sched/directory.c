@@ -148,8 +148,12 @@ static void settle_one(struct tbi_directory *dir, struct tbi_id id, struct stack
     struct tbi_maker *maker;
     struct tbi_object *object = tbi_directory_object(dir, id, &maker);
 
-    if (object != NULL && object->holders == 0 && object->state != TBI_PENDING)
+    if (object == NULL || object->holders > 0)
+        return;
+    if (object->state != TBI_PENDING)
         free_object(dir, maker, tbi_id_index(id), stack, gone, ctx);
+    else if (maker->is_actor)
+        dir->orphan(dir->orphan_ctx, maker);
 }
 
 static void drain(struct tbi_directory *dir, struct stack *stack, tbi_gone_fn *gone, void *ctx)

@@ -58,18 +58,20 @@ struct tbi_object {
  *   OPEN        a put that was announced and not yet sealed
  *   WAITING     `unmet` > 0 arguments are not there yet
  *   QUEUED      in the ready queue
+ *   PARKED      a call whose actor does not live, see actors.h
  *   DELAYED     it failed and will be QUEUED again at `due_us`
  *   DISPATCHED  the agent of `node` has it; its demand is in the ledger
  *   BLOCKED     the same, but it waits in tb_get and its demand is not in the ledger
  *   ENDED       all objects are READY, FAILED or FREED; `submit` is gone */
 enum tbi_maker_state {
-    TBI_OPEN, TBI_WAITING, TBI_QUEUED, TBI_DELAYED, TBI_DISPATCHED, TBI_BLOCKED, TBI_ENDED
+    TBI_OPEN, TBI_WAITING, TBI_QUEUED, TBI_PARKED, TBI_DELAYED, TBI_DISPATCHED, TBI_BLOCKED, TBI_ENDED
 };
 
 struct tbi_maker {
     struct tbi_id id;
     struct tbi_link link;       /* QUEUED, DELAYED: in that queue; DISPATCHED, BLOCKED: in its node's
-                                 * `owed`, if so; else in a worklist or nowhere */
+                                 * `owed`, if so; of a call: in its actor's `calls`; else in a worklist or
+                                 * nowhere */
     struct tbi_link children;   /* tasks it submitted that have not ended */
     struct tbi_link sibling;    /* in its parent's `children` */
     struct msg_submit *submit;  /* a task's description with its tail; NULL for a put */
@@ -81,8 +83,9 @@ struct tbi_maker {
     uint16_t live;              /* objects not FREED */
     uint16_t depth;
     uint8_t takebacks;          /* how often it was taken back */
+    bool is_actor, is_call;     /* on record in actors.c */
     uint32_t attempt, node, unmet;
-    struct tbi_class *class;    /* a task's demand */
+    struct tbi_class *class;    /* a task's demand; NULL: a call */
     union {
         uint64_t seq;           /* QUEUED: order of becoming ready */
         uint64_t due_us;        /* DELAYED */
@@ -90,7 +93,8 @@ struct tbi_maker {
     };
     uint32_t cost_us;           /* DISPATCHED, BLOCKED: how long it will run; 0: nobody knows */
     uint32_t place;             /* ... and where in its class's nodes: `node`, or the bundle */
-    struct tbi_payload *failure; /* set while the failure is being carried through */
+    struct tbi_payload *failure; /* set while the failure is being carried through; of a call that is
+                                 * DISPATCHED: its process has died */
     struct tbi_object object[];
 };
 
@@ -99,6 +103,8 @@ struct tbi_directory {
     size_t objects;             /* live ones, for reports and checks */
     void (*unread)(void *ctx, const void *error, uint32_t bytes); /* see sched.h */
     void *unread_ctx;
+    void (*orphan)(void *ctx, struct tbi_maker *maker); /* an actor has lost its last holder */
+    void *orphan_ctx;
 };
 /* NULL: nothing. With its last user a payload goes. */
 void tbi_payload_drop(const struct tbi_directory *dir, struct tbi_payload *payload);

@@ -75,26 +75,69 @@ static void learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank
     tbi_ledger_take(task);
 }
 
-/* Returns NULL, or the error the task fails with. */
-static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task,
-                                    unsigned place, const struct arguments *found)
+/* An argument's place; a small one's value goes to `to`. Returns where the next one goes. */
+static uint8_t *write_argument(const struct tbi_sched *sched, struct msg_located *at, uint8_t *to,
+                               struct tbi_id id, const struct tbi_object *object, unsigned node)
 {
-    const struct tbi_group *group = task->class->group;
-    unsigned node = group != NULL ? tbi_group_rank(group, place) : place;
+    *at = (struct msg_located){.id = id, .where = TBI_AT_STORE, .bytes = object->bytes};
+    if (object->in_store) {
+        at->rank = tbi_sched_source(sched, object, node);
+        return to;
+    }
+    at->where = TBI_AT_INLINE;
+    memset(to + tbi_padded(object->bytes) - 8, 0, object->bytes > 0 ? 8 : 0);
+    memcpy(to, object->payload->data, object->bytes);
+    return to + tbi_padded(object->bytes);
+}
+
+static size_t inline_bytes(const struct tbi_object *object)
+{
+    return object->in_store ? 0 : tbi_padded(object->bytes);
+}
+
+/* What goes behind the description by the task's kind. Returns its bytes; `to` NULL: only that. */
+static size_t write_kind(const struct tbi_maker *task, uint32_t epoch, bool restores, void *to)
+{
+    const struct msg_submit *submit = task->submit;
+
+    if (submit->kind == TBI_ACTOR && to != NULL) {
+        struct msg_actor *actor = to;
+
+        *actor = *tbi_submit_actor(submit);
+        actor->name_bytes = 0;
+        actor->flags |= restores ? TBI_ACTOR_RESTORES : 0;
+    } else if (submit->kind == TBI_CALL && to != NULL) {
+        *(struct msg_call *)to = *tbi_submit_call(submit);
+        ((struct msg_call *)to)->epoch = epoch;
+    }
+    return submit->kind == TBI_ACTOR  ? sizeof(struct msg_actor)
+           : submit->kind == TBI_CALL ? sizeof(struct msg_call)
+                                      : 0;
+}
+
+/* Returns NULL, or the error the task fails with. `bundle`: that it is in, or NULL. */
+static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
+                                    const struct tbi_id *bundle, uint32_t epoch,
+                                    const struct arguments *found)
+{
     const struct msg_submit *submit = task->submit;
     const struct tbi_id *refs = tbi_submit_refs(submit);
-    size_t data = submit->data_bytes, args = submit->nargs * sizeof(uint64_t), size;
-    bool stays = task->class->node != TBI_ANY_NODE || group != NULL ||
+    size_t data = submit->data_bytes, words = submit->nargs * sizeof(uint64_t), size;
+    struct tbi_id checkpoint_id;
+    const struct tbi_object *checkpoint = tbi_actors_checkpoint(sched, task, &checkpoint_id);
+    unsigned more = checkpoint != NULL; /* the last argument */
+    bool stays = submit->kind == TBI_CALL || bundle != NULL || task->class->node != TBI_ANY_NODE ||
                  task->takebacks >= TBI_TAKEBACKS_MAX;
     struct msg_dispatch *m;
     struct msg_located *at;
     uint8_t *to;
 
     for (unsigned i = 0; i < submit->nresolve; i++)
-        if (!found->object[i]->in_store)
-            data += tbi_padded(found->object[i]->bytes);
-    size = sizeof *m + submit->nresolve * sizeof *at + args + data +
-           submit->nmore * sizeof(struct tbi_amount) + (group != NULL ? sizeof(struct tbi_id) : 0);
+        data += inline_bytes(found->object[i]);
+    data += more ? inline_bytes(checkpoint) : 0;
+    size = sizeof *m + (submit->nresolve + more) * sizeof *at + words + more * sizeof(uint64_t) + data +
+           submit->nmore * sizeof(struct tbi_amount) + (bundle != NULL ? sizeof *bundle : 0) +
+           write_kind(task, epoch, more, NULL);
     m = size > TBI_RECORD_MAX ? NULL
                               : sched->port.send(sched->port.ctx, node, TBI_MSG_DISPATCH,
                                                  TBI_PROC_NONE, size);
@@ -102,35 +145,52 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         return tbi_failure_too_much_inline(sched, submit, size);
     *m = (struct msg_dispatch){
         .task = task->id, .attempt = task->attempt, .fn = submit->fn, .cpus = submit->cpus,
-        .data_bytes = (uint32_t)data, .nreturns = submit->nreturns, .nargs = submit->nargs,
-        .nresolve = submit->nresolve, .nmore = submit->nmore, .depth = submit->depth,
+        .data_bytes = (uint32_t)data, .nreturns = submit->nreturns,
+        .nargs = (uint16_t)(submit->nargs + more), .nresolve = (uint16_t)(submit->nresolve + more),
+        .nmore = submit->nmore, .depth = submit->depth,
         .flags = (uint16_t)((task->wanted ? TBI_DISPATCH_WANTED : 0) |
                             (stays ? TBI_DISPATCH_STAYS : 0) |
-                            (group != NULL ? TBI_DISPATCH_BUNDLE : 0)),
+                            (bundle != NULL ? TBI_DISPATCH_BUNDLE : 0) |
+                            (submit->kind == TBI_ACTOR ? TBI_DISPATCH_ACTOR : 0) |
+                            (submit->kind == TBI_CALL ? TBI_DISPATCH_CALL : 0)),
         .limit_ms = submit->limit_ms};
     at = (struct msg_located *)(m + 1);
-    to = (uint8_t *)(at + submit->nresolve);
-    memcpy(to, tbi_submit_args(submit), args + submit->data_bytes);
-    to += args + submit->data_bytes;
-    for (unsigned i = 0; i < submit->nresolve; i++) {
-        const struct tbi_object *object = found->object[i];
-
-        at[i] = (struct msg_located){.id = refs[i], .bytes = object->bytes};
-        if (object->in_store) {
-            at[i].where = TBI_AT_STORE;
-            at[i].rank = tbi_sched_source(sched, object, node);
-        } else {
-            at[i].where = TBI_AT_INLINE;
-            memset(to + tbi_padded(object->bytes) - 8, 0, object->bytes > 0 ? 8 : 0);
-            memcpy(to, object->payload->data, object->bytes);
-            to += tbi_padded(object->bytes);
-        }
+    to = (uint8_t *)(at + submit->nresolve + more);
+    memcpy(to, tbi_submit_args(submit), words);
+    to += words;
+    if (more) {
+        *(uint64_t *)to = TBI_ARG_REF | submit->nresolve;
+        to += sizeof(uint64_t);
     }
+    if (submit->data_bytes > 0)
+        memcpy(to, tbi_submit_data(submit), submit->data_bytes);
+    to += submit->data_bytes;
+    for (unsigned i = 0; i < submit->nresolve; i++)
+        to = write_argument(sched, &at[i], to, refs[i], found->object[i], node);
+    if (more)
+        to = write_argument(sched, &at[submit->nresolve], to, checkpoint_id, checkpoint, node);
     memcpy(to, tbi_submit_more(submit), submit->nmore * sizeof(struct tbi_amount));
-    if (group != NULL)
-        *(struct tbi_id *)(to + submit->nmore * sizeof(struct tbi_amount)) =
-            tbi_group_bundle_id(group, place);
-    learn(sched, task, node, place);
+    to += submit->nmore * sizeof(struct tbi_amount);
+    if (bundle != NULL) {
+        *(struct tbi_id *)to = *bundle;
+        to += sizeof *bundle;
+    }
+    write_kind(task, epoch, more, to);
+    return NULL;
+}
+
+struct tbi_payload *tbi_sched_send_call(struct tbi_sched *sched, struct tbi_maker *call,
+                                        unsigned node, uint32_t epoch)
+{
+    struct tbi_payload *failure;
+    struct arguments found;
+
+    find_arguments(sched, call, &found);
+    failure = dispatch(sched, call, node, NULL, epoch, &found);
+    if (failure != NULL)
+        return failure;
+    call->state = TBI_DISPATCHED;
+    call->node = node;
     return NULL;
 }
 
@@ -151,18 +211,25 @@ static int find_node(struct tbi_sched *sched, const struct tbi_maker *task, stru
     return tbi_place(task->class->nodes, task->class, &wish);
 }
 
-static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned node,
+static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned place,
                  const struct arguments *args)
 {
+    const struct tbi_group *group = task->class->group;
+    unsigned node = group != NULL ? tbi_group_rank(group, place) : place;
     struct tbi_payload *failure;
+    struct tbi_id bundle;
 
-    tbi_ready_note_sent(&sched->ready, task, node);
+    tbi_ready_note_sent(&sched->ready, task, place);
     tbi_groups_note_sent(sched, task);
     tbi_ready_remove(&sched->ready, task);
     tbi_sched_unkeep(sched, task->class); /* its turn has come, here or elsewhere */
-    failure = dispatch(sched, task, node, args);
+    if (group != NULL)
+        bundle = tbi_group_bundle_id(group, place);
+    failure = dispatch(sched, task, node, group != NULL ? &bundle : NULL, 0, args);
     if (failure != NULL)
         tbi_sched_fail(sched, task, failure);
+    else
+        learn(sched, task, node, place);
 }
 
 /* An agent takes in nothing by itself meanwhile. */

@@ -3,6 +3,7 @@
 #include "thornback.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct tbi_payload *payload_of(const struct tbi_error_link *link)
 {
@@ -225,4 +226,106 @@ struct tbi_payload *tbi_failure_overdue(const struct tbi_sched *sched,
         name(sched, &link[i], task->fn);
     }
     return unread(tbi_payload_new(link, sizeof link));
+}
+
+/* ---- actors and their calls ---- */
+
+/* The error with those it was caused by behind it. */
+static struct tbi_payload *with_cause(struct tbi_error_link *link, const struct tbi_payload *cause)
+{
+    struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX] = {*link};
+    int n = cause == NULL ? 0 : tbi_error_links(cause->data, cause->bytes);
+
+    if (n > TBI_ERROR_CHAIN_MAX - 1)
+        n = TBI_ERROR_CHAIN_MAX - 1;
+    if (n > 0)
+        memcpy(&chain[1], cause->data, (size_t)n * sizeof *chain);
+    return tbi_payload_new(chain, (uint32_t)((size_t)(1 + n) * sizeof *chain));
+}
+
+struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct msg_submit *actor,
+                                     const struct tbi_payload *error, bool exits)
+{
+    const struct tbi_error_link *cause =
+        error == NULL ? NULL : (const struct tbi_error_link *)error->data;
+    struct tbi_error_link link;
+    struct tbi_payload *payload;
+
+    tbi_error_link(&link, TB_ERR_ACTOR_DIED, "the actor has ended: %s",
+                   cause != NULL ? cause->message
+                   : exits       ? "it called tb_actor_exit"
+                                 : "nobody had a handle of it any more");
+    if (cause != NULL) {
+        link.rank = cause->rank;
+        link.pid = cause->pid;
+        link.signal = cause->signal;
+        link.number = cause->number;
+        memcpy(link.host, cause->host, sizeof link.host);
+        memcpy(link.output, cause->output, sizeof link.output);
+    }
+    name(sched, &link, actor->fn);
+    payload = with_cause(&link, error);
+    payload->unread = error != NULL && error->unread;
+    return payload;
+}
+
+struct tbi_payload *tbi_failure_killed(const struct tbi_sched *sched,
+                                       const struct msg_submit *actor)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_ACTOR_DIED, "the actor has ended: it was killed by tb_kill");
+    name(sched, &link, actor->fn);
+    return payload_of(&link);
+}
+
+struct tbi_payload *tbi_failure_name_taken(const struct tbi_sched *sched,
+                                           const struct msg_submit *actor, const char *key)
+{
+    const char *called = key + strlen(key) + 1;
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_ARGUMENT,
+                   "an actor named '%.100s' in the namespace '%.100s' is there already: choose another name, "
+                   "or say .get_if_exists = true", called, key);
+    name(sched, &link, actor->fn);
+    return unread(payload_of(&link));
+}
+
+struct tbi_payload *tbi_failure_unavailable(const struct tbi_sched *sched,
+                                            const struct msg_submit *call,
+                                            const struct tbi_payload *cause)
+{
+    struct tbi_error_link link;
+    struct tbi_payload *payload;
+
+    tbi_error_link(&link, TB_ERR_ACTOR_UNAVAILABLE,
+                   "the actor's process has ended and it is being restarted; the call is not run again, "
+                   "for it has no max_task_retries left");
+    name(sched, &link, call->fn);
+    payload = with_cause(&link, cause);
+    payload->unread = true;
+    return payload;
+}
+
+struct tbi_payload *tbi_failure_too_many_calls(const struct tbi_sched *sched,
+                                               const struct msg_submit *call, uint32_t most)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_ACTOR_UNAVAILABLE,
+                   "%u calls of the actor have not ended, as many as its max_pending_calls allows: wait "
+                   "for some of them first", most);
+    name(sched, &link, call->fn);
+    return unread(payload_of(&link));
+}
+
+struct tbi_payload *tbi_failure_no_actor(const struct tbi_sched *sched,
+                                         const struct msg_submit *call)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_REF, "a call of what is no actor's handle");
+    name(sched, &link, call->fn);
+    return unread(payload_of(&link));
 }

@@ -19,6 +19,21 @@ struct tbi_payload *tbi_failure_of_group(const struct tbi_sched *sched,
 struct tbi_payload *tbi_failure_infeasible_group(const struct tbi_sched *sched,
                                                  const struct tbi_group *group);
 struct tbi_payload *tbi_failure_removed(void);
+/* An actor that has ended: with this error, or NULL: by its own will (`exits`), or for want of handles. */
+struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct msg_submit *actor,
+                                     const struct tbi_payload *error, bool exits);
+struct tbi_payload *tbi_failure_killed(const struct tbi_sched *sched,
+                                       const struct msg_submit *actor);
+struct tbi_payload *tbi_failure_name_taken(const struct tbi_sched *sched,
+                                           const struct msg_submit *actor, const char *name);
+/* A call that may not be run again, of an actor that is being restarted. `cause`: or NULL. */
+struct tbi_payload *tbi_failure_unavailable(const struct tbi_sched *sched,
+                                            const struct msg_submit *call,
+                                            const struct tbi_payload *cause);
+struct tbi_payload *tbi_failure_too_many_calls(const struct tbi_sched *sched,
+                                               const struct msg_submit *call, uint32_t most);
+struct tbi_payload *tbi_failure_no_actor(const struct tbi_sched *sched,
+                                         const struct msg_submit *call);
 /* No node can ever meet the demand, or nobody can mean it. */
 struct tbi_payload *tbi_failure_of_demand(const struct tbi_sched *sched,
                                           const struct tbi_maker *task);

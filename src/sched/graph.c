@@ -4,8 +4,15 @@
 
 void tbi_sched_queue(struct tbi_sched *sched, struct tbi_maker *task)
 {
-    const struct tbi_group *group = task->class->group;
+    const struct tbi_group *group;
 
+    if (task->is_call) {
+        tbi_actors_queue(sched, task);
+        return;
+    }
+    if (task->is_actor && !tbi_actors_begin(sched, task))
+        return;
+    group = task->class->group;
     if (group != NULL && tbi_group_is_removed(group)) {
         task->state = TBI_WAITING;
         task->failure = tbi_failure_of_group(sched, task->submit);
@@ -108,6 +115,7 @@ static void wake(struct tbi_sched *sched, struct tbi_id id, struct tbi_object *o
                 /* it failed for another argument */
             } else if (object->state == TBI_FAILED) {
                 task->failure = tbi_payload_use(object->payload);
+                tbi_list_unlink(&task->link);
                 tbi_list_append(&sched->failing, &task->link);
             } else if (--task->unmet == 0) {
                 tbi_sched_queue(sched, task);
@@ -120,12 +128,18 @@ static void wake(struct tbi_sched *sched, struct tbi_id id, struct tbi_object *o
 void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
 {
     struct msg_submit *submit = maker->submit;
-    struct tbi_class *class = maker->class;
+    struct tbi_class *class;
     struct tbi_group *group;
     struct tbi_id id = maker->id;
     unsigned n = maker->nobjects;
-    bool gone = maker->live == 0; /* freed before, or there never were any */
+    bool gone;
 
+    if (maker->is_call)
+        tbi_actors_call_ends(sched, maker, maker->state == TBI_DISPATCHED);
+    if (maker->is_actor)
+        tbi_actors_end(sched, maker);
+    class = maker->class;
+    gone = maker->live == 0; /* freed before, or there never were any */
     maker->state = TBI_ENDED;
     maker->submit = NULL;
     tbi_list_unlink(&maker->sibling);
@@ -138,10 +152,11 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
         for (unsigned i = 0; i < submit->nrefs; i++)
             tbi_directory_release(&sched->dir, tbi_submit_refs(submit)[i], tbi_sched_send_free,
                                   sched);
-        if (class->users == 1)
+        if (class != NULL && class->users == 1)
             tbi_sched_unkeep(sched, class);
-        group = class->group;
-        tbi_demands_drop(&sched->demands, class);
+        group = class != NULL ? class->group : NULL;
+        if (class != NULL)
+            tbi_demands_drop(&sched->demands, class);
         if (group != NULL) {
             group->tasks--;
             tbi_groups_reap(sched, group);
@@ -223,7 +238,7 @@ void tbi_sched_want(struct tbi_sched *sched, struct tbi_maker *maker)
 
     for (;;) {
         if (!maker->wanted && maker->submit != NULL) {
-            bool queued = maker->state == TBI_QUEUED;
+            bool queued = maker->state == TBI_QUEUED; /* no call is */
 
             if (queued) {
                 tbi_ready_remove(&sched->ready, maker);

@@ -3,6 +3,7 @@
 #ifndef TBI_GRAPH_H
 #define TBI_GRAPH_H
 
+#include "sched/actors.h"
 #include "sched/directory.h"
 #include "sched/groups.h"
 #include "sched/place.h"
@@ -17,6 +18,7 @@ struct tbi_sched {
     struct tbi_nodes nodes;
     struct tbi_link gainers;    /* ledgers, this one or of groups, that have gained */
     struct tbi_groups groups;
+    struct tbi_actors actors;
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
     struct tbi_demands demands;
@@ -56,6 +58,13 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker);
 
 /* The agent of `rank` has a new task already, and will say when it has ended. */
 void tbi_sched_learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank);
+
+/* The call goes to the node where its actor lives. NULL, or what it fails with. */
+struct tbi_payload *tbi_sched_send_call(struct tbi_sched *sched, struct tbi_maker *call,
+                                        unsigned node, uint32_t epoch);
+
+/* The process goes on holding the refs that its task names at its end. */
+void tbi_sched_keep_refs(struct tbi_sched *sched, const struct msg_done *m);
 
 /* The node is kept for this owner, or for nobody any more; its agent is told. */
 void tbi_sched_keep_node(struct tbi_sched *sched, unsigned node, const void *owner);

@@ -14,7 +14,7 @@ bool tbi_retry_adopt(struct tbi_sched *sched, struct tbi_maker *task)
                                    ? NULL
                                    : tbi_directory_maker(&sched->dir, task->submit->parent);
 
-    if (parent == NULL || (parent->state != TBI_DISPATCHED && parent->state != TBI_BLOCKED))
+    if (task->submit->kind == TBI_ACTOR || parent == NULL || (parent->state != TBI_DISPATCHED && parent->state != TBI_BLOCKED))
         return true;
     if (parent->aborts_children) {
         tbi_retry_cancel(sched, task, TB_CANCEL_DEFAULT,
@@ -38,7 +38,7 @@ static void cancel_children(struct tbi_sched *sched, struct tbi_maker *task, uin
     }
 }
 
-static void send_abort(struct tbi_sched *sched, const struct tbi_maker *task, uint32_t flags)
+void tbi_retry_send_abort(struct tbi_sched *sched, const struct tbi_maker *task, uint32_t flags)
 {
     struct msg_abort *m = sched->port.send(sched->port.ctx, task->node, TBI_MSG_ABORT,
                                            TBI_PROC_NONE, sizeof *m);
@@ -60,13 +60,14 @@ void tbi_retry_cancel(struct tbi_sched *sched, struct tbi_maker *task, uint32_t 
         tbi_sched_fail(sched, task, error);
         return;
     case TBI_WAITING:
+    case TBI_PARKED:
         tbi_sched_fail(sched, task, error);
         return;
     default: /* an agent has it */
         break;
     }
     if (!task->aborted || (flags & TB_CANCEL_FORCE))
-        send_abort(sched, task, flags);
+        tbi_retry_send_abort(sched, task, task->is_call ? 0 : flags); /* its process is its actor's */
     if (!task->aborted)
         tbi_sched_abort(sched, task, error);
     else

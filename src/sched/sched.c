@@ -24,6 +24,7 @@ struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct
     tbi_ledger_init(&sched->nodes, config->nranks, config->nresources, config->totals, host,
                     &sched->gainers);
     tbi_groups_init(&sched->groups);
+    tbi_actors_init(sched);
     sched->nodes.ahead = config->ahead;
     sched->nodes.random = config->seed * UINT64_C(0x9e3779b97f4a7c15);
     tbi_demands_init(&sched->demands);
@@ -42,6 +43,7 @@ void tbi_sched_destroy(struct tbi_sched *sched)
 {
     if (sched == NULL)
         return;
+    tbi_actors_fini(sched);
     tbi_directory_fini(&sched->dir);
     tbi_demands_fini(&sched->demands);
     tbi_groups_fini(&sched->groups);
@@ -83,6 +85,43 @@ static struct tbi_payload *check_demand(const struct tbi_sched *sched, const str
     return NULL;
 }
 
+/* NULL, or why nobody sends this. */
+static const char *check_submit(const struct tbi_sched *sched, const struct msg_submit *m)
+{
+    const struct msg_call *call = tbi_submit_call(m);
+    const struct msg_actor *actor = tbi_submit_actor(m);
+    const char *name = (const char *)(actor + 1);
+
+    if (m->local && (m->nrefs > 0 || m->nmore > 0 || m->strategy != TBI_DEFAULT || m->kind != TBI_TASK))
+        return "SUBMIT of a local task that is not for an agent to keep";
+    if (tbi_id_index(m->task) != 0 || m->strategy > TBI_IN_GROUP ||
+        tbi_demand_check(m->cpus, tbi_submit_more(m), m->nmore, sched->nodes.nresources) != NULL)
+        return "SUBMIT with a demand that cannot be, or an id that is no task's";
+    if (call != NULL && (m->cpus != 0 || m->nmore > 0 || m->strategy != TBI_DEFAULT || m->nrefs == m->nresolve ||
+                         !tbi_id_equal(tbi_submit_refs(m)[m->nrefs - 1], call->actor) || call->seq == 0 ||
+                         call->lane >= TBI_LANES_MAX))
+        return "SUBMIT of a call that has a demand, no number, or does not hold its actor";
+    if (actor != NULL && actor->name_bytes > 0 &&
+        (name[actor->name_bytes - 1] != 0 || strlen(name) + 1 >= actor->name_bytes))
+        return "SUBMIT of an actor whose name has no end";
+    if (m->kind == TBI_ACTOR && (m->nreturns != 1 || m->nargs == UINT16_MAX || m->nresolve == UINT16_MAX))
+        return "SUBMIT of an actor with another number of objects than one, or too many arguments";
+    return NULL;
+}
+
+/* Of the others: NULL, or what it fails with at once. */
+static struct tbi_payload *begin_by_kind(struct tbi_sched *sched, unsigned rank, uint32_t proc,
+                                         struct tbi_maker *task, struct tbi_group *group)
+{
+    struct tbi_payload *failure = NULL;
+
+    if (task->submit->kind == TBI_CALL)
+        return tbi_actors_call(sched, task);
+    if (task->submit->kind == TBI_ACTOR)
+        failure = tbi_actors_create(sched, rank, proc, task);
+    return failure != NULL ? failure : check_demand(sched, task, group);
+}
+
 /* ---- from processes ---- */
 
 static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
@@ -91,13 +130,13 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     const struct tbi_id *refs = tbi_submit_refs(m);
     struct tbi_payload *failure = NULL;
     struct tbi_group *group = NULL;
+    const char *why = check_submit(sched, m);
     struct tbi_maker *task;
 
-    if (m->local && (m->nrefs > 0 || m->nmore > 0 || m->strategy != TBI_DEFAULT))
-        return "SUBMIT of a local task that is not for an agent to keep";
-    if (tbi_id_index(m->task) != 0 || m->strategy > TBI_IN_GROUP ||
-        tbi_demand_check(m->cpus, tbi_submit_more(m), m->nmore, sched->nodes.nresources) != NULL)
-        return "SUBMIT with a demand that cannot be, or an id that is no task's";
+    if (why != NULL)
+        return why;
+    if (tbi_directory_maker(&sched->dir, m->task) == NULL && tbi_actors_get(sched, rank, record->proc, m))
+        return NULL;
     task = tbi_directory_add(&sched->dir, m->task, m->nreturns);
     if (task == NULL)
         return "SUBMIT with an id that is taken";
@@ -108,7 +147,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         group = tbi_groups_find(&sched->groups, *tbi_submit_group(m));
     if (group != NULL)
         task->class = tbi_group_class(sched, group, m);
-    else
+    else if (m->kind != TBI_CALL)
         task->class = tbi_demands_use(&sched->demands, &sched->nodes, NULL,
                                       m->strategy == TBI_ON_NODE ? m->node : TBI_ANY_NODE, m);
     sched->tasks++;
@@ -131,7 +170,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     }
     if (!tbi_retry_adopt(sched, task))
         return NULL;
-    failure = check_demand(sched, task, group);
+    failure = begin_by_kind(sched, rank, record->proc, task, group);
     if (failure != NULL) {
         tbi_sched_fail(sched, task, failure);
         return NULL;
@@ -408,6 +447,16 @@ static const struct tbi_id *kept_refs(const struct msg_done *m)
     return ids;
 }
 
+void tbi_sched_keep_refs(struct tbi_sched *sched, const struct msg_done *m)
+{
+    for (uint32_t k = 0; k < m->nkept; k++) {
+        struct tbi_object *kept = tbi_directory_object(&sched->dir, kept_refs(m)[k], NULL);
+
+        if (kept != NULL)
+            kept->holders++;
+    }
+}
+
 static const char *on_taken(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
 {
     return tbi_takeback_answer(sched, rank, (const struct msg_taken *)(record + 1));
@@ -423,21 +472,19 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
     if (task == NULL || (!tbi_retry_runs(task, rank, m->attempt) &&
                          (task->state != TBI_OPEN || task->node != rank)))
         return "FINISHED of a task that does not run there";
-    if (m->error == 0 && (task->submit == NULL || m->nresults != task->submit->nreturns))
+    if (m->error == 0 && (task->submit == NULL ||
+                          m->nresults != (task->is_actor ? 0 : task->submit->nreturns)))
         return "FINISHED with another number of results than the task has";
     if (m->error != 0 && (m->nresults != 0 || tbi_error_links(end - m->data_bytes,
                                                               m->error_bytes) == 0))
         return "FINISHED with an error that is none";
     /* The process goes on holding these; the task's own hold ends with it, at the same moment. */
-    for (uint32_t k = 0; k < m->nkept; k++) {
-        struct tbi_object *kept = tbi_directory_object(&sched->dir, kept_refs(m)[k], NULL);
-
-        if (kept != NULL)
-            kept->holders++;
-    }
+    tbi_sched_keep_refs(sched, m);
     if (task->state == TBI_BLOCKED)
         tbi_ledger_unblock(task);
-    if (task->state != TBI_OPEN) {
+    if (task->is_call)
+        tbi_actors_note_exit(sched, task, m);
+    else if (task->state != TBI_OPEN) {
         tbi_ledger_give(task);
         tbi_sched_ran(sched, task->submit->fn, m->run_us);
     }
@@ -448,8 +495,14 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
         struct tbi_payload *error = tbi_failure_of_agent(sched, task->submit, end - m->data_bytes,
                                                          m->error_bytes);
 
-        if (task->submit == NULL || !tbi_retry_after(sched, task, m, error))
+        if (task->is_actor)
+            tbi_actors_ended(sched, task, m, error);
+        else if (task->is_call)
+            tbi_actors_call_failed(sched, task, m->crashed, error);
+        else if (task->submit == NULL || !tbi_retry_after(sched, task, m, error))
             tbi_sched_fail(sched, task, error);
+    } else if (task->is_actor) {
+        tbi_actors_ended(sched, task, m, NULL);
     } else {
         take_results(sched, task, rank, m);
         tbi_sched_conclude(sched, task);
@@ -474,6 +527,9 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_UNGROUP] = tbi_groups_on_ungroup,
         [TBI_MSG_RESERVED] = tbi_groups_on_reserved,
         [TBI_MSG_UNRESERVED] = tbi_groups_on_unreserved,
+        [TBI_MSG_LIVES] = tbi_actors_on_lives, [TBI_MSG_KILL] = tbi_actors_on_kill,
+        [TBI_MSG_FIND] = tbi_actors_on_find,
+        [TBI_MSG_CHECKPOINT] = tbi_actors_on_checkpoint,
     };
 
     const char *why;
@@ -482,7 +538,8 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         return "a message that is not for the scheduler";
     sched->now_us = now_us;
     why = handler[record->type](sched, rank, record);
-    tbi_sched_carry_failures(sched); /* of tasks whose group is gone */
+    tbi_sched_carry_failures(sched); /* of tasks whose group, or actor, is gone */
+    tbi_actors_retire(sched);
     return why;
 }
 

@@ -11,6 +11,9 @@
  *                        |         |            |             |
  *                        +---------+------------+-------------+--> ENDED with all returns FAILED
  *
+ * An actor is a task that stays DISPATCHED as long as it lives, see actors.h; its calls are tasks which are
+ * PARKED instead of QUEUED, while it does not, and need no place of their own.
+ *
  * A cancelled task that runs has failed at once for everyone who waits for it; it stays DISPATCHED or
  * BLOCKED, `aborted`, until its agent says that it has ended. */
 #ifndef TBI_SCHED_H
@@ -72,6 +75,9 @@ struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched);
 
 /* What the forecast leaves of a resource on a node, not below 0. */
 int64_t tbi_sched_available(const struct tbi_sched *sched, unsigned rank, unsigned resource);
+
+/* Detached actors need not live any longer: the job is about to end. */
+void tbi_sched_let_go(struct tbi_sched *sched);
 
 /* Every invariant that can be seen from here; NULL or what is wrong. O(everything). */
 const char *tbi_sched_check(const struct tbi_sched *sched);

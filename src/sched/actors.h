@@ -1,0 +1,97 @@
+/* actors.h - actors at the head: which there are, how they are called, and the calls that are on their way to
+ * them. Internal to the scheduler.
+ *
+ * An actor is the task that creates it, for as long as it lives (see messages.h):
+ *
+ *      BEGINS -> LIVES -> RESTARTS -> LIVES ... -> DEAD
+ *         |                  |                      ^
+ *         +------------------+----------------------+
+ *
+ * Its object is PENDING until it is dead and then FAILED; with its last holder the actor retires. Each call holds
+ * it, so that it ends after the calls that were made. Calls go to its node as soon as their arguments are there,
+ * and the agent puts those of one caller in order by their numbers; numbers that will not come are told it
+ * by SKIP, so that every caller's numbers are known to it without gaps, in each life anew. */
+#ifndef TBI_ACTORS_H
+#define TBI_ACTORS_H
+
+#include "sched/directory.h"
+
+struct tbi_sched;
+
+enum tbi_actor_state { TBI_ACTOR_BEGINS, TBI_ACTOR_LIVES, TBI_ACTOR_RESTARTS, TBI_ACTOR_DEAD };
+
+struct tbi_actor {
+    struct tbi_maker *maker;    /* the task that creates it */
+    enum tbi_actor_state state;
+    uint32_t epoch;             /* of its life, or its last one: the task's attempt */
+    struct tbi_link calls;      /* that have not ended, each caller's in the order in which it made them */
+    unsigned ncalls;
+    struct tbi_map callers;     /* process -> what the agent knows of its calls */
+    int32_t cpus;               /* that it needs to begin */
+    int32_t max_task_retries;
+    uint32_t max_pending;
+    uint16_t flags;             /* TBI_ACTOR_* */
+    bool retired;               /* nobody can call it any more */
+    bool exits;                 /* it said so itself */
+    struct tbi_link orphan;     /* in `orphans`: its last holder has gone */
+    struct tbi_payload *death;  /* DEAD: why */
+    struct tbi_id checkpoint;   /* held; or null */
+    struct tbi_actor *namesake; /* the next with an equal hash of its name */
+    uint32_t name_bytes;        /* 0: none, or not any more */
+    char *name;                 /* namespace and name, each with its 0 */
+};
+
+struct tbi_actors {
+    struct tbi_map by_id, by_name;
+    struct tbi_link orphans;
+};
+void tbi_actors_init(struct tbi_sched *sched);
+void tbi_actors_fini(struct tbi_sched *sched);
+
+/* By the id of its object; NULL: there is none on record. */
+struct tbi_actor *tbi_actors_find(const struct tbi_sched *sched, struct tbi_id id);
+
+/* A SUBMIT that only asks for an actor that there is: answered, true. */
+bool tbi_actors_get(struct tbi_sched *sched, unsigned rank, uint32_t proc, const struct msg_submit *m);
+/* A new actor, and what it fails with at once, or NULL. */
+struct tbi_payload *tbi_actors_create(struct tbi_sched *sched, unsigned rank, uint32_t proc,
+                                      struct tbi_maker *maker);
+/* A call was submitted. NULL, or what it fails with. */
+struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *call);
+/* Its arguments are there. */
+void tbi_actors_queue(struct tbi_sched *sched, struct tbi_maker *call);
+/* A call is about to be concluded. */
+void tbi_actors_call_ends(struct tbi_sched *sched, struct tbi_maker *call, bool was_sent);
+/* FINISHED with an error, of a call that is not aborted. */
+void tbi_actors_call_failed(struct tbi_sched *sched, struct tbi_maker *call, bool crashed,
+                            struct tbi_payload *error);
+/* FINISHED of a call: does the actor end with it? */
+void tbi_actors_note_exit(struct tbi_sched *sched, const struct tbi_maker *call,
+                          const struct msg_done *m);
+/* FINISHED of the actor itself, not aborted; its node has it no more. `error` NULL: it ended as it should. */
+void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const struct msg_done *m,
+                      struct tbi_payload *error);
+/* The task that creates it is about to be concluded. */
+void tbi_actors_end(struct tbi_sched *sched, struct tbi_maker *maker);
+/* It is to begin, again perhaps. False: it waits for its checkpoint first. */
+bool tbi_actors_begin(struct tbi_sched *sched, struct tbi_maker *maker);
+/* The checkpoint that it is to begin with, NULL: none. */
+const struct tbi_object *tbi_actors_checkpoint(const struct tbi_sched *sched,
+                                               const struct tbi_maker *maker, struct tbi_id *id);
+
+/* Those that nobody holds any more end. */
+void tbi_actors_retire(struct tbi_sched *sched);
+void tbi_actors_orphan(void *sched, struct tbi_maker *maker); /* its object has lost its last holder */
+
+const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
+                                const struct tbi_record *record);
+const char *tbi_actors_on_kill(struct tbi_sched *sched, unsigned rank,
+                               const struct tbi_record *record);
+const char *tbi_actors_on_find(struct tbi_sched *sched, unsigned rank,
+                               const struct tbi_record *record);
+const char *tbi_actors_on_checkpoint(struct tbi_sched *sched, unsigned rank,
+                                     const struct tbi_record *record);
+
+const char *tbi_actors_check(const struct tbi_sched *sched);
+
+#endif
