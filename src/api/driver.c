@@ -164,6 +164,7 @@ static bool end_tasks(struct tbi_driver *d)
     uint64_t deadline_us = tbi_now_us() + TASKS_END_US;
     size_t tasks;
 
+    tbi_sched_let_go(tbi_loop_sched(d->loop));
     for (;;) {
         bool moved = tbi_loop_turn(d->loop);
 

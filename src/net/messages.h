@@ -266,8 +266,8 @@ struct msg_skip {
     uint64_t from, to;
 };
 
-/* Which actor has this name? FOUND and IDENTIFY answer it, and a SUBMIT with TBI_ACTOR_GET. The process has
- * got a count of the handle with it. */
+/* Which actor has this name? FOUND and IDENTIFY answer it, and a SUBMIT with TBI_ACTOR_GET. If another actor
+ * than the submitted one is found, the process has got one hold more of that: it gives it back if it had one. */
 struct msg_find {
     uint64_t ticket;         /* the process's own number for it */
     uint32_t name_bytes, unused; /* as in msg_actor */

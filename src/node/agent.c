@@ -110,25 +110,25 @@ static void on_inform(struct tbi_agent *agent, const struct tbi_record *record)
                                                 TBI_MSG_INFORMED, record->proc, sizeof *m) = *m;
 }
 
-/* The process has a count of the handle now; executors have one hold at the head, however often they ask. */
+/* With an actor that was there already the process gets one hold more of it. */
 static void on_identify(struct tbi_agent *agent, const struct tbi_record *record)
 {
     const struct msg_found *m = (const struct msg_found *)(record + 1);
     struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
-    bool driver = record->proc == TBI_PROC_DRIVER, other = !tbi_id_equal(m->submitted, m->id);
+    bool held = !tbi_id_is_null(m->id) && !tbi_id_equal(m->submitted, m->id);
 
-    if (proc != NULL && !driver && !tbi_id_is_null(m->submitted) && other)
-        tbi_map_take(&proc->handles, m->submitted); /* that actor was not made */
-    if (!tbi_id_is_null(m->id) && other && !driver) {
-        if (proc == NULL || tbi_map_get(&proc->handles, m->id) != NULL)
+    if (proc == NULL) {
+        if (held)
             ((struct msg_object *)agent->port.send(agent->port.ctx, 0, TBI_MSG_RELEASE, record->proc,
                                                    sizeof(struct msg_object)))->id = m->id;
-        else
-            tbi_map_put(&proc->handles, m->id, proc);
+        return;
     }
-    if (proc != NULL)
-        *(struct msg_found *)agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_FOUND,
-                                              record->proc, sizeof *m) = *m;
+    if (held && !tbi_id_is_null(m->submitted))
+        tbi_map_take(&proc->handles, m->submitted); /* that actor was not made */
+    if (held)
+        tbi_procs_add_hold(proc, m->id);
+    *(struct msg_found *)agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_FOUND,
+                                          record->proc, sizeof *m) = *m;
 }
 
 /* The head knows that the task is blocked, and has sent what it could of its children. */

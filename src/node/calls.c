@@ -222,7 +222,8 @@ const char *tbi_calls_construct(struct tbi_agent *agent, struct tbi_proc *proc,
     proc->nwork--;
     tbi_list_unlink(&proc->link);
     tbi_list_append(&agent->actors, &proc->link);
-    tbi_list_unlink(&job->timer);
+    if (!job->aborted) /* else it is to end, and is killed if it does not */
+        tbi_list_unlink(&job->timer);
     tbi_jobs_give_arguments_back(agent, job);
     proc->cpus = TBI_CPU_HELD; /* an answer to its BLOCK is not about it any more */
     if (terms->flags & TBI_ACTOR_PLACED_ONLY && job->m->cpus > 0) {

@@ -99,7 +99,8 @@ struct tbi_proc {
     struct tbi_local_actor *actor; /* that it is; then `job` is the task that created it, `work` its calls,
                                  * and it is in `actors` */
     struct tbi_map calls_made;  /* actor -> number of calls it has made, as a pointer-sized count */
-    struct tbi_map handles;     /* ids it holds at the head; executors only */
+    struct tbi_map handles;     /* ids it holds at the head, each with how often, as a pointer-sized count;
+                                 * executors only */
     struct tbi_map pins;        /* id -> number of views, as a pointer-sized count */
     struct tbi_map open;        /* id -> object it is writing */
 };
@@ -328,6 +329,8 @@ void tbi_objects_tick(struct tbi_agent *agent);
 uint64_t tbi_objects_deadline(const struct tbi_agent *agent);
 
 /* procs.c */
+/* The head has counted one hold more for it. */
+void tbi_procs_add_hold(struct tbi_proc *proc, struct tbi_id id);
 void tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
                             uint32_t attempt, const struct tbi_error_link *link, bool crashed);
 struct tbi_proc *tbi_procs_find(const struct tbi_agent *agent, uint32_t proc);

@@ -39,10 +39,14 @@ void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc)
 
 /* ---- handles and pins ---- */
 
-static void note_handle(struct tbi_proc *proc, struct tbi_id id)
+void tbi_procs_add_hold(struct tbi_proc *proc, struct tbi_id id)
 {
-    if (proc->proc != TBI_PROC_DRIVER && tbi_map_get(&proc->handles, id) == NULL)
-        tbi_map_put(&proc->handles, id, proc);
+    uintptr_t holds;
+
+    if (proc->proc == TBI_PROC_DRIVER)
+        return;
+    holds = (uintptr_t)tbi_map_take(&proc->handles, id);
+    tbi_map_put(&proc->handles, id, (void *)(holds + 1));
 }
 
 void tbi_procs_tell(struct tbi_agent *agent, uint32_t number, struct tbi_local *object)
@@ -107,7 +111,7 @@ static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
     if (!made_by(agent, proc, m->task) || m->local != 0)
         return "SUBMIT with another process's id, or of a task that an agent has";
     for (unsigned i = 0; i < m->nreturns; i++)
-        note_handle(proc, tbi_id_with_index(m->task, i));
+        tbi_procs_add_hold(proc, tbi_id_with_index(m->task, i));
     if (tbi_nested_may_stay(agent, proc, m)) {
         ((struct msg_submit *)forward(agent, record, TBI_MSG_SUBMIT))->local = 1;
         tbi_nested_take(agent, m);
@@ -126,7 +130,7 @@ static const char *on_put(struct tbi_agent *agent, struct tbi_proc *proc,
 
     if (!made_by(agent, proc, m->id))
         return "PUT with another process's id";
-    note_handle(proc, m->id);
+    tbi_procs_add_hold(proc, m->id);
     forward(agent, record, TBI_MSG_PUT);
     return NULL;
 }
@@ -140,7 +144,7 @@ static const char *on_announce(struct tbi_agent *agent, struct tbi_proc *proc,
     if (!made_by(agent, proc, m->id) || object == NULL || object->announced)
         return "ANNOUNCE of an object that was not created, or twice";
     object->announced = true;
-    note_handle(proc, m->id);
+    tbi_procs_add_hold(proc, m->id);
     forward(agent, record, TBI_MSG_ANNOUNCE);
     return NULL;
 }
@@ -148,7 +152,7 @@ static const char *on_announce(struct tbi_agent *agent, struct tbi_proc *proc,
 static const char *on_hold(struct tbi_agent *agent, struct tbi_proc *proc,
                            const struct tbi_record *record)
 {
-    note_handle(proc, ((const struct msg_object *)(record + 1))->id);
+    tbi_procs_add_hold(proc, ((const struct msg_object *)(record + 1))->id);
     forward(agent, record, TBI_MSG_HOLD);
     return NULL;
 }
@@ -157,9 +161,12 @@ static const char *on_release(struct tbi_agent *agent, struct tbi_proc *proc,
                               const struct tbi_record *record)
 {
     struct tbi_id id = ((const struct msg_object *)(record + 1))->id;
+    uintptr_t holds = proc->proc == TBI_PROC_DRIVER ? 1 : (uintptr_t)tbi_map_take(&proc->handles, id);
 
-    if (proc->proc != TBI_PROC_DRIVER && tbi_map_take(&proc->handles, id) == NULL)
+    if (holds == 0)
         return "RELEASE of what is not held";
+    if (holds > 1)
+        tbi_map_put(&proc->handles, id, (void *)(holds - 1));
     forward(agent, record, TBI_MSG_RELEASE);
     return NULL;
 }
@@ -234,7 +241,8 @@ static const char *on_seal(struct tbi_agent *agent, struct tbi_proc *proc,
     why = tbi_objects_seal(agent, proc, m->id, m->bytes);
     if (why != NULL)
         return why;
-    note_handle(proc, m->id);
+    if (proc->proc != TBI_PROC_DRIVER && tbi_map_get(&proc->handles, m->id) == NULL)
+        tbi_procs_add_hold(proc, m->id); /* else it was announced */
     forward(agent, record, TBI_MSG_SEALED);
     return NULL;
 }
@@ -354,7 +362,7 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     }
     abandon_results(agent, proc, m->task);
     for (uint32_t k = 0; k < m->nkept; k++)
-        note_handle(proc, ids[k]);
+        tbi_procs_add_hold(proc, ids[k]);
     forward(agent, record, TBI_MSG_FINISHED);
     if (proc->actor != NULL) {
         tbi_calls_done(agent, job, m->exits);
@@ -375,9 +383,9 @@ static const char *on_constructed(struct tbi_agent *agent, struct tbi_proc *proc
     if (why != NULL)
         return why;
     for (uint32_t k = 0; k < m->nkept; k++)
-        note_handle(proc, kept[k]);
+        tbi_procs_add_hold(proc, kept[k]);
     forward(agent, record, TBI_MSG_LIVES);
-    if (proc->job->retires)
+    if (proc->job->retires || proc->job->aborted)
         tbi_calls_retire(agent, &(struct msg_task){proc->job->m->task, proc->job->m->attempt, 0});
     return NULL;
 }
@@ -477,12 +485,13 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
     for (at = 0; tbi_map_next(&proc->pins, &at, &e);)
         for (uintptr_t views = (uintptr_t)e.value; views > 0; views--)
             tbi_objects_unpin(agent, tbi_objects_find(agent, e.key));
-    for (at = 0; tbi_map_next(&proc->handles, &at, &e);) {
-        struct msg_object *m =
-            agent->port.send(agent->port.ctx, 0, TBI_MSG_RELEASE, number, sizeof *m);
+    for (at = 0; tbi_map_next(&proc->handles, &at, &e);)
+        for (uintptr_t holds = (uintptr_t)e.value; holds > 0; holds--) {
+            struct msg_object *m =
+                agent->port.send(agent->port.ctx, 0, TBI_MSG_RELEASE, number, sizeof *m);
 
-        m->id = e.key;
-    }
+            m->id = e.key;
+        }
     tbi_procs_free(agent, proc);
     tbi_objects_forget_rooms(agent, number);
     tbi_run_start(agent);

@@ -141,6 +141,14 @@ const char *tbi_actors_on_find(struct tbi_sched *sched, unsigned rank,
     return NULL;
 }
 
+void tbi_actors_answer(struct tbi_sched *sched, unsigned rank, uint32_t proc, const struct msg_submit *m)
+{
+    const struct msg_actor *terms = tbi_submit_actor(m);
+
+    if (terms != NULL && terms->flags & TBI_ACTOR_GET)
+        identify(sched, rank, proc, m->task, m->task, terms->ticket);
+}
+
 bool tbi_actors_get(struct tbi_sched *sched, unsigned rank, uint32_t proc, const struct msg_submit *m)
 {
     const struct msg_actor *terms = tbi_submit_actor(m);
@@ -157,8 +165,7 @@ bool tbi_actors_get(struct tbi_sched *sched, unsigned rank, uint32_t proc, const
 
 /* ---- coming and going ---- */
 
-struct tbi_payload *tbi_actors_create(struct tbi_sched *sched, unsigned rank, uint32_t proc,
-                                      struct tbi_maker *maker)
+struct tbi_payload *tbi_actors_create(struct tbi_sched *sched, struct tbi_maker *maker)
 {
     const struct msg_actor *terms = terms_of(maker);
     const char *name = (const char *)(terms + 1);
@@ -174,8 +181,6 @@ struct tbi_payload *tbi_actors_create(struct tbi_sched *sched, unsigned rank, ui
     maker->is_actor = true;
     if (terms->flags & TBI_ACTOR_DETACHED)
         maker->object[0].holders++;
-    if (terms->flags & TBI_ACTOR_GET)
-        identify(sched, rank, proc, maker->id, maker->id, terms->ticket);
     if (find_name(sched, name, terms->name_bytes) != NULL)
         return tbi_failure_name_taken(sched, maker->submit, name);
     give_name(sched, actor, name, terms->name_bytes);
@@ -286,6 +291,7 @@ static void tell(struct tbi_sched *sched, struct tbi_actor *actor, const struct 
         caller->next = seq + 1;
 }
 
+/* Not on the spot: that could end others of those that are being gone through, or the actor. */
 static void fail_soon(struct tbi_sched *sched, struct tbi_maker *call, struct tbi_payload *error)
 {
     call->state = TBI_WAITING;
@@ -412,6 +418,18 @@ static bool goes_on(struct tbi_sched *sched, const struct tbi_actor *actor, stru
     return true;
 }
 
+static void fail_unavailable(struct tbi_sched *sched, struct tbi_maker *call,
+                             const struct tbi_payload *cause)
+{
+    struct tbi_payload *own = call->failure; /* how it crashed itself */
+
+    fail_soon(sched, call, tbi_failure_unavailable(sched, call->submit, own != NULL ? own : cause));
+    if (own != NULL) {
+        own->unread = false;
+        tbi_payload_drop(&sched->dir, own);
+    }
+}
+
 static void sort_calls_out(struct tbi_sched *sched, struct tbi_actor *actor,
                            struct tbi_payload *cause)
 {
@@ -426,9 +444,7 @@ static void sort_calls_out(struct tbi_sched *sched, struct tbi_actor *actor,
         else if (call->state != TBI_DISPATCHED || goes_on(sched, actor, call))
             tbi_list_append(&actor->calls, &call->link);
         else
-            tbi_sched_fail(sched, call,
-                           tbi_failure_unavailable(sched, call->submit,
-                                                   call->failure != NULL ? call->failure : cause));
+            fail_unavailable(sched, call, cause);
     }
 }
 
@@ -463,6 +479,14 @@ static void die(struct tbi_sched *sched, struct tbi_actor *actor, struct tbi_pay
     free_name(sched, actor);
 }
 
+static void fail_for_good(struct tbi_sched *sched, struct tbi_maker *call, struct tbi_payload *death)
+{
+    if (call->failure != NULL)
+        call->failure->unread = false; /* the actor's own says more */
+    tbi_payload_drop(&sched->dir, call->failure);
+    fail_soon(sched, call, tbi_payload_use(death));
+}
+
 void tbi_actors_end(struct tbi_sched *sched, struct tbi_maker *maker)
 {
     struct tbi_actor *actor = tbi_actors_find(sched, maker->id);
@@ -477,7 +501,7 @@ void tbi_actors_end(struct tbi_sched *sched, struct tbi_maker *maker)
         if (call->aborted)
             tbi_sched_conclude(sched, call);
         else
-            tbi_sched_fail(sched, call, tbi_payload_use(actor->death));
+            fail_for_good(sched, call, actor->death);
     }
     hold_checkpoint(sched, actor, (struct tbi_id){0});
     if (actor->flags & TBI_ACTOR_DETACHED)
@@ -545,11 +569,15 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
     struct tbi_maker *maker = actor != NULL ? actor->maker : NULL;
 
     if (actor == NULL || !tbi_retry_runs(maker, rank, m->attempt) ||
-        actor->state == TBI_ACTOR_LIVES || maker->state != TBI_DISPATCHED || m->nresults != 0)
+        actor->state == TBI_ACTOR_LIVES || m->nresults != 0)
         return "LIVES of an actor that does not begin there";
     tbi_sched_keep_refs(sched, m);
-    if (actor->state == TBI_ACTOR_DEAD)
+    if (maker->aborted)
         return NULL; /* it was killed meanwhile, and is being ended */
+    if (maker->state == TBI_BLOCKED) {
+        maker->state = TBI_DISPATCHED;
+        tbi_ledger_unblock(maker);
+    }
     if (actor->flags & TBI_ACTOR_PLACED_ONLY && maker->submit->cpus > 0) {
         tbi_ledger_give(maker);
         set_cpus(sched, maker, 0);
@@ -568,11 +596,9 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
     return NULL;
 }
 
-/* Its calls fail at once, those that run too; it is not begun again. */
-static void kill_for_good(struct tbi_sched *sched, struct tbi_actor *actor)
+void tbi_actors_abort(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *death)
 {
-    struct tbi_maker *maker = actor->maker;
-    struct tbi_payload *death = tbi_failure_killed(sched, maker->submit);
+    struct tbi_actor *actor = tbi_actors_find(sched, maker->id);
     struct tbi_link calls;
 
     actor->retired = true;
@@ -582,14 +608,13 @@ static void kill_for_good(struct tbi_sched *sched, struct tbi_actor *actor)
         struct tbi_maker *call = take_call(&calls);
 
         if (call->state != TBI_DISPATCHED) {
-            tbi_sched_fail(sched, call, tbi_payload_use(death));
+            fail_for_good(sched, call, death);
             continue;
         }
         tbi_list_append(&actor->calls, &call->link);
         if (!call->aborted)
             tbi_sched_abort(sched, call, tbi_payload_use(death));
     }
-    tbi_retry_cancel(sched, maker, TB_CANCEL_FORCE, death);
 }
 
 const char *tbi_actors_on_kill(struct tbi_sched *sched, unsigned rank,
@@ -603,7 +628,8 @@ const char *tbi_actors_on_kill(struct tbi_sched *sched, unsigned rank,
     if (actor == NULL || actor->state == TBI_ACTOR_DEAD)
         return NULL;
     if (m->flags & TB_KILL_NO_RESTART || maker->submit->max_retries == 0)
-        kill_for_good(sched, actor);
+        tbi_retry_cancel(sched, actor->maker, TB_CANCEL_FORCE,
+                         tbi_failure_killed(sched, maker->submit));
     else if (actor->state == TBI_ACTOR_LIVES)
         tbi_retry_send_abort(sched, maker, TB_CANCEL_FORCE);
     return NULL;

@@ -53,9 +53,10 @@ struct tbi_actor *tbi_actors_find(const struct tbi_sched *sched, struct tbi_id i
 
 /* A SUBMIT that only asks for an actor that there is: answered, true. */
 bool tbi_actors_get(struct tbi_sched *sched, unsigned rank, uint32_t proc, const struct msg_submit *m);
+/* A SUBMIT makes a new actor, though it may fail at once: answered, if somebody waits for that. */
+void tbi_actors_answer(struct tbi_sched *sched, unsigned rank, uint32_t proc, const struct msg_submit *m);
 /* A new actor, and what it fails with at once, or NULL. */
-struct tbi_payload *tbi_actors_create(struct tbi_sched *sched, unsigned rank, uint32_t proc,
-                                      struct tbi_maker *maker);
+struct tbi_payload *tbi_actors_create(struct tbi_sched *sched, struct tbi_maker *maker);
 /* A call was submitted. NULL, or what it fails with. */
 struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *call);
 /* Its arguments are there. */
@@ -71,6 +72,8 @@ void tbi_actors_note_exit(struct tbi_sched *sched, const struct tbi_maker *call,
 /* FINISHED of the actor itself, not aborted; its node has it no more. `error` NULL: it ended as it should. */
 void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const struct msg_done *m,
                       struct tbi_payload *error);
+/* It is being ended while its node has it: its calls fail at once, those that run too. */
+void tbi_actors_abort(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *death);
 /* The task that creates it is about to be concluded. */
 void tbi_actors_end(struct tbi_sched *sched, struct tbi_maker *maker);
 /* It is to begin, again perhaps. False: it waits for its checkpoint first. */

@@ -207,6 +207,8 @@ void tbi_sched_abort(struct tbi_sched *sched, struct tbi_maker *task, struct tbi
     struct tbi_id id = task->id;
 
     task->aborted = true;
+    if (task->is_actor)
+        tbi_actors_abort(sched, task, error);
     fail_objects(sched, task, error);
     for (unsigned i = 0; i < task->nobjects; i++)
         wake(sched, tbi_id_with_index(id, i), &task->object[i]);

@@ -110,15 +110,15 @@ static const char *check_submit(const struct tbi_sched *sched, const struct msg_
 }
 
 /* Of the others: NULL, or what it fails with at once. */
-static struct tbi_payload *begin_by_kind(struct tbi_sched *sched, unsigned rank, uint32_t proc,
-                                         struct tbi_maker *task, struct tbi_group *group)
+static struct tbi_payload *begin_by_kind(struct tbi_sched *sched, struct tbi_maker *task,
+                                         struct tbi_group *group)
 {
     struct tbi_payload *failure = NULL;
 
     if (task->submit->kind == TBI_CALL)
         return tbi_actors_call(sched, task);
     if (task->submit->kind == TBI_ACTOR)
-        failure = tbi_actors_create(sched, rank, proc, task);
+        failure = tbi_actors_create(sched, task);
     return failure != NULL ? failure : check_demand(sched, task, group);
 }
 
@@ -140,6 +140,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     task = tbi_directory_add(&sched->dir, m->task, m->nreturns);
     if (task == NULL)
         return "SUBMIT with an id that is taken";
+    tbi_actors_answer(sched, rank, record->proc, m);
     task->submit = tbi_copy(m, record->len - sizeof *record);
     task->depth = m->depth;
     task->state = TBI_WAITING;
@@ -170,7 +171,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     }
     if (!tbi_retry_adopt(sched, task))
         return NULL;
-    failure = begin_by_kind(sched, rank, record->proc, task, group);
+    failure = begin_by_kind(sched, task, group);
     if (failure != NULL) {
         tbi_sched_fail(sched, task, failure);
         return NULL;

@@ -1,5 +1,4 @@
-#include "world.h"
-#include "util/alloc.h"
+#include "world_parts.h"
 
 #define TRY(call)                                                                                  \
     do {                                                                                           \
@@ -7,11 +6,6 @@
         if (why_ != NULL)                                                                          \
             return why_;                                                                           \
     } while (0)
-
-static unsigned pick(struct world *w, unsigned n)
-{
-    return (unsigned)(unit_random(&w->random) % n);
-}
 
 static struct proc *find_proc(struct world *w, unsigned rank, uint32_t number)
 {
@@ -163,12 +157,6 @@ static const char *head_takes(struct world *w, unsigned rank)
 
 /* ---- what processes do ---- */
 
-static void send_object(struct proc *p, enum tbi_msg type, struct tbi_id id)
-{
-    ((struct msg_object *)tbi_outbox_append(&p->out, type, p->number, sizeof(struct msg_object)))
-        ->id = id;
-}
-
 static void send_task(struct proc *p, enum tbi_msg type)
 {
     struct msg_task *m = tbi_outbox_append(&p->out, type, p->number, sizeof *m);
@@ -183,11 +171,6 @@ static void send_get(struct proc *p, struct tbi_id id, uint32_t flags)
     *m = (struct msg_get){id, flags, 0};
 }
 
-static struct tbi_id new_id(struct proc *p)
-{
-    return tbi_id_make(1, p->rank, p->number, ++p->counter, 0);
-}
-
 static bool has_handle(const struct proc *p, struct tbi_id id)
 {
     for (unsigned i = 0; i < p->nhandles; i++)
@@ -199,20 +182,16 @@ static bool has_handle(const struct proc *p, struct tbi_id id)
     return false;
 }
 
-static void add_handle(struct proc *p, struct tbi_id id, bool borrowed)
-{
-    p->handle[p->nhandles++] = (struct handle){id, borrowed};
-}
-
 /* Ids inside a value: the fakes' values are nothing but lists of ids, but for those of groups. A handle that came with an
  * argument is covered by the task; one read from an object is announced at once. */
-static void adopt(struct proc *p, const void *value, uint64_t bytes, bool borrowed)
+static void adopt(struct world *w, struct proc *p, const void *value, uint64_t bytes, bool borrowed)
 {
     const struct tbi_id *id = value;
 
     for (uint64_t k = 0; k < bytes / sizeof *id; k++)
         if (p->nhandles < WORLD_HANDLES - 8 && tbi_id_job(id[k]) == 1 && !has_handle(p, id[k])) {
             add_handle(p, id[k], borrowed);
+            p->handle[p->nhandles - 1].actor = world_is_actor(w, id[k]);
             if (!borrowed)
                 send_object(p, TBI_MSG_HOLD, id[k]);
         }
@@ -263,7 +242,8 @@ static void do_ungroup(struct world *w, struct proc *p)
 
 static void do_submit(struct world *w, struct proc *p)
 {
-    unsigned nresolve = p->nhandles ? pick(w, 3) : 0, nheld = p->nhandles ? pick(w, 3) : 0;
+    bool some = !tbi_id_is_null(some_ref(w, p));
+    unsigned nresolve = some ? pick(w, 3) : 0, nheld = p->nhandles ? pick(w, 3) : 0;
     unsigned depth = p->number == 0 ? 0 : p->run.depth + 1u, nrefs = nresolve + nheld;
     unsigned nargs = nresolve + (nheld > 0);
     bool grouped = w->ngroups > 0 && pick(w, 3) == 0, gpus = pick(w, 6) == 0;
@@ -290,7 +270,7 @@ static void do_submit(struct world *w, struct proc *p)
     refs = (struct tbi_id *)(m + 1);
     args = (uint64_t *)(refs + nrefs);
     for (unsigned i = 0; i < nrefs; i++)
-        refs[i] = p->handle[pick(w, p->nhandles)].id;
+        refs[i] = i < nresolve ? some_ref(w, p) : p->handle[pick(w, p->nhandles)].id;
     for (unsigned i = 0; i < nresolve; i++)
         args[i] = TBI_ARG_REF | i;
     if (nheld > 0) {
@@ -319,8 +299,8 @@ static void send_cancel(struct proc *p, struct tbi_id id, uint32_t flags)
 
 static void do_cancel(struct world *w, struct proc *p)
 {
-    if (p->nhandles > 0 && pick(w, 2) == 0)
-        send_cancel(p, p->handle[pick(w, p->nhandles)].id, pick(w, 4));
+    if (!tbi_id_is_null(some_ref(w, p)) && pick(w, 2) == 0)
+        send_cancel(p, some_ref(w, p), pick(w, 4));
 }
 
 static void do_put(struct world *w, struct proc *p)
@@ -349,11 +329,14 @@ static void do_create(struct world *w, struct proc *p, struct tbi_id id)
 
 static void do_get(struct world *w, struct proc *p)
 {
-    if (p->nhandles == 0 || p->number == 0 || p->run.ngpus > 0)
+    struct tbi_id ref = some_ref(w, p);
+
+    if (tbi_id_is_null(ref) || p->number == 0 || p->run.ngpus > 0)
         return; /* who keeps GPUs while it waits may wait for who needs them */
-    p->waiting = p->handle[pick(w, p->nhandles)].id;
+    p->waiting = ref;
     send_get(p, p->waiting, TBI_GET_WANTED);
-    send_task(p, TBI_MSG_BLOCK);
+    if (p->run.kind != TBI_CALL) /* an actor keeps what it has */
+        send_task(p, TBI_MSG_BLOCK);
 }
 
 static void do_end(struct world *w, struct proc *p)
@@ -364,7 +347,8 @@ static void do_end(struct world *w, struct proc *p)
     struct tbi_result *result;
     struct msg_done *m;
     uint8_t *at;
-    bool fails = pick(w, 12) == 0;
+    bool fails = pick(w, 12) == 0, exits = p->run.kind == TBI_CALL && pick(w, 20) == 0;
+    bool constructs = p->run.kind == TBI_ACTOR && !fails;
 
     if (fails)
         n = 0;
@@ -379,11 +363,11 @@ static void do_end(struct world *w, struct proc *p)
             kept[nkept++] = p->handle[i].id;
     if (fails)
         data = sizeof link;
-    m = tbi_outbox_append(&p->out, TBI_MSG_DONE, p->number,
+    m = tbi_outbox_append(&p->out, constructs ? TBI_MSG_CONSTRUCTED : TBI_MSG_DONE, p->number,
                           sizeof *m + n * sizeof *result + (total + nkept) * 16 + data);
     *m = (struct msg_done){.task = p->run.task, .attempt = p->run.attempt, .nkept = nkept,
                            .nresults = (uint16_t)n, .data_bytes = data,
-                           .error = fails ? TB_ERR_TASK : 0, .run_us = pick(w, 2) * pick(w, 4000),
+                           .error = fails ? TB_ERR_TASK : 0, .exits = exits, .run_us = pick(w, 2) * pick(w, 4000),
                            .error_bytes = fails ? sizeof link : 0};
     result = (struct tbi_result *)(m + 1);
     ids = (struct tbi_id *)(result + n);
@@ -420,6 +404,16 @@ static void do_end(struct world *w, struct proc *p)
         send_object(p, TBI_MSG_UNPIN, p->pinned[--p->npinned]);
     while (p->nkept > WORLD_HANDLES / 2 || (p->nkept > 0 && pick(w, 3) == 0))
         send_object(p, TBI_MSG_RELEASE, p->kept[--p->nkept]);
+    if (constructs) {
+        p->actor = p->run.task;
+        p->epoch = p->run.attempt;
+        w->constructed++;
+        w->restarted += p->epoch > 0;
+    }
+    if (p->run.kind == TBI_CALL)
+        world_call_done(w, p->run.task);
+    w->exited += exits;
+    p->exiting |= exits;
     p->running = false;
 }
 
@@ -432,7 +426,22 @@ static bool can_act(const struct proc *p)
 static void act(struct world *w, struct proc *p)
 {
     if (p->steps-- > 0) {
-        switch (pick(w, 11)) {
+        switch (pick(w, w->actors_max > 0 ? 18 : 11)) {
+        case 11:
+            world_do_actor(w, p);
+            break;
+        case 12: case 13: case 14:
+            world_do_call(w, p);
+            break;
+        case 15:
+            world_do_kill(w, p);
+            break;
+        case 16:
+            world_do_find(w, p);
+            break;
+        case 17:
+            world_do_checkpoint(w, p);
+            break;
         case 10:
             do_group(w, p);
             break;
@@ -462,8 +471,11 @@ static void act(struct world *w, struct proc *p)
             do_get(w, p);
         }
     } else if (p->number == TBI_PROC_DRIVER) {
-        for (unsigned i = 0; i < p->nhandles; i++, p->asked++) /* the last act: every ref ends */
-            send_get(p, p->handle[i].id, pick(w, 3) == 0 ? TBI_GET_EXISTS : 0);
+        for (unsigned i = 0; i < p->nhandles; i++) /* the last act: every ref ends */
+            if (!p->handle[i].actor) {
+                send_get(p, p->handle[i].id, pick(w, 3) == 0 ? TBI_GET_EXISTS : 0);
+                p->asked++;
+            }
         p->running = false;
     } else if (p->results_made < p->run.nreturns && pick(w, 2) == 0) {
         do_create(w, p, tbi_id_with_index(p->run.task, p->results_made));
@@ -490,7 +502,13 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
     w->ran_in_groups += m->in_bundle;
     w->ran_with_gpus += m->ngpus > 0;
     w->retried += m->attempt > 0;
+    if (m->kind == TBI_CALL)
+        TRY(world_call_begins(w, p, m));
+    else if (!tbi_id_is_null(p->actor))
+        return "a task is given to an actor";
     p->run = *m;
+    if (m->kind == TBI_ACTOR)
+        p->run.nreturns = 0; /* it makes itself */
     p->running = true;
     p->steps = (int)pick(w, 8);
     p->cancelled = false;
@@ -498,7 +516,7 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
     p->stored = 0;
     for (unsigned i = 0; i < m->nargs; i++)
         if (arg[i].rank == TBI_ARG_INLINE)
-            adopt(p, (const uint8_t *)(arg + m->nargs) + arg[i].offset, arg[i].bytes, true);
+            adopt(w, p, (const uint8_t *)(arg + m->nargs) + arg[i].offset, arg[i].bytes, true);
     return NULL;
 }
 
@@ -522,6 +540,8 @@ static const char *next_task(struct world *w, struct proc *p)
 static void leave_wait(struct proc *p)
 {
     p->waiting = (struct tbi_id){0};
+    if (p->run.kind == TBI_CALL)
+        return;
     p->resuming = true;
     send_task(p, TBI_MSG_UNBLOCK);
 }
@@ -537,6 +557,8 @@ static const char *got_object(struct world *w, struct proc *p, const struct msg_
         p->pinned[p->npinned++] = m->id;
     w->crashed_seen += code == TB_ERR_CRASHED;
     w->cancelled_seen += code == TB_ERR_CANCELLED;
+    w->died_seen += code == TB_ERR_ACTOR_DIED;
+    w->unavailable_seen += code == TB_ERR_ACTOR_UNAVAILABLE;
     w->overdue_seen += code == TB_ERR_CANCELLED && m->bytes > sizeof *error;
     if (code != 0 && pick(w, 2) == 0)
         send_object(p, TBI_MSG_SEEN, m->id);
@@ -548,7 +570,7 @@ static const char *got_object(struct world *w, struct proc *p, const struct msg_
     if (!tbi_id_equal(p->waiting, m->id))
         return NULL; /* asked for before it was cancelled */
     if (m->where == TBI_AT_INLINE)
-        adopt(p, m + 1, m->bytes, false);
+        adopt(w, p, m + 1, m->bytes, false);
     leave_wait(p);
     return NULL;
 }
@@ -594,7 +616,11 @@ static const char *proc_takes(struct world *w, struct proc *p)
         case TBI_MSG_CREATED:
             got_room(w, p, (const void *)(r + 1));
             break;
+        case TBI_MSG_FOUND:
+            world_found(w, p, (const void *)(r + 1));
+            break;
         case TBI_MSG_EXIT:
+            w->retired += !tbi_id_is_null(p->actor);
             if (p->running)
                 why = "EXIT to a process that runs a task";
             p->exiting = true;
@@ -670,7 +696,7 @@ static bool one_event(struct world *w, const char **why)
             can[n].kind = PROC_OUT, can[n++].a = i;
         if (p->doomed || (p->exiting && tbi_outbox_bytes(&p->out) == 0))
             can[n].kind = LEAVE, can[n++].a = i;
-        if (!p->running && tbi_outbox_bytes(&p->runs) > 0)
+        if (!p->running && !p->exiting && tbi_outbox_bytes(&p->runs) > 0)
             can[n].kind = BEGIN, can[n++].a = i;
         if (can_act(p))
             can[n].kind = ACT, can[n++].a = i;
@@ -799,6 +825,7 @@ static void create(struct world *w, uint64_t seed)
     w->tasks_left = 10 + pick(w, 50);
     w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
     w->groups_max = pick(w, 2) ? WORLD_GROUPS : 0;
+    w->actors_max = pick(w, 2) ? 1 + pick(w, 8) : 0;
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
         totals[r][TBI_CPUS] = cpus[r];
@@ -834,7 +861,10 @@ static const char *to_the_end(struct world *w)
     struct proc *driver = &w->proc[0];
 
     TRY(until_quiet(w));
-    for (unsigned g = 0; g < w->ngroups;) { /* else they might wait for each other for ever */
+    for (unsigned g = 0, a = 0; g < w->ngroups || a < w->nactors;) { /* else they, or who waits for what they
+                                                                       * have, might wait for ever */
+        a = w->nactors;
+        world_kill_all(w);
         for (; g < w->ngroups; g++)
             send_object(driver, TBI_MSG_UNGROUP, w->group[g]);
         TRY(until_quiet(w)); /* tasks that could begin now may have made more */
@@ -848,14 +878,18 @@ static const char *to_the_end(struct world *w)
     while (driver->npinned > 0)
         send_object(driver, TBI_MSG_UNPIN, driver->pinned[--driver->npinned]);
     TRY(until_quiet(w));
-    for (unsigned i = 1; i < w->nprocs; i++)
-        if (w->proc[i].alive) {
-            if (w->proc[i].running)
-                return "a task never ended";
-            w->killed--;
-            TRY(kill_proc(w, &w->proc[i]));
-        }
-    TRY(until_quiet(w));
+    for (bool any = true; any;) { /* actors may be begun again meanwhile, and submit tasks */
+        any = false;
+        for (unsigned i = 1; i < w->nprocs; i++)
+            if (w->proc[i].alive) {
+                if (w->proc[i].running)
+                    return "a task never ended";
+                any = true;
+                w->killed--;
+                TRY(kill_proc(w, &w->proc[i]));
+            }
+        TRY(until_quiet(w));
+    }
     return nothing_left(w);
 }
 
@@ -923,6 +957,7 @@ void world_free(struct world *w)
         tbi_outbox_fini(&w->proc[i].out);
     }
     tbi_map_fini(&w->started);
+    world_actors_free(w);
     free(w->outcome);
     free(w);
 }

@@ -16,6 +16,7 @@ enum { WORLD_RANKS = 4, WORLD_PROCS = 400, WORLD_HANDLES = 64, WORLD_GROUPS = 8 
 struct handle {
     struct tbi_id id;
     bool borrowed;     /* came with an argument: covered by the task until its end */
+    bool actor;        /* of an actor: nothing to wait for */
 };
 
 /* A driver or an executor. */
@@ -45,6 +46,23 @@ struct proc {
     uint32_t stored;               /* bit i: result i is in the store */
     uint64_t made[32];             /* ... and has so many bytes */
     unsigned asked, answered;      /* GETs of the driver's last act */
+    struct tbi_id actor;           /* that it is, or null */
+    uint32_t epoch;                /* ... in this life */
+};
+
+/* A call as it was made, to see that each caller's calls begin in order. */
+struct made_call {
+    struct tbi_id task, actor;
+    uint64_t seq;                  /* among this caller's to this actor, from 1 */
+    unsigned lane;
+    bool done;
+};
+/* The last call of a caller that has begun, in one life of an actor. */
+struct begun_call {
+    struct tbi_id actor;
+    unsigned rank, lane;
+    uint32_t proc, epoch;
+    uint64_t seq;
 };
 
 /* What became of an object, as a process heard of it. */
@@ -81,6 +99,14 @@ struct world {
     bool raced;
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
     unsigned unread, stillborn, copies_failed, taken;
+    struct tbi_id *actor;           /* actor[nactors]: all that were made */
+    unsigned nactors, actors_max;
+    struct made_call *call;
+    unsigned ncalls;
+    struct begun_call *begun;
+    unsigned nbegun;
+    uint64_t ticket;
+    unsigned constructed, restarted, called, retired, exited, died_seen, unavailable_seen, found;
 };
 
 /* Runs the world of this seed to its end and checks it. NULL, or what went wrong. */

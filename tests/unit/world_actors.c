@@ -1,0 +1,264 @@
+/* world_actors.c - what processes of the world do with actors, and whether calls begin in order. */
+#include "world_parts.h"
+
+enum { NAMES = 3 };
+
+bool world_is_actor(const struct world *w, struct tbi_id id)
+{
+    for (unsigned i = 0; i < w->nactors; i++)
+        if (tbi_id_equal(w->actor[i], id))
+            return true;
+    return false;
+}
+
+static void note_actor(struct world *w, struct tbi_id id)
+{
+    w->actor = tbi_realloc(w->actor, (w->nactors + 1) * sizeof *w->actor);
+    w->actor[w->nactors++] = id;
+}
+
+static bool has(const struct proc *p, struct tbi_id id)
+{
+    for (unsigned i = 0; i < p->nhandles; i++)
+        if (tbi_id_equal(p->handle[i].id, id) && !p->handle[i].borrowed)
+            return true;
+    for (unsigned i = 0; i < p->nkept; i++)
+        if (tbi_id_equal(p->kept[i], id))
+            return true;
+    return false;
+}
+
+static void add_actor(struct proc *p, struct tbi_id id)
+{
+    add_handle(p, id, false);
+    p->handle[p->nhandles - 1].actor = true;
+}
+
+static struct tbi_id some_actor(struct world *w, const struct proc *p)
+{
+    unsigned at = p->nhandles > 0 ? pick(w, p->nhandles) : 0;
+
+    for (unsigned i = 0; i < p->nhandles; i++, at = (at + 1) % p->nhandles)
+        if (p->handle[at].actor)
+            return p->handle[at].id;
+    return (struct tbi_id){0};
+}
+
+static uint32_t write_name(struct world *w, char name[8])
+{
+    memcpy(name, "ns\0a\0\0\0", 8);
+    name[3] = (char)('a' + pick(w, NAMES));
+    return 5;
+}
+
+void world_do_actor(struct world *w, struct proc *p)
+{
+    struct tbi_id arg = some_ref(w, p);
+    unsigned nrefs = !tbi_id_is_null(arg) && pick(w, 3) == 0, named = pick(w, 3) == 0;
+    bool grouped = w->ngroups > 0 && pick(w, 4) == 0;
+    struct msg_actor *terms;
+    struct msg_submit *m;
+    struct tbi_id *at;
+
+    if (w->nactors >= w->actors_max || p->nhandles > WORLD_HANDLES - 12)
+        return;
+    m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number, sizeof *m + nrefs * 24 + grouped * 16 +
+                                                                  sizeof *terms + named * 8);
+    *m = (struct msg_submit){.kind = TBI_ACTOR, .task = new_id(p), .parent = p->run.task,
+                             .cpus = (int32_t)pick(w, 3) * 5000, .nreturns = 1,
+                             .max_retries = (int32_t)pick(w, 4) - 1, .nargs = (uint16_t)nrefs,
+                             .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nrefs,
+                             .limit_ms = pick(w, 12) / 11, .strategy = grouped ? TBI_IN_GROUP : pick(w, 2)};
+    at = (struct tbi_id *)(m + 1);
+    if (nrefs > 0) {
+        *at++ = arg;
+        *(uint64_t *)at = TBI_ARG_REF;
+        at = (struct tbi_id *)((uint64_t *)at + 1);
+    }
+    if (grouped)
+        *at++ = tbi_id_with_index(w->group[pick(w, w->ngroups)], pick(w, 3));
+    terms = (struct msg_actor *)at;
+    *terms = (struct msg_actor){.max_task_retries = (int32_t)pick(w, 3) - 1, .nlanes = 2,
+                                .max_pending = pick(w, 5) == 0 ? 3 : 0, .ticket = ++w->ticket,
+                                .lane = {(uint16_t)(1 + pick(w, 2)), 1},
+                                .flags = (uint16_t)((pick(w, 2) ? TBI_ACTOR_PLACED_ONLY : 0) |
+                                                    (pick(w, 6) == 0 ? TBI_ACTOR_DETACHED : 0))};
+    if (named) {
+        terms->name_bytes = write_name(w, (char *)(terms + 1));
+        terms->flags |= pick(w, 2) ? TBI_ACTOR_GET : 0;
+    }
+    note_actor(w, m->task);
+    if (!(terms->flags & TBI_ACTOR_GET)) /* else when it is FOUND */
+        add_actor(p, m->task);
+}
+
+void world_do_call(struct world *w, struct proc *p)
+{
+    struct tbi_id actor = some_actor(w, p), held = some_ref(w, p), resolved = some_ref(w, p);
+    unsigned nresolve = !tbi_id_is_null(resolved) && pick(w, 3) == 0;
+    unsigned nheld = !tbi_id_is_null(held) && pick(w, 4) == 0, nrefs = nresolve + nheld + 1;
+    unsigned nargs = nresolve + nheld;
+    struct msg_submit *m;
+    struct msg_call *terms;
+    struct made_call *made;
+    struct tbi_id *refs;
+    uint64_t *args;
+
+    if (tbi_id_is_null(actor) || w->tasks_left == 0 || p->nhandles > WORLD_HANDLES - 12)
+        return;
+    w->tasks_left--;
+    m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number,
+                          sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16 + sizeof *terms);
+    *m = (struct msg_submit){.kind = TBI_CALL, .task = new_id(p), .parent = p->run.task,
+                             .depth = p->number == 0 ? 0 : (uint16_t)(p->run.depth + 1u),
+                             .max_retries = pick(w, 2) ? TBI_RETRIES_DEFAULT : (int32_t)pick(w, 3) - 1,
+                             .limit_ms = pick(w, 8) / 7, .nargs = (uint16_t)nargs,
+                             .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nresolve,
+                             .nreturns = (uint16_t)pick(w, 3), .data_bytes = nheld * 16};
+    refs = (struct tbi_id *)(m + 1);
+    args = (uint64_t *)(refs + nrefs);
+    if (nresolve) {
+        refs[0] = resolved;
+        args[0] = TBI_ARG_REF;
+    }
+    if (nheld) {
+        refs[nresolve] = held;
+        args[nresolve] = 16;
+        memcpy(args + nargs, &held, 16);
+    }
+    refs[nrefs - 1] = actor;
+    terms = (struct msg_call *)(args + nargs + nheld * 2);
+    *terms = (struct msg_call){.actor = actor, .lane = (uint16_t)(pick(w, 4) == 0)};
+    for (unsigned i = 0; i < m->nreturns; i++)
+        add_handle(p, tbi_id_with_index(m->task, i), false);
+    w->call = tbi_realloc(w->call, (w->ncalls + 1) * sizeof *w->call);
+    made = &w->call[w->ncalls++];
+    *made = (struct made_call){m->task, actor, 1, terms->lane, false};
+    for (unsigned i = 0; i + 1 < w->ncalls; i++)
+        made->seq += tbi_id_equal(w->call[i].actor, actor) &&
+                     tbi_id_rank(w->call[i].task) == p->rank && tbi_id_proc(w->call[i].task) == p->number;
+}
+
+void world_do_kill(struct world *w, struct proc *p)
+{
+    struct tbi_id actor = some_actor(w, p);
+    struct msg_cancel *m;
+
+    if (tbi_id_is_null(actor) || pick(w, 3) != 0)
+        return;
+    m = tbi_outbox_append(&p->out, TBI_MSG_KILL, p->number, sizeof *m);
+    *m = (struct msg_cancel){actor, pick(w, 2), 0};
+}
+
+bool world_kill_all(struct world *w)
+{
+    struct proc *driver = &w->proc[0];
+
+    for (unsigned i = 0; i < w->nactors; i++) {
+        struct msg_cancel *m = tbi_outbox_append(&driver->out, TBI_MSG_KILL, 0, sizeof *m);
+
+        *m = (struct msg_cancel){w->actor[i], TB_KILL_NO_RESTART, 0};
+    }
+    return w->nactors > 0;
+}
+
+void world_do_find(struct world *w, struct proc *p)
+{
+    struct msg_find *m;
+
+    if (w->actors_max == 0 || p->nhandles > WORLD_HANDLES - 12)
+        return;
+    m = tbi_outbox_append(&p->out, TBI_MSG_FIND, p->number, sizeof *m + 8);
+    *m = (struct msg_find){.ticket = ++w->ticket};
+    m->name_bytes = write_name(w, (char *)(m + 1));
+}
+
+void world_do_checkpoint(struct world *w, struct proc *p)
+{
+    struct tbi_id ref = some_ref(w, p);
+    struct msg_checkpoint *m;
+
+    if (tbi_id_is_null(p->actor) || tbi_id_is_null(ref))
+        return;
+    m = tbi_outbox_append(&p->out, TBI_MSG_CHECKPOINT, p->number, sizeof *m);
+    *m = (struct msg_checkpoint){p->actor, ref};
+}
+
+/* It was given one hold more, which it does not need if it had one. */
+void world_found(struct world *w, struct proc *p, const struct msg_found *m)
+{
+    bool made = tbi_id_equal(m->id, m->submitted);
+
+    w->found += !made && !tbi_id_is_null(m->id);
+    if (tbi_id_is_null(m->id))
+        return;
+    if (!made && has(p, m->id)) {
+        send_object(p, TBI_MSG_RELEASE, m->id);
+        return;
+    }
+    for (unsigned i = 0; i < p->nhandles; i++)
+        if (tbi_id_equal(p->handle[i].id, m->id)) { /* it was covered by the task: now it is held */
+            p->handle[i].borrowed = false;
+            return;
+        }
+    if (p->running && p->nhandles < WORLD_HANDLES - 8)
+        add_actor(p, m->id);
+    else
+        send_object(p, TBI_MSG_RELEASE, m->id);
+}
+
+/* ---- order ---- */
+
+static struct made_call *find_call(struct world *w, struct tbi_id task)
+{
+    unsigned i = 0;
+
+    while (!tbi_id_equal(w->call[i].task, task))
+        i++;
+    return &w->call[i];
+}
+
+static struct begun_call *last_begun(struct world *w, const struct proc *p, const struct made_call *call)
+{
+    struct begun_call key = {call->actor, tbi_id_rank(call->task), call->lane, tbi_id_proc(call->task),
+                             p->epoch, 0};
+
+    for (unsigned i = 0; i < w->nbegun; i++) {
+        struct begun_call *b = &w->begun[i];
+
+        if (tbi_id_equal(b->actor, key.actor) && b->rank == key.rank && b->proc == key.proc &&
+            b->epoch == key.epoch && b->lane == key.lane)
+            return b;
+    }
+    w->begun = tbi_realloc(w->begun, (w->nbegun + 1) * sizeof *w->begun);
+    w->begun[w->nbegun] = key;
+    return &w->begun[w->nbegun++];
+}
+
+const char *world_call_begins(struct world *w, const struct proc *p, const struct msg_run *m)
+{
+    struct made_call *call = find_call(w, m->task);
+    struct begun_call *last = last_begun(w, p, call);
+
+    if (!tbi_id_equal(call->actor, p->actor))
+        return "a call begins at another actor";
+    if (call->done)
+        return "a call that was done is run again";
+    if (call->seq <= last->seq)
+        return "calls of one caller begin out of order";
+    last->seq = call->seq;
+    w->called++;
+    return NULL;
+}
+
+void world_call_done(struct world *w, struct tbi_id task)
+{
+    find_call(w, task)->done = true;
+}
+
+void world_actors_free(struct world *w)
+{
+    free(w->actor);
+    free(w->call);
+    free(w->begun);
+}

@@ -1,0 +1,56 @@
+/* world_parts.h - what the files of the world share: random choices, and what processes send and hold. */
+#ifndef TB_WORLD_PARTS_H
+#define TB_WORLD_PARTS_H
+
+#include "world.h"
+#include "util/alloc.h"
+
+static inline unsigned pick(struct world *w, unsigned n)
+{
+    return (unsigned)(unit_random(&w->random) % n);
+}
+
+static inline void send_object(struct proc *p, enum tbi_msg type, struct tbi_id id)
+{
+    ((struct msg_object *)tbi_outbox_append(&p->out, type, p->number, sizeof(struct msg_object)))
+        ->id = id;
+}
+
+static inline struct tbi_id new_id(struct proc *p)
+{
+    return tbi_id_make(1, p->rank, p->number, ++p->counter, 0);
+}
+
+static inline void add_handle(struct proc *p, struct tbi_id id, bool borrowed)
+{
+    p->handle[p->nhandles++] = (struct handle){id, borrowed, false};
+}
+
+/* A ref it has, of an object that is to be ready some day; null: it has none. */
+static inline struct tbi_id some_ref(struct world *w, const struct proc *p)
+{
+    unsigned at = p->nhandles > 0 ? pick(w, p->nhandles) : 0;
+
+    for (unsigned i = 0; i < p->nhandles; i++, at = (at + 1) % p->nhandles)
+        if (!p->handle[at].actor)
+            return p->handle[at].id;
+    return (struct tbi_id){0};
+}
+
+/* ---- world_actors.c ---- */
+
+bool world_is_actor(const struct world *w, struct tbi_id id);
+void world_do_actor(struct world *w, struct proc *p);
+void world_do_call(struct world *w, struct proc *p);
+void world_do_kill(struct world *w, struct proc *p);
+void world_do_find(struct world *w, struct proc *p);
+void world_do_checkpoint(struct world *w, struct proc *p);
+void world_found(struct world *w, struct proc *p, const struct msg_found *m);
+/* NULL, or why the call must not begin now. */
+const char *world_call_begins(struct world *w, const struct proc *p, const struct msg_run *m);
+void world_call_done(struct world *w, struct tbi_id task);
+/* The driver kills every actor there is; true: there were some. */
+bool world_kill_all(struct world *w);
+void world_actors_free(struct world *w);
+
+#endif
