@@ -72,6 +72,16 @@ TB_API int tb_ref_is_null(tb_ref ref);
  * Returns: text. */
 TB_API char *tb_ref_text(tb_ref ref, char *text, size_t size);
 
+/* A handle of an actor, see tb_actor_new: a plain value, valid on every rank, and counted as a reference is.
+ * With its last count in the whole job the actor ends, after the calls that were made. All zero is the null
+ * handle. The three below are as for references. */
+typedef struct tb_actor {
+    uint64_t hi, lo;
+} tb_actor;
+TB_API int tb_actor_equal(tb_actor a, tb_actor b);
+TB_API int tb_actor_is_null(tb_actor actor);
+TB_API char *tb_actor_text(tb_actor actor, char *text, size_t size);
+
 /* ---- types and values ---- */
 
 /*    name               bytes  in words */
@@ -93,7 +103,8 @@ TB_API char *tb_ref_text(tb_ref ref, char *text, size_t size);
     X(TB_REF,            16, "ref")                                                                \
     X(TB_STRING,         1,  "string")                                                             \
     X(TB_BYTES,          1,  "bytes")                                                              \
-    X(TB_RECORD,         0,  "struct")
+    X(TB_RECORD,         0,  "struct")                                                             \
+    X(TB_ACTOR_HANDLE,   16, "actor")
 
 #define TB_TYPE_ENUM_(name, bytes, text) name,
 typedef enum tb_type { TB_NO_TYPE, TB_TYPES(TB_TYPE_ENUM_) TB_TYPE_COUNT_ } tb_type;
@@ -122,7 +133,7 @@ typedef struct tb_value {
         double d;
         float cf[2];
         double cd[2];
-        tb_ref ref;
+        tb_ref ref;             /* of an actor, too: its handle's two numbers */
     } as;
 } tb_value;
 
@@ -135,6 +146,7 @@ TB_API tb_value tb_value_float_(float x);
 TB_API tb_value tb_value_double_(double x);
 TB_API tb_value tb_value_string_(const char *x);
 TB_API tb_value tb_value_ref_(tb_ref x);
+TB_API tb_value tb_value_actor_(tb_actor x);
 
 /* A ref that stays a ref: the task gets the handle, not the value. */
 TB_API tb_value tb_nested(tb_ref ref);
@@ -142,8 +154,8 @@ TB_API tb_value tb_nested(tb_ref ref);
 /* `n` bytes, of no type. */
 TB_API tb_value tb_bytes(const void *ptr, size_t n);
 
-/* An array of a type named at run time. `type` is a number type or TB_REF; shape[ndim] may be NULL
- * with ndim 0. A wrong type or shape is found, with TB_ERR_ARGUMENT, by the call that takes it. */
+/* An array of a type named at run time. `type` is a number type, TB_REF or TB_ACTOR_HANDLE; shape[ndim] may be
+ * NULL with ndim 0. A wrong type or shape is found, with TB_ERR_ARGUMENT, by the call that takes it. */
 TB_API tb_value tb_array_as(tb_type type, const void *ptr, size_t n, int ndim,
                             const uint64_t *shape);
 TB_API tb_value tb_record_array_(const void *ptr, size_t n, size_t elem);
@@ -369,13 +381,17 @@ TB_API int tb_retain(tb_ref ref);
 TB_API int tb_release(tb_ref ref);
 /* All are released; returns the first error. */
 TB_API int tb_release_all(const tb_ref *refs, size_t n);
+/* The same for a handle of an actor. */
+TB_API int tb_actor_retain(tb_actor actor);
+TB_API int tb_actor_release(tb_actor actor);
 
-/* All refs that this thread makes between the two are released at the end, except those kept, which
- * belong to the scope outside (if there is none, to the caller). TB_SCOPE { ... } is the same for a
+/* All refs and handles of actors that this thread makes between the two are released at the end, except
+ * those kept, which belong to the scope outside (if there is none, to the caller). TB_SCOPE { ... } is the same for a
  * block, also when it is left by break or return. */
 TB_API void tb_scope_begin(void);
 TB_API void tb_scope_end(void);
 TB_API int tb_scope_keep(tb_ref ref);
+TB_API int tb_scope_keep_actor(tb_actor actor);
 TB_API void tb_scope_cleanup_(const int *unused);
 
 /* ---- objects ---- */
@@ -480,6 +496,7 @@ TB_API int64_t tb_arg_int64(tb_call *call, size_t i);
 TB_API double tb_arg_double(tb_call *call, size_t i);
 TB_API const char *tb_arg_string(tb_call *call, size_t i);
 TB_API tb_ref tb_arg_ref(tb_call *call, size_t i);
+TB_API tb_actor tb_arg_actor(tb_call *call, size_t i);
 
 /* The error that the call will fail with, whatever its function returns; 0: none so far. */
 TB_API int tb_call_error(const tb_call *call);
@@ -577,6 +594,7 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
         char *: tb_value_string_,                                                                  \
         const char *: tb_value_string_,                                                            \
         tb_ref: tb_value_ref_,                                                                     \
+        tb_actor: tb_value_actor_,                                                                 \
         tb_value: tb_value_self_)(x)
 
 /* The run-time type of what a pointer points to; a type without one is a compile error. */
@@ -600,9 +618,10 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
         double *: TB_DOUBLE, const double *: TB_DOUBLE,                                            \
         float _Complex *: TB_COMPLEX_FLOAT, const float _Complex *: TB_COMPLEX_FLOAT,              \
         double _Complex *: TB_COMPLEX_DOUBLE, const double _Complex *: TB_COMPLEX_DOUBLE,          \
-        tb_ref *: TB_REF, const tb_ref *: TB_REF)
+        tb_ref *: TB_REF, const tb_ref *: TB_REF,                                                  \
+        tb_actor *: TB_ACTOR_HANDLE, const tb_actor *: TB_ACTOR_HANDLE)
 
-/* An array of `n` numbers or refs; the type is the pointer's. Each argument is evaluated once. */
+/* An array of `n` numbers, refs or actors; the type is the pointer's. Each argument is evaluated once. */
 #define tb_array(ptr, n) tb_array_as(tb_type_of_pointee_(ptr), (ptr), (n), 0, NULL)
 /* An array of `n` structs, and one struct: travel as they lie in memory. */
 #define tb_records(ptr, n) tb_record_array_((ptr), (n), sizeof *(ptr))
@@ -627,7 +646,8 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
         double *: TB_DOUBLE,                                                                       \
         float _Complex *: TB_COMPLEX_FLOAT,                                                        \
         double _Complex *: TB_COMPLEX_DOUBLE,                                                      \
-        tb_ref *: TB_REF)
+        tb_ref *: TB_REF,                                                                          \
+        tb_actor *: TB_ACTOR_HANDLE)
 #define TB_SIZEOF_(ptr) sizeof(*_Generic((ptr), void *: (char *)0, default: (ptr)))
 
 /* The element type of a view, `const T **`, or of room to write in, `T **`. */
@@ -641,7 +661,8 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
         const unsigned long **: sizeof(long) == 8 ? TB_UINT64 : TB_UINT32,                         \
         const unsigned long long **: TB_UINT64, const float **: TB_FLOAT,                          \
         const double **: TB_DOUBLE, const float _Complex **: TB_COMPLEX_FLOAT,                     \
-        const double _Complex **: TB_COMPLEX_DOUBLE, const tb_ref **: TB_REF)
+        const double _Complex **: TB_COMPLEX_DOUBLE, const tb_ref **: TB_REF,                      \
+        const tb_actor **: TB_ACTOR_HANDLE)
 #define tb_type_of_room_(pptr)                                                                     \
     _Generic((pptr),                                                                               \
         _Bool **: TB_BOOL, char **: TB_CHAR, signed char **: TB_INT8, short **: TB_INT16,          \
@@ -750,7 +771,7 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
     tb_create_array_(TB_RECORD, sizeof **(pptr), (n), 0, NULL, (void *)(pptr))
 
 /* Waits for the object and reads it into *ptr: a number, bool, const char * (lives as long as the
- * ref) or tb_ref (becomes the caller's). NULL: only see that it succeeded.
+ * ref), tb_ref or tb_actor (becomes the caller's). NULL: only see that it succeeded.
  * Errors:  what its task failed with; TB_ERR_TYPE; TB_ERR_REF; TB_ERR_TIMEOUT; in a task that was
  *          cancelled TB_ERR_CANCELLED.
  * Blocks:  until it is there, up to `timeout`; a task gives its CPUs back meanwhile. */
@@ -768,7 +789,7 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
 
 /* A read-only view of an array in the store, without a copy: valid until tb_unpin(ref) or the
  * release of the ref. `pview` is a const T **; n may be NULL. Refs in an array of refs live as long
- * as the array; tb_retain makes one the caller's. */
+ * as the array; tb_retain makes one the caller's. So do actors in an array: tb_actor_retain. */
 #define tb_get_array(ref, pview, n) tb_get_array_timeout(ref, pview, n, -1)
 #define tb_get_array_timeout(ref, pview, n, timeout)                                               \
     tb_get_array_((ref), tb_type_of_view_(pview), 0, (void *)(pview), (n), (timeout))

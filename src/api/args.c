@@ -43,7 +43,7 @@ static const void *aligned(tb_call *call, const struct tbi_view *view)
     return call->copy[call->ncopies++] = copy;
 }
 
-/* Refs inside an argument are usable as long as the task runs. */
+/* Refs and actors inside an argument are usable as long as the task runs. */
 static void borrow(const struct tbi_view *view)
 {
     struct tbi_process *p;
@@ -78,7 +78,7 @@ int tb_arg_(tb_call *call, size_t i, tb_type type, void *out, size_t size)
         memcpy(out, &text, sizeof text);
     } else {
         rc = tbi_value_read(&view, type, out, size);
-        if (rc == 0 && type == TB_REF)
+        if (rc == 0 && tbi_type_is_handle(type))
             borrow(&view);
     }
     return rc == 0 ? 0 : argument_error(call, i, rc);
@@ -171,6 +171,14 @@ tb_ref tb_arg_ref(tb_call *call, size_t i)
     tb_ref x;
 
     tbi_call_stick_if(call, tb_arg_(call, i, TB_REF, &x, sizeof x));
+    return x;
+}
+
+tb_actor tb_arg_actor(tb_call *call, size_t i)
+{
+    tb_actor x;
+
+    tbi_call_stick_if(call, tb_arg_(call, i, TB_ACTOR_HANDLE, &x, sizeof x));
     return x;
 }
 

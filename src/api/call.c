@@ -149,7 +149,7 @@ static int set_result(tb_call *call, size_t i, const tb_value *v)
     void *at;
     int rc = tbi_value_check(v);
 
-    if (rc == 0 && v->type == TB_REF) {
+    if (rc == 0 && tbi_type_is_handle(v->type)) {
         p = tbi_process_enter("tb_return");
         if (p == NULL)
             return TB_ERR_STATE;
@@ -199,9 +199,9 @@ int tb_return_array_(tb_call *call, size_t i, tb_type type, size_t elem, size_t 
     memcpy(pptr, &at, sizeof at);
     if (rc == 0)
         rc = tbi_value_check(&v);
-    if (rc == 0 && type == TB_REF)
-        rc = tbi_error_set(TB_ERR_UNSUPPORTED, "an array of refs cannot be written in place: use "
-                           "tb_return_at with tb_array");
+    if (rc == 0 && tbi_type_is_handle(type))
+        rc = tbi_error_set(TB_ERR_UNSUPPORTED, "an array of %ss cannot be written in place: use "
+                           "tb_return_at with tb_array", tbi_type_name(type));
     if (rc == 0)
         at = room_for(call, i, tbi_value_packed_size(&v), &rc);
     if (rc == 0) {

@@ -96,3 +96,18 @@ char *tb_ref_text(tb_ref ref, char *text, size_t size)
                  tbi_id_proc(id), tbi_id_counter(id), tbi_id_index(id));
     return text;
 }
+
+int tb_actor_equal(tb_actor a, tb_actor b)
+{
+    return a.hi == b.hi && a.lo == b.lo;
+}
+
+int tb_actor_is_null(tb_actor actor)
+{
+    return (actor.hi | actor.lo) == 0;
+}
+
+char *tb_actor_text(tb_actor actor, char *text, size_t size)
+{
+    return tb_ref_text((tb_ref){actor.hi, actor.lo}, text, size);
+}

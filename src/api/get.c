@@ -154,17 +154,17 @@ static int take_string(struct tbi_handle *h, const struct tbi_view *view, void *
     return rc;
 }
 
-/* A ref that is read out of an object becomes ours. */
-static int take_ref(struct tbi_process *p, const struct tbi_view *view, void *out)
+/* A ref or an actor that is read out of an object becomes ours. */
+static int take_handle(struct tbi_process *p, const struct tbi_view *view, tb_type type, void *out)
 {
-    tb_ref ref;
-    int rc = tbi_value_read(view, TB_REF, &ref, sizeof ref);
+    struct tbi_id id;
+    int rc = tbi_value_read(view, type, &id, sizeof id);
 
-    if (rc == 0 && !tb_ref_is_null(ref)) {
-        tbi_handle_own(p, tbi_id_of(ref));
-        tbi_scope_note(p, tbi_id_of(ref));
+    if (rc == 0 && !tbi_id_is_null(id)) {
+        tbi_handle_own(p, id);
+        tbi_scope_note(p, id);
     }
-    memcpy(out, &ref, sizeof ref);
+    memcpy(out, &id, sizeof id);
     return rc;
 }
 
@@ -199,8 +199,8 @@ static int take(struct tbi_process *p, struct tbi_handle *h, const struct taking
         return take_array(h, &view, t);
     if (t->type == TB_STRING)
         return take_string(h, &view, out);
-    if (t->type == TB_REF)
-        return take_ref(p, &view, out);
+    if (tbi_type_is_handle(t->type))
+        return take_handle(p, &view, t->type, out);
     return tbi_value_read(&view, t->type, out, t->size);
 }
 

@@ -1,4 +1,4 @@
-/* handles.c - the refs that this process holds. Only its first and last count of a ref make a
+/* handles.c - the refs and actors that this process holds. Only its first and last count of a ref make a
  * message; a ref that came with an argument is covered by the task and makes none. */
 #include "api/errors.h"
 #include "api/process.h"
@@ -127,14 +127,14 @@ uint32_t tbi_handles_end_borrowing(struct tbi_process *p, struct tbi_id *kept)
     return n;
 }
 
-int tbi_handle_release(struct tbi_process *p, struct tbi_id id)
+static int release(struct tbi_process *p, struct tbi_id id, const char *what)
 {
     struct tbi_handle *h = tbi_handle_find(p, id);
     char text[64];
 
     if (h == NULL || h->count == 0)
-        return tbi_error_set(TB_ERR_REF, "ref %s is released, but this process does not hold it: "
-                             "it was released before, or only seen in a view",
+        return tbi_error_set(TB_ERR_REF, "%s %s is released, but this process does not hold it: "
+                             "it was released before, or only seen in a view", what,
                              tb_ref_text(tbi_ref_of(id), text, sizeof text));
     if (--h->count > 0)
         return 0;
@@ -149,24 +149,33 @@ int tbi_handle_release(struct tbi_process *p, struct tbi_id id)
     return 0;
 }
 
-int tbi_ref_check(const struct tbi_process *p, tb_ref ref)
+int tbi_handle_release(struct tbi_process *p, struct tbi_id id)
 {
-    struct tbi_id id = tbi_id_of(ref);
+    return release(p, id, "ref");
+}
+
+int tbi_id_check(const struct tbi_process *p, struct tbi_id id, const char *what)
+{
     char text[64];
 
     if (tbi_id_is_null(id))
-        return tbi_error_set(TB_ERR_REF, "the ref is null: it was never set");
+        return tbi_error_set(TB_ERR_REF, "the %s is null: it was never set", what);
     if (tbi_id_error(id) != 0 && tbi_handle_find(p, id) == NULL)
-        return tbi_error_set(-(int)tbi_id_error(id), "the call that made this ref failed: %s",
+        return tbi_error_set(-(int)tbi_id_error(id), "the call that made this %s failed: %s", what,
                              tb_strerror(-(int)tbi_id_error(id)));
     if (tbi_id_job(id) != p->job)
-        return tbi_error_set(TB_ERR_REF, "ref %s belongs to another job (%u; this is %u)",
-                             tb_ref_text(ref, text, sizeof text), tbi_id_job(id), p->job);
+        return tbi_error_set(TB_ERR_REF, "%s %s belongs to another job (%u; this is %u)", what,
+                             tb_ref_text(tbi_ref_of(id), text, sizeof text), tbi_id_job(id), p->job);
     if (tbi_id_rank(id) == p->rank && tbi_id_proc(id) == p->proc &&
         tbi_id_counter(id) > p->counter)
-        return tbi_error_set(TB_ERR_REF, "ref %s was never made",
-                             tb_ref_text(ref, text, sizeof text));
+        return tbi_error_set(TB_ERR_REF, "%s %s was never made", what,
+                             tb_ref_text(tbi_ref_of(id), text, sizeof text));
     return 0;
+}
+
+int tbi_ref_check(const struct tbi_process *p, tb_ref ref)
+{
+    return tbi_id_check(p, tbi_id_of(ref), "ref");
 }
 
 tb_ref tbi_ref_failed(struct tbi_process *p, const void *error, size_t bytes)
@@ -189,17 +198,40 @@ tb_ref tbi_ref_code(int code)
     return (tb_ref){(uint64_t)(-code & 0xff), 0};
 }
 
-int tb_retain(tb_ref ref)
+static int retain(struct tbi_id id, const char *function, const char *what)
 {
-    struct tbi_process *p = tbi_process_enter("tb_retain");
+    struct tbi_process *p = tbi_process_enter(function);
     int rc;
 
     if (p == NULL)
         return TB_ERR_STATE;
-    rc = tbi_ref_check(p, ref);
+    rc = tbi_id_check(p, id, what);
     if (rc == 0)
-        tbi_handle_own(p, tbi_id_of(ref));
+        tbi_handle_own(p, id);
     tbi_process_leave(p);
+    return rc;
+}
+
+int tb_retain(tb_ref ref)
+{
+    return retain(tbi_id_of(ref), "tb_retain", "ref");
+}
+
+int tb_actor_retain(tb_actor actor)
+{
+    return retain(tbi_actor_id(actor), "tb_actor_retain", "actor");
+}
+
+/* What the user lets go of; what is only a code is not held. */
+static int let_go(struct tbi_process *p, struct tbi_id id, const char *what)
+{
+    int rc = 0;
+
+    if (tbi_id_error(id) == 0 || tbi_handle_find(p, id) != NULL) {
+        rc = tbi_id_check(p, id, what);
+        if (rc == 0)
+            rc = release(p, id, what);
+    }
     return rc;
 }
 
@@ -219,19 +251,25 @@ int tb_release_all(const tb_ref *refs, size_t n)
     if (p == NULL)
         return TB_ERR_STATE;
     for (size_t i = 0; i < n; i++) {
-        struct tbi_id id = tbi_id_of(refs[i]);
-        int rc = 0;
+        int rc = let_go(p, tbi_id_of(refs[i]), "ref");
 
-        if (tbi_id_error(id) == 0 || tbi_handle_find(p, id) != NULL) { /* else it is only a code */
-            rc = tbi_ref_check(p, refs[i]);
-            if (rc == 0)
-                rc = tbi_handle_release(p, id);
-        }
         if (first == 0)
             first = rc;
     }
     tbi_process_leave(p);
     return first;
+}
+
+int tb_actor_release(tb_actor actor)
+{
+    struct tbi_process *p = tbi_process_enter("tb_actor_release");
+    int rc;
+
+    if (p == NULL)
+        return TB_ERR_STATE;
+    rc = let_go(p, tbi_actor_id(actor), "actor");
+    tbi_process_leave(p);
+    return rc;
 }
 
 size_t tbi_handles_report_leaks(const struct tbi_process *p, FILE *to)

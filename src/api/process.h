@@ -195,6 +195,8 @@ size_t tbi_handles_report_leaks(const struct tbi_process *process, FILE *to);
 
 /* Is this a ref that can be used here? 0, or TB_ERR_REF with the last error set. */
 int tbi_ref_check(const struct tbi_process *process, tb_ref ref);
+/* The same for a ref or the handle of an actor; `what` is what errors call it. */
+int tbi_id_check(const struct tbi_process *process, struct tbi_id id, const char *what);
 /* A ref for a call that failed at once; carries the code, and here the whole error too. */
 tb_ref tbi_ref_failed(struct tbi_process *process, const void *error, size_t bytes);
 /* The same when there is no process: only the code. */
@@ -207,6 +209,16 @@ static inline struct tbi_id tbi_id_of(tb_ref ref)
 static inline tb_ref tbi_ref_of(struct tbi_id id)
 {
     return (tb_ref){id.hi, id.lo};
+}
+
+/* Who has a handle of an actor holds the object that its creation makes. */
+static inline struct tbi_id tbi_actor_id(tb_actor actor)
+{
+    return (struct tbi_id){actor.hi, actor.lo};
+}
+static inline tb_actor tbi_actor_of(struct tbi_id id)
+{
+    return (tb_actor){id.hi, id.lo};
 }
 
 /* ---- scope.c ---- */

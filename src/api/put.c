@@ -49,10 +49,10 @@ void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, uint64
     return to;
 }
 
-const tb_ref *tbi_contained(const tb_value *v, size_t *n)
+const void *tbi_contained(const tb_value *v, size_t *n)
 {
     *n = 0;
-    if (v->type != TB_REF)
+    if (!tbi_type_is_handle(v->type))
         return NULL;
     *n = (size_t)v->count;
     return v->flags & TB_VALUE_ARRAY ? v->ptr : &v->as.ref;
@@ -61,22 +61,23 @@ const tb_ref *tbi_contained(const tb_value *v, size_t *n)
 int tbi_contained_check(struct tbi_process *p, const tb_value *v)
 {
     size_t n;
-    const tb_ref *ref = tbi_contained(v, &n);
+    const void *ids = tbi_contained(v, &n);
     char text[64];
 
     for (size_t i = 0; i < n; i++) {
+        struct tbi_id id = tbi_contained_id(ids, i);
         const struct tbi_handle *h;
-        int rc = tbi_ref_check(p, ref[i]);
+        int rc = tbi_id_check(p, id, tbi_type_name(v->type));
 
         if (rc != 0)
             return rc;
-        h = tbi_handle_find(p, tbi_id_of(ref[i]));
+        h = tbi_handle_find(p, id);
         if (h != NULL && h->local)
             return tbi_error_set(((const struct tbi_error_link *)h->blob)->code, "%s",
                                  ((const struct tbi_error_link *)h->blob)->message);
         if (h != NULL && h->state == TBI_HANDLE_OPEN)
             return tbi_error_set(TB_ERR_STATE, "ref %s is not sealed yet: call tb_seal first",
-                                 tb_ref_text(ref[i], text, sizeof text));
+                                 tb_ref_text(tbi_ref_of(id), text, sizeof text));
     }
     return 0;
 }
@@ -85,11 +86,11 @@ int tbi_contained_check(struct tbi_process *p, const tb_value *v)
 static void *write_contained(const tb_value *v, void *to)
 {
     size_t n;
-    const tb_ref *ref = tbi_contained(v, &n);
+    const void *ids = tbi_contained(v, &n);
 
     if (n > 0)
-        memcpy(to, ref, n * sizeof *ref);
-    return (uint8_t *)to + n * sizeof *ref;
+        memcpy(to, ids, n * sizeof(struct tbi_id));
+    return (uint8_t *)to + n * sizeof(struct tbi_id);
 }
 
 static void pack_padded(const tb_value *v, size_t bytes, void *to)
@@ -120,7 +121,7 @@ int tbi_put(struct tbi_process *p, const tb_value *v, struct tbi_id *id,
     tbi_contained(v, &n);
     *id = tbi_process_new_id(p);
     if (n * sizeof(struct tbi_id) > TBI_RECORD_MAX / 2)
-        return tbi_error_link(error, TB_ERR_ARGUMENT, "an array of %zu refs: at most %zu can be in "
+        return tbi_error_link(error, TB_ERR_ARGUMENT, "an array of %zu refs or actors: at most %zu can be in "
                               "one object", n, (size_t)TBI_RECORD_MAX / 2 / sizeof(struct tbi_id));
     if (bytes <= p->limits.inline_bytes) {
         struct msg_put *m;
@@ -196,9 +197,9 @@ tb_ref tb_create_array_(tb_type type, size_t elem, size_t n, int ndim, const uin
     if (p == NULL)
         return tbi_ref_code(TB_ERR_STATE);
     rc = tbi_value_check(&v);
-    if (rc == 0 && type == TB_REF)
-        rc = tbi_error_set(TB_ERR_UNSUPPORTED, "an array of refs cannot be written in place: use "
-                           "tb_put_array");
+    if (rc == 0 && tbi_type_is_handle(type))
+        rc = tbi_error_set(TB_ERR_UNSUPPORTED, "an array of %ss cannot be written in place: use "
+                           "tb_put_array", tbi_type_name(type));
     if (rc == 0) {
         id = tbi_process_new_id(p);
         bytes = tbi_value_packed_size(&v);

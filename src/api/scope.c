@@ -91,9 +91,9 @@ void tb_scope_end(void)
     tbi_process_leave(p);
 }
 
-int tb_scope_keep(tb_ref ref)
+static int keep(struct tbi_id id, const char *function, const char *what)
 {
-    struct tbi_process *p = tbi_process_enter("tb_scope_keep");
+    struct tbi_process *p = tbi_process_enter(function);
     struct tbi_scope *scope = innermost, *outer;
 
     if (p == NULL)
@@ -101,16 +101,26 @@ int tb_scope_keep(tb_ref ref)
     if (scope == NULL)
         scope = p->task_scope;
     for (size_t i = scope == NULL ? 0 : scope->n; i-- > 0;)
-        if (tbi_id_equal(scope->id[i], tbi_id_of(ref))) {
+        if (tbi_id_equal(scope->id[i], id)) {
             scope->id[i] = scope->id[--scope->n];
             outer = scope == p->task_scope ? NULL : scope->outer ? scope->outer : p->task_scope;
             if (outer != NULL)
-                note(outer, tbi_id_of(ref));
+                note(outer, id);
             tbi_process_leave(p);
             return 0;
         }
     tbi_process_leave(p);
-    return tbi_error_set(TB_ERR_ARGUMENT, "tb_scope_keep: the ref was not made in this scope");
+    return tbi_error_set(TB_ERR_ARGUMENT, "%s: the %s was not made in this scope", function, what);
+}
+
+int tb_scope_keep(tb_ref ref)
+{
+    return keep(tbi_id_of(ref), "tb_scope_keep", "ref");
+}
+
+int tb_scope_keep_actor(tb_actor actor)
+{
+    return keep(tbi_actor_id(actor), "tb_scope_keep_actor", "actor");
 }
 
 void tb_scope_cleanup_(const int *unused)

@@ -46,10 +46,10 @@ static bool is_resolved_arg(const tb_value *v)
 static int check_ref(struct draft *d, const tb_value *v)
 {
     size_t n;
-    const tb_ref *ref = tbi_contained(v, &n);
+    const void *ids = tbi_contained(v, &n);
 
     for (size_t i = 0; i < n; i++) {
-        struct tbi_handle *h = tbi_handle_find(d->p, tbi_id_of(ref[i]));
+        struct tbi_handle *h = tbi_handle_find(d->p, tbi_contained_id(ids, i));
 
         if (h != NULL && h->local) {
             tbi_handle_see(d->p, h); /* the refs of this call carry it on */
@@ -155,7 +155,7 @@ static struct tbi_id send_submit(const struct draft *d)
         const tb_value *v = &d->value[i];
         bool stored = d->stored != NULL && !tbi_id_is_null(d->stored[i]);
         size_t bytes, n;
-        const tb_ref *ref;
+        const void *ids;
 
         if (stored || is_resolved_arg(v)) {
             args[i] = TBI_ARG_REF | resolved;
@@ -168,9 +168,9 @@ static struct tbi_id send_submit(const struct draft *d)
             memset(data + tbi_padded(bytes) - 8, 0, 8);
         tbi_value_pack(v, data);
         data += tbi_padded(bytes);
-        ref = tbi_contained(v, &n);
+        ids = tbi_contained(v, &n);
         if (n > 0)
-            memcpy(&refs[held], ref, n * sizeof *ref);
+            memcpy(&refs[held], ids, n * sizeof *refs);
         held += n;
     }
     memcpy(data, d->terms.more, d->terms.nmore * sizeof d->terms.more[0]);

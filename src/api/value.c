@@ -104,6 +104,14 @@ tb_value tb_value_ref_(tb_ref x)
     return v;
 }
 
+tb_value tb_value_actor_(tb_actor x)
+{
+    tb_value v = single(TB_ACTOR_HANDLE);
+
+    v.as.ref = (tb_ref){x.hi, x.lo};
+    return v;
+}
+
 tb_value tb_nested(tb_ref ref)
 {
     tb_value v = tb_value_ref_(ref);

@@ -18,6 +18,12 @@
 
 enum { TBI_VALUE_HEAD = 16, TBI_VALUE_ALIGN = 64 };
 
+/* Refs and handles of actors: 16 bytes that name something which is counted. */
+static inline bool tbi_type_is_handle(tb_type type)
+{
+    return type == TB_REF || type == TB_ACTOR_HANDLE;
+}
+
 /* Is the value one that can travel? 0, or TB_ERR_ARGUMENT with the last error set. */
 int tbi_value_check(const tb_value *value);
 /* Of a checked value. */
@@ -38,7 +44,7 @@ struct tbi_view {
 int tbi_value_open(const void *packed, size_t bytes, struct tbi_view *view);
 
 /* Read a single value as `type` into out[size]: a number as any number type that holds it (floating
- * point never as an integer, double as float rounded), a ref as a ref, a struct by size.
+ * point never as an integer, double as float rounded), a ref as a ref, an actor as an actor, a struct by size.
  * 0, or TB_ERR_TYPE; out is zeroed then. */
 int tbi_value_read(const struct tbi_view *view, tb_type type, void *out, size_t size);
 
@@ -50,7 +56,7 @@ int tbi_value_read_array(const struct tbi_view *view, tb_type type, uint64_t ele
 /* The string, in place, ended by a 0 byte; or TB_ERR_TYPE. */
 int tbi_value_read_string(const struct tbi_view *view, const char **text);
 
-/* The refs that travel inside: a nested ref, or an array of refs. */
+/* What travels inside and is counted: a nested ref, an actor, or an array of either. */
 const tb_ref *tbi_value_refs(const struct tbi_view *view, size_t *n);
 
 #endif

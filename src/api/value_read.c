@@ -161,7 +161,7 @@ int tbi_value_read(const struct tbi_view *view, tb_type type, void *out, size_t 
         fits = read_complex(view, type, out);
     } else if (is_real(type) && is_real(view->type)) {
         fits = store_real(load(view->type, view->data), type, out);
-    } else if (type == TB_REF && view->type == TB_REF) {
+    } else if (tbi_type_is_handle(type) && view->type == type) {
         memcpy(out, view->data, sizeof(tb_ref));
         fits = true;
     } else {
@@ -213,6 +213,6 @@ int tbi_value_read_string(const struct tbi_view *view, const char **text)
 
 const tb_ref *tbi_value_refs(const struct tbi_view *view, size_t *n)
 {
-    *n = view->type == TB_REF ? (size_t)view->count : 0;
+    *n = tbi_type_is_handle(view->type) ? (size_t)view->count : 0;
     return *n > 0 ? view->data : NULL;
 }

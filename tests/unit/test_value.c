@@ -120,6 +120,34 @@ static void strings_and_refs_and_structs_travel(void **state)
     assert_null(tbi_value_refs(&view, &n));
 }
 
+static void actors_travel_and_are_counted_but_are_no_refs(void **state)
+{
+    tb_actor a = {0x123456789abcdef0, 42 << 16}, pair[2] = {a, {1, 2}}, got;
+    tb_value v = tb_value_of(a);
+    struct tbi_view view;
+    const void *data;
+    const tb_ref *ids;
+    size_t n;
+
+    (void)state;
+    view = packed(v);
+    assert_int_equal(tbi_value_read(&view, TB_ACTOR_HANDLE, &got, sizeof got), 0);
+    assert_true(tb_actor_equal(got, a) && !tb_actor_is_null(got));
+    ids = tbi_value_refs(&view, &n);
+    assert_true(n == 1 && ids->hi == a.hi && ids->lo == a.lo);
+    assert_int_equal(tbi_value_read(&view, TB_REF, &got, sizeof got), TB_ERR_TYPE);
+    assert_string_equal(tb_last_error(), "expected ref, given actor");
+    assert_true(tb_actor_is_null(got));
+    view = packed(tb_nested((tb_ref){a.hi, a.lo}));
+    assert_int_equal(tbi_value_read(&view, TB_ACTOR_HANDLE, &got, sizeof got), TB_ERR_TYPE);
+    view = packed(tb_array(pair, 2));
+    assert_int_equal(tbi_value_read_array(&view, TB_ACTOR_HANDLE, sizeof a, &data, &n), 0);
+    assert_int_equal(n, 2);
+    assert_memory_equal(data, pair, sizeof pair);
+    assert_ptr_equal(tbi_value_refs(&view, &n), data);
+    assert_int_equal(n, 2);
+}
+
 static void arrays_keep_type_shape_and_alignment(void **state)
 {
     double grid[6] = {1, 2, 3, 4, 5, 6};
@@ -226,6 +254,8 @@ static void codes_have_texts_and_refs_can_be_printed(void **state)
                                     sizeof text), "7:0.3:9.2");
     assert_string_equal(tb_ref_text((tb_ref){0, 0}, tiny, sizeof tiny), "0:0");
     assert_true(tb_ref_is_null((tb_ref){0, 0}));
+    assert_string_equal(tb_actor_text((tb_actor){(UINT64_C(7) << 48) | (3 << 8), 9 << 16}, text,
+                                      sizeof text), "7:0.3:9.0");
 }
 
 int main(void)
@@ -235,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_number_is_read_as_any_type_that_holds_it),
         cmocka_unit_test(a_number_that_does_not_fit_is_an_error_that_names_it),
         cmocka_unit_test(strings_and_refs_and_structs_travel),
+        cmocka_unit_test(actors_travel_and_are_counted_but_are_no_refs),
         cmocka_unit_test(arrays_keep_type_shape_and_alignment),
         cmocka_unit_test(what_cannot_travel_is_refused_by_name),
         cmocka_unit_test(a_damaged_blob_is_refused_and_not_read_beyond_its_end),
