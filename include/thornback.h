@@ -187,7 +187,55 @@ typedef struct tb_group {
     uint64_t hi, lo;
 } tb_group;
 
-/* What a task asks for: given with TB_TASK as default, and again with a call to override it.
+typedef struct tb_concurrency_group {
+    const char *name;
+    int max_concurrency;         /* calls of the group that run at once, 1 to 1000; default 1 */
+} tb_concurrency_group;
+enum tb_lifetime {
+    TB_LIFETIME_DEFAULT,         /* until its last handle goes */
+    TB_LIFETIME_DETACHED         /* until tb_kill, tb_actor_exit or the end of the job */
+};
+
+/* The fields of tb_options: a macro, so that TB_ACTOR can have them beside its own. */
+#define TB_OPTION_FIELDS_                                                                          \
+    /* tasks and actors */                                                                         \
+    double num_cpus;             /* default 1 */                                                   \
+    double num_gpus;             /* default none; above 1 a whole number */                        \
+    int64_t memory;              /* default none */                                                \
+    tb_resource resources[8];    /* default none */                                                \
+    const char *labels;          /* only on nodes with these: "zone=a,disk=fast" */                \
+    int strategy;                /* TB_STRATEGY_*; default by locality, else packed, then spread */ \
+    int node;                    /* the rank, for TB_STRATEGY_NODE and TB_STRATEGY_PREFER_NODE */  \
+    tb_group group;              /* in a bundle of this group that has room, or in the one that    \
+                                    tb_group_bundle names; not together with strategy, node or     \
+                                    labels, and a call's group stands instead of those given at    \
+                                    registration. Tasks that the task submits are not in it: pass  \
+                                    them the group, or tb_call_group */                            \
+    /* tasks */                                                                                    \
+    int max_retries;             /* default 3; -1: without end */                                  \
+    /* tasks and calls of methods */                                                               \
+    int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none; not yet for calls */ \
+    double retry_delay;          /* before each retry; default none */                             \
+    double time_limit;           /* of each attempt, from its begin; then it is cancelled with the \
+                                    cause TIMEOUT; default none */                                 \
+    /* actors and calls of methods */                                                              \
+    int max_task_retries;        /* of calls that the death of the actor's process ended, when it  \
+                                    is begun again; default 0, or as the actor's; -1: without end */ \
+    /* actors */                                                                                   \
+    const char *name;            /* for tb_get_actor; free again when the actor ends */            \
+    const char *name_space;      /* in which the name is unique; default "" */                     \
+    bool get_if_exists;          /* if the name is taken, tb_actor_new gives a handle of that actor */ \
+    int lifetime;                /* TB_LIFETIME_* */                                               \
+    int max_restarts;            /* after the death of its process; default 0; -1: without end */  \
+    int max_concurrency;         /* calls that run at once, each in a thread; 1 to 1000, default 1 */ \
+    tb_concurrency_group concurrency_groups[7]; /* calls of these are counted, and run, apart */   \
+    int max_pending_calls;       /* that have not ended; a call above fails; default any number */ \
+    /* calls of methods */                                                                         \
+    const char *concurrency_group; /* one of the class's; default none of them */                  \
+    char pad_;                   /* not for users: lets the macros end in a designator */
+
+/* What a task, an actor or a call of a method asks for: given with TB_TASK, TB_ACTOR or TB_METHOD as default, and
+ * again with a call to override it. An option of another kind is an error.
  * Units: CPUs and GPUs in numbers of them, to 1/10000; memory in bytes; times in seconds, to 1/1000.
  *
  * A task whose process dies (a signal, exit, the out-of-memory killer) is run again, up to
@@ -199,25 +247,12 @@ typedef struct tb_group {
  * the task ends; CPUs also while it waits in tb_get and the like. A demand that no node can ever meet
  * fails with TB_ERR_INFEASIBLE. The task runs on particular cores, and CUDA_VISIBLE_DEVICES (or what
  * the vendor's runtime reads) names the GPUs it was given, none if it asked for none; parts of a GPU
- * share one. Memory and other resources are only counted. */
+ * share one. Memory and other resources are only counted.
+ *
+ * An actor has what it asks for as long as it lives, also while a call waits. But for num_cpus that is not
+ * given: then one CPU is needed to begin it, and none afterwards. Calls of methods ask for no resources. */
 typedef struct tb_options {
-    double num_cpus;             /* default 1 */
-    double num_gpus;             /* default none; above 1 a whole number */
-    int64_t memory;              /* default none */
-    tb_resource resources[8];    /* default none */
-    const char *labels;          /* only on nodes with these: "zone=a,disk=fast" */
-    int strategy;                /* TB_STRATEGY_*; default by locality, else packed, then spread */
-    int node;                    /* the rank, for TB_STRATEGY_NODE and TB_STRATEGY_PREFER_NODE */
-    tb_group group;              /* in a bundle of this group that has room, or in the one that
-                                    tb_group_bundle names; not together with strategy, node or labels, and
-                                    a call's group stands instead of those given at registration. Tasks that
-                                    the task submits are not in it: pass them the group, or tb_call_group */
-    int max_retries;             /* default 3; -1: without end */
-    int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none */
-    double retry_delay;          /* before each retry; default none */
-    double time_limit;           /* of each attempt, from its begin; then it is cancelled with the
-                                    cause TIMEOUT; default none */
-    char pad_;                   /* not for users: lets the macros end in a designator */
+    TB_OPTION_FIELDS_
 } tb_options;
 
 /* The running task, as its function sees it. */
@@ -226,12 +261,35 @@ typedef struct tb_call tb_call;
 /* A remote function. Returns: 0, a TB_ERR_*, or another number, which fails the task with it. */
 typedef int tb_task_fn(tb_call *call);
 
+/* ---- what TB_TASK, TB_ACTOR and TB_METHOD register: not for users ---- */
+
+/* Any function: it is only compared with others, never called. */
+typedef void tb_function_(void);
+
+struct tb_task_record_;
+struct tb_class_ {
+    size_t bytes;                               /* of the state */
+    int (*init)(tb_call *call, void *state);    /* these three: NULL if the class has none */
+    int (*restore)(tb_call *call, void *state);
+    void (*fini)(void *state);
+};
+struct tb_method_ {
+    tb_function_ *fn;                           /* as the user wrote it */
+    int (*run)(tb_call *call, void *state);     /* calls it */
+    const struct tb_task_record_ *of;           /* its class */
+};
 struct tb_task_record_ {
-    tb_task_fn *fn;
     const char *name, *file;
     int line;
     const tb_options *options;
-    struct tb_task_record_ *next; /* the library's */
+    tb_task_fn *fn;                             /* one of these three */
+    const struct tb_class_ *cls;
+    const struct tb_method_ *method;
+    struct tb_task_record_ *next;               /* the library's */
+};
+/* What stands for a class in the program. A linker may copy it, so a class is known by what it points to. */
+struct tb_actor_class_ {
+    const struct tb_task_record_ *record;
 };
 TB_API void tb_task_register_(struct tb_task_record_ *record);
 
@@ -542,14 +600,86 @@ TB_API int tb_fail(tb_call *call, const char *fmt, ...) __attribute__((format(pr
 #define TB_TASK(...) TB_TASK_(__VA_ARGS__, .pad_ = 0)
 #define TB_TASK_(task, ...)                                                                        \
     static const tb_options task##_tb_options_ = {__VA_ARGS__};                                    \
-    static struct tb_task_record_ task##_tb_record_ = {task,     #task,                            \
-                                                       __FILE__, __LINE__,                         \
-                                                       &task##_tb_options_, NULL};                 \
-    __attribute__((constructor)) static void task##_tb_register_(void)                             \
+    static struct tb_task_record_ task##_tb_record_ = {                                            \
+        .name = #task, .file = __FILE__, .line = __LINE__, .options = &task##_tb_options_,         \
+        .fn = task};                                                                               \
+    TB_REGISTER_(task)
+#define TB_REGISTER_(record)                                                                       \
+    __attribute__((constructor)) static void record##_tb_register_(void)                           \
     {                                                                                              \
-        tb_task_register_(&task##_tb_record_);                                                     \
+        tb_task_register_(&record##_tb_record_);                                                   \
     }                                                                                              \
     _Static_assert(1, "")
+
+/* Makes a class of actors whose state is a `type`, a struct: TB_ACTOR(counter, struct counter, .init =
+ * counter_init, .fini = counter_fini, .restore = counter_restore, options...); in one file, at file scope.
+ * All that follows the type may be left out.
+ *   int init(tb_call *call, type *state)     makes an actor; its arguments are those of tb_actor_new, and the
+ *                                            state is zeroed. An error, as of a task, ends the actor
+ *   int restore(tb_call *call, type *state)  instead of init when the actor is begun again and there is a
+ *                                            checkpoint, which is one more argument, the last
+ *   void fini(type *state)                   when the actor ends in order
+ * The name of the class is for TB_METHOD and tb_actor_new; it may be that of a variable or function, too. */
+#define TB_ACTOR(...) TB_ACTOR_(__VA_ARGS__, .pad_ = 0)
+#define TB_ACTOR_(class_, type, ...)                                                               \
+    typedef type class_##_tb_state_;                                                               \
+    _Pragma("GCC diagnostic push")                                                                 \
+    _Pragma("GCC diagnostic error \"-Wincompatible-pointer-types\"")                               \
+    static const struct {                                                                          \
+        union {                                                                                    \
+            tb_options options_;                                                                   \
+            struct { TB_OPTION_FIELDS_ };                                                          \
+        };                                                                                         \
+        int (*init)(tb_call *, type *);                                                            \
+        int (*restore)(tb_call *, type *);                                                         \
+        void (*fini)(type *);                                                                      \
+    } class_##_tb_given_ = {__VA_ARGS__};                                                          \
+    _Pragma("GCC diagnostic pop")                                                                  \
+    static int class_##_tb_init_(tb_call *call, void *state)                                       \
+    {                                                                                              \
+        return class_##_tb_given_.init(call, (type *)state);                                       \
+    }                                                                                              \
+    static int class_##_tb_restore_(tb_call *call, void *state)                                    \
+    {                                                                                              \
+        return class_##_tb_given_.restore(call, (type *)state);                                    \
+    }                                                                                              \
+    static void class_##_tb_fini_(void *state)                                                     \
+    {                                                                                              \
+        class_##_tb_given_.fini((type *)state);                                                    \
+    }                                                                                              \
+    static struct tb_class_ class_##_tb_about_ = {.bytes = sizeof(type)};                          \
+    static struct tb_task_record_ class_##_tb_record_ = {                                          \
+        .name = #class_, .file = __FILE__, .line = __LINE__, .options = &class_##_tb_given_.options_,\
+        .cls = &class_##_tb_about_};                                                               \
+    TB_ACTOR_DECLARE(class_);                                                                      \
+    const struct tb_actor_class_ class_##_tb_class_ = {&class_##_tb_record_};                      \
+    __attribute__((constructor)) static void class_##_tb_complete_(void)                           \
+    {                                                                                              \
+        class_##_tb_about_.init = class_##_tb_given_.init != NULL ? class_##_tb_init_ : NULL;      \
+        class_##_tb_about_.restore = class_##_tb_given_.restore != NULL ? class_##_tb_restore_ : NULL;\
+        class_##_tb_about_.fini = class_##_tb_given_.fini != NULL ? class_##_tb_fini_ : NULL;      \
+    }                                                                                              \
+    TB_REGISTER_(class_)
+
+/* In a header: lets other files make actors of the class. */
+#define TB_ACTOR_DECLARE(class_) extern TB_API const struct tb_actor_class_ class_##_tb_class_
+
+/* Makes int method(tb_call *call, type *state) a method of the class: TB_METHOD(counter, counter_increment); or
+ * TB_METHOD(counter, counter_increment, .concurrency_group = "io"); in the file of TB_ACTOR, below both. */
+#define TB_METHOD(...) TB_METHOD_(__VA_ARGS__, .pad_ = 0)
+#define TB_METHOD_(class_, method_, ...)                                                           \
+    _Static_assert(_Generic(&method_, int (*)(tb_call *, class_##_tb_state_ *): 1), "");           \
+    static int method_##_tb_run_(tb_call *call, void *state)                                       \
+    {                                                                                              \
+        return method_(call, (class_##_tb_state_ *)state);                                         \
+    }                                                                                              \
+    static const struct tb_method_ method_##_tb_method_ = {(tb_function_ *)method_,                \
+                                                           method_##_tb_run_, &class_##_tb_record_};\
+    static const tb_options method_##_tb_options_ = {__VA_ARGS__};                                 \
+    static struct tb_task_record_ method_##_tb_record_ = {                                         \
+        .name = #method_, .file = __FILE__, .line = __LINE__, .options = &method_##_tb_options_,   \
+        .method = &method_##_tb_method_};                                                          \
+    TB_REGISTER_(method_)
 
 TB_API tb_value tb_value_complex_float_(float _Complex x);
 TB_API tb_value tb_value_complex_double_(double _Complex x);

@@ -368,7 +368,7 @@ static uint32_t ran_for(const struct tb_call *call)
 
 void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg_run *run)
 {
-    const struct tb_task_record_ *task = tbi_registry_task((int)run->fn);
+    const struct tb_task_record_ *task = tbi_registry_row((int)run->fn);
     struct tb_call call = {.process = p, .run = run, .thread = pthread_self(), .slot = slot,
                            .arg = (const struct tbi_run_arg *)(run + 1), .function = task->name};
     struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];

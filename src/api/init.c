@@ -53,7 +53,7 @@ static int check_tasks(void)
     struct tbi_terms ignored;
 
     for (int i = 0; rc == 0 && i < tbi_registry_count(); i++) {
-        const struct tb_task_record_ *task = tbi_registry_task(i);
+        const struct tb_task_record_ *task = tbi_registry_row(i);
 
         rc = tbi_options_read(task->name, task->options, NULL, NULL, &ignored);
     }
@@ -393,7 +393,7 @@ static int start(struct tbi_job *j, const tb_config *config)
     tbi_sigbus_watch(&j->memory, j->hostname);
     j->functions = tbi_alloc_zeroed((size_t)tbi_registry_count() + 1, sizeof *j->functions);
     for (int i = 0; i < tbi_registry_count(); i++)
-        j->functions[i] = tbi_registry_task(i)->name;
+        j->functions[i] = tbi_registry_row(i)->name;
     rc = start_zygote(j);
     if (j->uses_mpi)
         rc = tbi_mpi_agree(&j->mpi, rc);

@@ -73,7 +73,7 @@ static int check(struct draft *d, tb_task_fn *fn, const tb_options *options)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu arguments for %zu results: "
                              "%d of each are possible; put them into an array", d->name,
                              d->nvalues, d->nreturns, VALUES_MAX);
-    rc = tbi_options_read(d->name, tbi_registry_task(d->fn)->options, options,
+    rc = tbi_options_read(d->name, tbi_registry_row(d->fn)->options, options,
                           d->p->cluster->resources, &d->terms);
     if (rc == 0 && d->terms.strategy == TBI_IN_GROUP)
         rc = tbi_group_check(d->p, tbi_group_of(d->terms.group));

@@ -1,5 +1,5 @@
-/* test_registry.c - holds api/registry and api/options: functions are found by address, ids follow
- * the sorted names, a wrong demand is an error that names function, field and value. */
+/* test_registry.c - holds api/registry and api/options: functions are found by address, classes by their
+ * record, ids follow the sorted names, a wrong demand is an error that names function, field and value. */
 #include "unit.h"
 #include "api/errors.h"
 #include "api/options.h"
@@ -13,8 +13,20 @@ static int stray(tb_call *call) { return call == NULL ? 4 : 5; }
 static int in_header_a(tb_call *call) { return call == NULL ? 6 : 7; }
 static int in_header_b(tb_call *call) { return call == NULL ? 8 : 9; }
 static int later(tb_call *call) { return call == NULL ? 10 : 11; }
+/* As TB_TASK would fill it in. */
+#define TASK(name_, file_, line_, fn_)                                                             \
+    {.name = name_, .file = file_, .line = line_, .options = &no_options, .fn = fn_}
 TB_TASK(zebra);
 TB_TASK(ant, .num_cpus = 0.5, .resources = {{"Disk", 1}, {"Tape", 0.5}});
+
+struct gauge { int value; double mean; };
+static int gauge_init(tb_call *call, struct gauge *self) { return call == NULL ? self->value : 12; }
+static void gauge_fini(struct gauge *self) { self->value = 13; }
+static int gauge_read(tb_call *call, struct gauge *self) { return call == NULL ? self->value : 14; }
+static int gauge_stray(tb_call *call, struct gauge *self) { return call == NULL ? self->value : 15; }
+TB_ACTOR(gauge, struct gauge, .num_cpus = 2, .init = gauge_init, .fini = gauge_fini, .labels = "zone=a");
+TB_METHOD(gauge, gauge_read, .time_limit = 1);
+TB_ACTOR(bare, struct gauge);
 
 static int thaw(void **state)
 {
@@ -27,11 +39,13 @@ static void ids_are_ranks_of_names_and_found_by_address(void **state)
 {
     (void)state;
     assert_int_equal(tbi_registry_freeze(), 0);
-    assert_int_equal(tbi_registry_count(), 2);
+    assert_int_equal(tbi_registry_count(), 5); /* ant, bare, gauge, gauge_read, zebra */
     assert_int_equal(tbi_registry_find(ant, "ant"), 0);
-    assert_int_equal(tbi_registry_find(zebra, "zebra"), 1);
-    assert_string_equal(tbi_registry_task(0)->name, "ant");
-    assert_true(tbi_registry_task(0)->options->num_cpus == 0.5);
+    assert_int_equal(tbi_registry_find_class(gauge_tb_class_, "gauge"), 2);
+    assert_int_equal(tbi_registry_find_method((tb_function_ *)gauge_read, "gauge_read"), 3);
+    assert_int_equal(tbi_registry_find(zebra, "zebra"), 4);
+    assert_string_equal(tbi_registry_row(0)->name, "ant");
+    assert_true(tbi_registry_row(0)->options->num_cpus == 0.5);
 }
 
 static void an_unregistered_function_is_named_with_its_remedy(void **state)
@@ -45,24 +59,90 @@ static void an_unregistered_function_is_named_with_its_remedy(void **state)
     assert_non_null(strstr(tb_last_error(), "at another address"));
 }
 
+static void a_class_has_what_was_given_and_nothing_else(void **state)
+{
+    const struct tb_task_record_ *row;
+    struct gauge g = {5, 0};
+
+    (void)state;
+    assert_int_equal(tbi_registry_freeze(), 0);
+    row = tbi_registry_row(2);
+    assert_string_equal(row->name, "gauge");
+    assert_int_equal(row->cls->bytes, sizeof(struct gauge));
+    assert_true(row->options->num_cpus == 2 && row->options->max_restarts == 0);
+    assert_string_equal(row->options->labels, "zone=a");
+    assert_int_equal(row->cls->init(NULL, &g), 5);
+    row->cls->fini(&g);
+    assert_int_equal(g.value, 13);
+    assert_null(row->cls->restore);
+    row = tbi_registry_row(3);
+    assert_true(row->options->time_limit == 1);
+    assert_ptr_equal(row->method->of, tbi_registry_row(2));
+    assert_int_equal(row->method->run(NULL, &g), 13);
+    row = tbi_registry_row(1);
+    assert_true(row->cls->init == NULL && row->cls->restore == NULL && row->cls->fini == NULL);
+}
+
+static void a_class_is_known_by_its_record_wherever_a_copy_of_it_lies(void **state)
+{
+    struct tb_actor_class_ copy = gauge_tb_class_, late = {&(struct tb_task_record_){.name = "late"}};
+
+    (void)state;
+    assert_int_equal(tbi_registry_freeze(), 0);
+    assert_int_equal(tbi_registry_find_class(copy, "gauge"), 2);
+    assert_int_equal(tbi_registry_find_class(late, "late"), -1);
+    assert_non_null(strstr(tb_last_error(), "'late' is not registered: the library"));
+}
+
+static void a_method_is_no_task_nor_the_other_way_round(void **state)
+{
+    (void)state;
+    assert_int_equal(tbi_registry_freeze(), 0);
+    assert_int_equal(tbi_registry_find((tb_task_fn *)(tb_function_ *)gauge_read, "gauge_read"), -1);
+    assert_string_equal(tb_last_error(), "'gauge_read' is a method of class 'gauge', not a task: call it by "
+                                         "tb_actor_call");
+    assert_int_equal(tbi_registry_find_method((tb_function_ *)ant, "ant"), -1);
+    assert_string_equal(tb_last_error(), "'ant' is a task, not a method: call it by tb_remote");
+    assert_int_equal(tbi_registry_find_method((tb_function_ *)gauge_stray, "gauge_stray"), -1);
+    assert_non_null(strstr(tb_last_error(), "write TB_METHOD(class, gauge_stray);"));
+    assert_int_equal(tbi_registry_find_method((tb_function_ *)gauge_stray, "gauge_read"), -1);
+    assert_non_null(strstr(tb_last_error(), "at another address: TB_METHOD"));
+    /* a task of a method's or class's name is just not there */
+    assert_int_equal(tbi_registry_find(stray, "gauge"), -1);
+    assert_non_null(strstr(tb_last_error(), "write TB_TASK(gauge);"));
+}
+
+static void a_method_of_two_classes_is_refused(void **state)
+{
+    static struct tb_method_ method = {(tb_function_ *)gauge_read, NULL, NULL};
+    static struct tb_task_record_ again = {.name = "gauge_read", .file = "x.c", .line = 3,
+                                           .options = &no_options, .method = &method};
+
+    (void)state;
+    tb_task_register_(&again);
+    assert_int_equal(tbi_registry_freeze(), TB_ERR_ARGUMENT);
+    assert_non_null(strstr(tb_last_error(), "'gauge_read' and 'gauge_read' are one function"));
+    method.fn = (tb_function_ *)gauge_stray;
+    method.of = gauge_tb_class_.record;
+    assert_int_equal(tbi_registry_freeze(), 0);
+}
+
 static void two_names_at_one_address_are_refused(void **state)
 {
-    static struct tb_task_record_ alias = {ant, "bee", "x.c", 1, &no_options, NULL};
+    static struct tb_task_record_ alias = TASK("bee", "x.c", 1, ant);
 
     (void)state;
     tb_task_register_(&alias);
     assert_int_equal(tbi_registry_freeze(), TB_ERR_ARGUMENT);
     assert_non_null(strstr(tb_last_error(), "'ant' and 'bee'"));
-    alias = (struct tb_task_record_){stray, "bee", "x.c", 1, alias.options, alias.next};
+    alias.fn = stray;
     assert_int_equal(tbi_registry_freeze(), 0);
 }
 
 static void a_task_in_a_header_is_one_task_with_two_addresses(void **state)
 {
-    static struct tb_task_record_ first = {in_header_a, "in_header", "x.h", 7, &no_options,
-                                           NULL};
-    static struct tb_task_record_ second = {in_header_b, "in_header", "x.h", 7, &no_options,
-                                            NULL};
+    static struct tb_task_record_ first = TASK("in_header", "x.h", 7, in_header_a);
+    static struct tb_task_record_ second = TASK("in_header", "x.h", 7, in_header_b);
     int before;
 
     (void)state;
@@ -79,7 +159,7 @@ static void a_task_in_a_header_is_one_task_with_two_addresses(void **state)
 
 static void the_digest_tells_programs_apart(void **state)
 {
-    static struct tb_task_record_ more = {later, "more", "x.c", 2, &no_options, NULL};
+    static struct tb_task_record_ more = TASK("more", "x.c", 2, later);
     uint64_t digest;
 
     (void)state;
@@ -93,6 +173,23 @@ static void the_digest_tells_programs_apart(void **state)
     tb_task_register_(&more);
     assert_int_equal(tbi_registry_freeze(), 0);
     assert_true(tbi_registry_digest() != digest);
+}
+
+static void the_digest_tells_classes_apart(void **state)
+{
+    struct tb_class_ *about = (struct tb_class_ *)gauge_tb_class_.record->cls, was = *about;
+    uint64_t digest;
+
+    (void)state;
+    assert_int_equal(tbi_registry_freeze(), 0);
+    digest = tbi_registry_digest();
+    about->bytes++;
+    assert_true(tbi_registry_digest() != digest);
+    *about = was;
+    about->restore = about->init;
+    assert_true(tbi_registry_digest() != digest);
+    *about = was;
+    assert_true(tbi_registry_digest() == digest);
 }
 
 static void the_demand_is_the_calls_over_the_tasks_over_one(void **state)
@@ -264,7 +361,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(ids_are_ranks_of_names_and_found_by_address, thaw),
         cmocka_unit_test_teardown(an_unregistered_function_is_named_with_its_remedy, thaw),
+        cmocka_unit_test_teardown(a_class_has_what_was_given_and_nothing_else, thaw),
+        cmocka_unit_test_teardown(a_class_is_known_by_its_record_wherever_a_copy_of_it_lies, thaw),
+        cmocka_unit_test_teardown(a_method_is_no_task_nor_the_other_way_round, thaw),
         cmocka_unit_test_teardown(the_digest_tells_programs_apart, thaw),
+        cmocka_unit_test_teardown(the_digest_tells_classes_apart, thaw),
+        cmocka_unit_test_teardown(a_method_of_two_classes_is_refused, thaw),
         cmocka_unit_test_teardown(two_names_at_one_address_are_refused, thaw),
         cmocka_unit_test_teardown(a_task_in_a_header_is_one_task_with_two_addresses, thaw),
         cmocka_unit_test(the_demand_is_the_calls_over_the_tasks_over_one),
