@@ -47,16 +47,32 @@ static int check_threads(void)
     return 0;
 }
 
-static int check_tasks(void)
+/* The options that a task, class or method was registered with. */
+static int check_row(const struct tb_task_record_ *row)
+{
+    enum tbi_kind kind = row->cls != NULL ? TBI_ACTOR : row->method != NULL ? TBI_CALL : TBI_TASK;
+    struct tbi_terms ignored;
+    int rc = tbi_options_check_kind(row->name, kind, row->options);
+
+    if (rc != 0)
+        return rc;
+    switch (kind) {
+    case TBI_ACTOR:
+        return tbi_options_read_actor(row->name, row->options, NULL, NULL, &ignored);
+    case TBI_CALL:
+        return tbi_options_read_call(row->name, row->method->of->name, row->method->of->options, row->options,
+                                     NULL, &ignored);
+    default:
+        return tbi_options_read(row->name, row->options, NULL, NULL, &ignored);
+    }
+}
+
+static int check_functions(void)
 {
     int rc = tbi_registry_freeze();
-    struct tbi_terms ignored;
 
-    for (int i = 0; rc == 0 && i < tbi_registry_count(); i++) {
-        const struct tb_task_record_ *task = tbi_registry_row(i);
-
-        rc = tbi_options_read(task->name, task->options, NULL, NULL, &ignored);
-    }
+    for (int i = 0; rc == 0 && i < tbi_registry_count(); i++)
+        rc = check_row(tbi_registry_row(i));
     return rc;
 }
 
@@ -359,7 +375,7 @@ static int start(struct tbi_job *j, const tb_config *config)
     open_closed_stdio();
     j->mpi.shared = j->mpi.window = MPI_WIN_NULL;
     if (rc == 0)
-        rc = check_tasks();
+        rc = check_functions();
     if (rc == 0)
         rc = tbi_settings_read(&j->settings, config);
     if (rc == 0)

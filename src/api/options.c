@@ -1,3 +1,5 @@
+/* options.c - what tasks and bundles ask for; the demand of actors too. What only actors and calls have is read
+ * in options_actor.c. */
 #include "api/options.h"
 #include "api/errors.h"
 
@@ -193,7 +195,7 @@ static int read_cpus(const char *function, double cpus, struct tbi_terms *terms)
     return 0;
 }
 
-static int read_seconds(const char *function, const char *field, double seconds, uint32_t *ms)
+int tbi_options_seconds(const char *function, const char *field, double seconds, uint32_t *ms)
 {
     *ms = 0;
     if (seconds == 0 || seconds == TB_NONE)
@@ -203,6 +205,15 @@ static int read_seconds(const char *function, const char *field, double seconds,
                              "possible, or TB_NONE for none", function, field, seconds,
                              SECONDS_MAX);
     *ms = seconds < 1e-3 ? 1 : (uint32_t)llround(seconds * 1e3);
+    return 0;
+}
+
+int tbi_options_times(const char *function, const char *field, int times, int32_t *to)
+{
+    *to = times == TB_NONE ? 0 : times;
+    if (*to < -1)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for %s = %d: a number from 0 on is possible, or -1 "
+                             "for without end, or TB_NONE for none", function, field, times);
     return 0;
 }
 
@@ -223,33 +234,26 @@ static int read_codes(const char *function, const int *code, size_t n, uint32_t 
     return 0;
 }
 
-int tbi_options_read(const char *function, const tb_options *registered, const tb_options *call,
-                     const struct tbi_resources *resources, struct tbi_terms *terms)
+int tbi_options_demand(const char *function, const tb_options *registered, const tb_options *call,
+                       const struct tbi_resources *resources, struct tbi_terms *terms)
 {
     const tb_options *from[2] = {registered, call};
     const tb_resource *custom = NULL;
-    const int *codes = NULL;
     struct place place = {0};
-    double cpus = 1, gpus = 0, delay = 0, limit = 0;
+    double cpus = 1, gpus = 0;
     int64_t memory = 0;
-    int retries = RETRIES_DEFAULT, rc = 0;
-    size_t ncodes = sizeof registered->retry_on_error / sizeof registered->retry_on_error[0];
+    int rc = 0;
 
     for (int i = 0; i < 2 && rc == 0; i++) {
         if (from[i] == NULL)
             continue;
+        cpus = from[i]->num_cpus != 0 ? from[i]->num_cpus : cpus;
         gpus = from[i]->num_gpus != 0 ? from[i]->num_gpus : gpus;
         memory = from[i]->memory != 0 ? from[i]->memory : memory;
         custom = from[i]->resources[0].name != NULL || from[i]->resources[0].amount != 0
                      ? from[i]->resources : custom;
         rc = merge_place(function, from[i], &place);
-        cpus = from[i]->num_cpus != 0 ? from[i]->num_cpus : cpus;
-        delay = from[i]->retry_delay != 0 ? from[i]->retry_delay : delay;
-        limit = from[i]->time_limit != 0 ? from[i]->time_limit : limit;
-        retries = from[i]->max_retries != 0 ? from[i]->max_retries : retries;
-        codes = from[i]->retry_on_error[0] != 0 ? from[i]->retry_on_error : codes;
     }
-    *terms = (struct tbi_terms){.max_retries = retries == TB_NONE ? 0 : retries};
     if (rc == 0)
         rc = read_cpus(function, cpus, terms);
     if (rc == 0)
@@ -261,17 +265,37 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
                          resources, terms);
     if (rc == 0)
         rc = read_labels(function, place.labels, resources, terms);
+    return rc != 0 ? rc : read_place(function, &place, terms);
+}
+
+int tbi_options_read(const char *function, const tb_options *registered, const tb_options *call,
+                     const struct tbi_resources *resources, struct tbi_terms *terms)
+{
+    const tb_options *from[2] = {registered, call};
+    const int *codes = NULL;
+    double delay = 0, limit = 0;
+    int retries = RETRIES_DEFAULT, rc;
+    size_t ncodes = sizeof registered->retry_on_error / sizeof registered->retry_on_error[0];
+
+    for (int i = 0; i < 2; i++) {
+        if (from[i] == NULL)
+            continue;
+        delay = from[i]->retry_delay != 0 ? from[i]->retry_delay : delay;
+        limit = from[i]->time_limit != 0 ? from[i]->time_limit : limit;
+        retries = from[i]->max_retries != 0 ? from[i]->max_retries : retries;
+        codes = from[i]->retry_on_error[0] != 0 ? from[i]->retry_on_error : codes;
+    }
+    *terms = (struct tbi_terms){0};
+    rc = tbi_options_check_kind(function, TBI_TASK, call);
     if (rc == 0)
-        rc = read_place(function, &place, terms);
-    if (rc == 0 && terms->max_retries < -1)
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for max_retries = %d: a number from 0 on is "
-                           "possible, or -1 for retries without end, or TB_NONE for none",
-                           function, retries);
+        rc = tbi_options_demand(function, registered, call, resources, terms);
+    if (rc == 0)
+        rc = tbi_options_times(function, "max_retries", retries, &terms->max_retries);
     if (rc == 0)
         rc = read_codes(function, codes, codes != NULL ? ncodes : 0, &terms->retry_codes);
     if (rc == 0)
-        rc = read_seconds(function, "retry_delay", delay, &terms->retry_delay_ms);
-    return rc != 0 ? rc : read_seconds(function, "time_limit", limit, &terms->limit_ms);
+        rc = tbi_options_seconds(function, "retry_delay", delay, &terms->retry_delay_ms);
+    return rc != 0 ? rc : tbi_options_seconds(function, "time_limit", limit, &terms->limit_ms);
 }
 
 int tbi_bundle_read(const char *name, const tb_bundle *bundle, const struct tbi_resources *resources,

@@ -356,6 +356,159 @@ static void retries_and_limits_have_defaults_and_are_overridden(void **state)
     assert_true(t.retry_codes == UINT32_MAX);
 }
 
+static const tb_options grouped_class = {.concurrency_groups = {{"io", 2}, {"compute", 0}}};
+
+static void an_actor_is_placed_with_a_cpu_and_lives_without(void **state)
+{
+    const tb_options held = {.num_cpus = 2, .num_gpus = 1}, none = {.num_cpus = TB_NONE}, gpu = {.num_gpus = 1};
+    struct tbi_terms t;
+
+    (void)state;
+    assert_int_equal(tbi_options_read_actor("c", NULL, NULL, &table, &t), 0);
+    assert_true(t.cpus == 10000 && t.actor.placed_only && t.nmore == 0);
+    assert_true(t.max_retries == 0 && t.actor.max_task_retries == 0 && t.actor.max_pending == 0);
+    assert_true(t.actor.name == NULL && !t.actor.get_if_exists && !t.actor.detached);
+    assert_true(t.actor.nlanes == 1 && t.actor.lane[0] == 1);
+    assert_int_equal(tbi_options_read_actor("c", &gpu, NULL, &table, &t), 0);
+    assert_true(t.cpus == 10000 && t.actor.placed_only && t.nmore == 1);
+    assert_int_equal(tbi_options_read_actor("c", &held, NULL, &table, &t), 0);
+    assert_true(t.cpus == 20000 && !t.actor.placed_only);
+    assert_int_equal(tbi_options_read_actor("c", &held, &none, &table, &t), 0);
+    assert_true(t.cpus == 0 && !t.actor.placed_only && t.nmore == 1);
+    assert_int_equal(tbi_options_read_actor("c", NULL, TB_OPTIONS(.num_cpus = 1), &table, &t), 0);
+    assert_true(t.cpus == 10000 && !t.actor.placed_only);
+}
+
+static void an_actors_options_are_its_creations_over_its_classs(void **state)
+{
+    const tb_options cls = {.max_restarts = -1, .max_task_retries = 3, .max_concurrency = 4, .name_space = "stats",
+                            .max_pending_calls = 10, .strategy = TB_STRATEGY_SPREAD,
+                            .concurrency_groups = {{"io", 2}, {"compute", 0}}},
+                     made = {.max_restarts = TB_NONE, .name = "sum", .get_if_exists = true,
+                             .lifetime = TB_LIFETIME_DETACHED, .max_pending_calls = TB_NONE,
+                             .concurrency_groups = {{"compute", 1000}}};
+    struct tbi_terms t;
+
+    (void)state;
+    assert_int_equal(tbi_options_read_actor("c", &cls, NULL, NULL, &t), 0);
+    assert_true(t.max_retries == -1 && t.actor.max_task_retries == 3 && t.actor.max_pending == 10);
+    assert_true(t.actor.nlanes == 3 && t.actor.lane[0] == 4 && t.actor.lane[1] == 2 && t.actor.lane[2] == 1);
+    assert_int_equal(t.strategy, TBI_SPREAD);
+    assert_int_equal(tbi_options_read_actor("c", &cls, &made, NULL, &t), 0);
+    assert_true(t.max_retries == 0 && t.actor.max_task_retries == 3 && t.actor.max_pending == 0);
+    assert_true(t.actor.get_if_exists && t.actor.detached);
+    assert_string_equal(t.actor.name, "sum");
+    assert_string_equal(t.actor.name_space, "stats");
+    assert_true(t.actor.nlanes == 3 && t.actor.lane[1] == 2 && t.actor.lane[2] == 1000);
+}
+
+static void a_call_has_its_own_options_or_else_the_actors(void **state)
+{
+    const tb_options method = {.max_task_retries = 2, .concurrency_group = "io", .time_limit = 1};
+    struct tbi_terms t;
+
+    (void)state;
+    assert_int_equal(tbi_options_read_call("m", "c", &grouped_class, NULL, NULL, &t), 0);
+    assert_true(t.cpus == 0 && t.nmore == 0 && t.strategy == TBI_DEFAULT && t.lane == 0);
+    assert_int_equal(t.max_retries, TBI_RETRIES_DEFAULT);
+    assert_int_equal(tbi_options_read_call("m", "c", &grouped_class, &method, NULL, &t), 0);
+    assert_true(t.max_retries == 2 && t.lane == 1 && t.limit_ms == 1000);
+    assert_int_equal(tbi_options_read_call("m", "c", &grouped_class, &method,
+                                           TB_OPTIONS(.max_task_retries = -1, .concurrency_group = "compute",
+                                                      .retry_delay = 0.5), &t), 0);
+    assert_true(t.max_retries == -1 && t.lane == 2 && t.retry_delay_ms == 500);
+    assert_int_equal(tbi_options_read_call("m", "c", &grouped_class, &method, TB_OPTIONS(.max_task_retries = TB_NONE),
+                                           &t), 0);
+    assert_int_equal(t.max_retries, 0);
+}
+
+#define WRONG_ACTOR(code, part, ...)                                                               \
+    do {                                                                                           \
+        struct tbi_terms d_;                                                                       \
+        assert_int_equal(tbi_options_read_actor("c", &grouped_class, TB_OPTIONS(__VA_ARGS__), &table, &d_), code); \
+        assert_non_null(strstr(tb_last_error(), part));                                            \
+    } while (0)
+#define WRONG_CALL(code, part, ...)                                                                \
+    do {                                                                                           \
+        struct tbi_terms d_;                                                                       \
+        assert_int_equal(tbi_options_read_call("m", "c", &grouped_class, NULL, TB_OPTIONS(__VA_ARGS__), &d_), code); \
+        assert_non_null(strstr(tb_last_error(), part));                                            \
+    } while (0)
+
+static void a_wrong_option_of_an_actor_or_a_call_is_named_with_its_value(void **state)
+{
+    char name[300];
+
+    (void)state;
+    memset(name, 'n', sizeof name);
+    name[299] = 0;
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "'c' asks for num_cpus = -1", .num_cpus = -1);
+    WRONG_ACTOR(TB_ERR_INFEASIBLE, "'Tape', which no node has", .resources = {{"Tape", 1}});
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "'c' asks for max_restarts = -2", .max_restarts = -2);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "'c' asks for max_task_retries = -5", .max_task_retries = -5);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "max_concurrency = 1001: 1 to 1000", .max_concurrency = 1001);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "max_concurrency = -1:", .max_concurrency = -1);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "max_concurrency = 2000 in group 'io'", .concurrency_groups = {{"io", 2000}});
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "group 'disk', which its class does not have (it has: io, compute)",
+                .concurrency_groups = {{"disk", 1}});
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "max_pending_calls = -3", .max_pending_calls = -3);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "lifetime = 7", .lifetime = 7);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "name = \"\"", .name = "");
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "up to 255 bytes", .name = name);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "name_space = \"nnn", .name = "a", .name_space = name);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "get_if_exists = 1 without a name", .get_if_exists = true);
+    WRONG_CALL(TB_ERR_ARGUMENT, "'m' asks for max_task_retries = -2", .max_task_retries = -2);
+    WRONG_CALL(TB_ERR_ARGUMENT, "concurrency_group = \"disk\", which class 'c' does not have (it has: io, compute)",
+               .concurrency_group = "disk");
+    WRONG_CALL(TB_ERR_ARGUMENT, "time_limit = -1", .time_limit = -1);
+    WRONG_CALL(TB_ERR_UNSUPPORTED, "retry_on_error = {-1}", .retry_on_error = {TB_ERR_TASK});
+}
+
+static void wrong_groups_of_a_class_are_named(void **state)
+{
+    const tb_options twice = {.concurrency_groups = {{"io", 1}, {"io", 2}}},
+                     nameless = {.concurrency_groups = {{NULL, 2}}},
+                     gap = {.concurrency_groups = {{"io", 1}, {0}, {"late", 1}}};
+    struct tbi_terms t;
+
+    (void)state;
+    assert_int_equal(tbi_options_read_actor("c", &twice, NULL, NULL, &t), TB_ERR_ARGUMENT);
+    assert_non_null(strstr(tb_last_error(), "concurrency group 'io' twice"));
+    assert_int_equal(tbi_options_read_actor("c", &nameless, NULL, NULL, &t), TB_ERR_ARGUMENT);
+    assert_non_null(strstr(tb_last_error(), "without a name"));
+    assert_int_equal(tbi_options_read_actor("c", &gap, NULL, NULL, &t), TB_ERR_ARGUMENT);
+    assert_non_null(strstr(tb_last_error(), "before 'late'"));
+}
+
+static void an_option_of_another_kind_is_refused_with_the_one_that_was_meant(void **state)
+{
+    (void)state;
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "'c' asks for max_retries = 3, which is an option of tasks: an actor has "
+                "max_restarts", .max_retries = 3);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "time_limit = 2, which is an option of tasks and calls of methods", .time_limit = 2);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "retry_on_error[0] = -1", .retry_on_error = {TB_ERR_TASK});
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "retry_delay = 1", .retry_delay = 1);
+    WRONG_ACTOR(TB_ERR_ARGUMENT, "concurrency_group = \"io\", which is an option of calls of methods",
+                .concurrency_group = "io");
+    WRONG_CALL(TB_ERR_ARGUMENT, "'m' asks for num_cpus = 1, which is an option of tasks and actors: TB_ACTOR and",
+               .num_cpus = 1);
+    WRONG_CALL(TB_ERR_ARGUMENT, "resources = \"Disk\"", .resources = {{"Disk", 1}});
+    WRONG_CALL(TB_ERR_ARGUMENT, "group = ", .group = {1, 1});
+    WRONG_CALL(TB_ERR_ARGUMENT, "labels = \"zone=a\"", .labels = "zone=a");
+    WRONG_CALL(TB_ERR_ARGUMENT, "max_retries = -1, which is an option of tasks: a call has max_task_retries",
+               .max_retries = -1);
+    WRONG_CALL(TB_ERR_ARGUMENT, "name = \"n\"", .name = "n");
+    WRONG_CALL(TB_ERR_ARGUMENT, "max_concurrency = 2", .max_concurrency = 2);
+    WRONG(TB_ERR_ARGUMENT, "max_restarts = 2, which is an option of actors: a task has max_retries",
+          .max_restarts = 2);
+    WRONG(TB_ERR_ARGUMENT, "max_task_retries = -1, which is an option of actors and calls", .max_task_retries = -1);
+    WRONG(TB_ERR_ARGUMENT, "lifetime = 1", .lifetime = TB_LIFETIME_DETACHED);
+    WRONG(TB_ERR_ARGUMENT, "name_space = \"s\"", .name_space = "s");
+    WRONG(TB_ERR_ARGUMENT, "get_if_exists = 1", .get_if_exists = true);
+    WRONG(TB_ERR_ARGUMENT, "concurrency_groups = \"io\"", .concurrency_groups = {{"io", 1}});
+    WRONG(TB_ERR_ARGUMENT, "max_pending_calls = 9", .max_pending_calls = 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +529,12 @@ int main(void)
         cmocka_unit_test(a_bundle_has_just_what_it_names),
         cmocka_unit_test(a_wrong_demand_names_function_field_and_value),
         cmocka_unit_test(a_wrong_bundle_is_named_with_field_and_value),
+        cmocka_unit_test(an_actor_is_placed_with_a_cpu_and_lives_without),
+        cmocka_unit_test(an_actors_options_are_its_creations_over_its_classs),
+        cmocka_unit_test(a_call_has_its_own_options_or_else_the_actors),
+        cmocka_unit_test(a_wrong_option_of_an_actor_or_a_call_is_named_with_its_value),
+        cmocka_unit_test(wrong_groups_of_a_class_are_named),
+        cmocka_unit_test(an_option_of_another_kind_is_refused_with_the_one_that_was_meant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
