@@ -268,7 +268,7 @@ typedef void tb_function_(void);
 
 struct tb_task_record_;
 struct tb_class_ {
-    size_t bytes;                               /* of the state */
+    size_t bytes, align;                        /* of the state */
     int (*init)(tb_call *call, void *state);    /* these three: NULL if the class has none */
     int (*restore)(tb_call *call, void *state);
     void (*fini)(void *state);
@@ -430,6 +430,34 @@ TB_API TB_USE_RESULT_ tb_ref tb_remote_(tb_task_fn *fn, const char *name,
                                         const tb_options *options, const tb_value *values,
                                         size_t nvalues);
 
+/* ---- actors ---- */
+
+/* What the macros call; see tb_actor_new and tb_actor_call. */
+TB_API TB_USE_RESULT_ tb_actor tb_actor_new_(struct tb_actor_class_ cls, const char *name, const tb_options *options,
+                                             const tb_value *values, size_t nvalues);
+TB_API int tb_actor_call_v_(tb_actor actor, tb_function_ *method, const char *name, const tb_options *options,
+                            tb_ref *refs, size_t nrefs, const tb_value *values, size_t nvalues);
+TB_API TB_USE_RESULT_ tb_ref tb_actor_call_(tb_actor actor, tb_function_ *method, const char *name,
+                                            const tb_options *options, const tb_value *values, size_t nvalues);
+
+/* The actor that was made with options.name in this namespace (NULL: "").
+ * Owns:    the handle becomes the caller's, with one count.
+ * Blocks:  for a message to rank 0 and back; a task gives its CPUs back meanwhile.
+ * Errors:  TB_ERR_ARGUMENT if there is none; *actor is null then. */
+TB_API int tb_get_actor(const char *name, const char *name_space, tb_actor *actor);
+
+enum {
+    TB_KILL_DEFAULT = 0,        /* its process dies as if by itself: the actor is begun again if it may be */
+    TB_KILL_NO_RESTART = 1      /* the actor ends for good */
+};
+
+/* Ends the actor's process at once, without its fini. Calls that run or wait fail with TB_ERR_ACTOR_DIED, unless
+ * the actor is begun again and they may be retried; so do calls made later if the actor ends, and its name and
+ * resources are free.
+ * Returns: 0, also if it has ended already; what is on its way is not waited for.
+ * Errors:  TB_ERR_REF if the handle is null or of another job; TB_ERR_ARGUMENT for other flags. */
+TB_API int tb_kill(tb_actor actor, int flags);
+
 /* ---- refs ---- */
 
 /* One more count, or one less, for the caller. With its last count in the whole job an object goes.
@@ -509,13 +537,6 @@ enum {
  * Errors:  TB_ERR_REF, TB_ERR_ARGUMENT for other flags. */
 TB_API int tb_cancel(tb_ref ref, int flags);
 
-/* ---- actors ---- */
-
-enum {
-    TB_KILL_DEFAULT = 0,
-    TB_KILL_NO_RESTART = 1
-};
-
 /* ---- errors of tasks ---- */
 
 typedef struct tb_error {
@@ -566,14 +587,15 @@ TB_API int tb_call_attempt(const tb_call *call);     /* 0: the first */
 TB_API const char *tb_call_function(const tb_call *call);
 
 /* The hardware threads that the task is bound to, by the system's numbers, and the ids of its GPUs, as
- * the vendor's variable has them; after it has waited it may be bound to others.
+ * the vendor's variable has them; after it has waited it may be bound to others. In a method: those that its
+ * actor holds.
  * Shapes:  cores[max], ids[max]; NULL with max 0 only counts.
  * Returns: how many there are, perhaps more than max; 0: it is not bound, or has none.
  * Owns:    the ids live as long as the process. */
 TB_API int tb_call_cores(const tb_call *call, int *cores, int max);
 TB_API int tb_call_gpus(const tb_call *call, const char **ids, int max);
 
-/* The bundle that the task is in, as tb_group_bundle gives it; all zero: it is in none. */
+/* The bundle that the task, or the method's actor, is in, as tb_group_bundle gives it; all zero: it is in none. */
 TB_API tb_group tb_call_group(const tb_call *call);
 
 /* Has the running task been cancelled? For tasks that compute for long: return soon then; with what
@@ -584,6 +606,23 @@ TB_API int tb_return_v_(tb_call *call, const tb_value *values, size_t n);
 TB_API int tb_return_at_(tb_call *call, size_t i, tb_value value);
 TB_API int tb_return_array_(tb_call *call, size_t i, tb_type type, size_t elem, size_t n,
                             void *pptr);
+
+/* The actor whose method or constructor this is; the null handle in a task.
+ * Owns:    not counted: good until the call ends; tb_actor_retain makes it the caller's. An actor that keeps a
+ *          handle of itself does not end with the last handle of others. */
+TB_API tb_actor tb_call_actor(tb_call *call);
+
+/* In a method: the actor ends when this call, and those that run beside it, have: with its fini, and without being
+ * begun again. Calls that it has not begun fail with TB_ERR_ACTOR_DIED.
+ * Errors:  TB_ERR_STATE elsewhere. */
+TB_API int tb_actor_exit(tb_call *call);
+
+/* In a constructor or method: if the actor's process dies and it is begun again, then by .restore, with the
+ * constructor's arguments and, as the last, the value of this object, instead of .init. It replaces what was named
+ * before, which may go then; the job keeps the object as long as it is the actor's checkpoint.
+ * Errors:  TB_ERR_STATE elsewhere; TB_ERR_UNSUPPORTED if the class has no .restore; TB_ERR_REF if the ref is
+ *          not held here; what the object's call failed with, if it failed at once. */
+TB_API int tb_actor_checkpoint(tb_call *call, tb_ref ref);
 
 /* The task fails with this message. Returns: TB_ERR_TASK, to be returned. */
 TB_API int tb_fail(tb_call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -647,7 +686,7 @@ TB_API int tb_fail(tb_call *call, const char *fmt, ...) __attribute__((format(pr
     {                                                                                              \
         class_##_tb_given_.fini((type *)state);                                                    \
     }                                                                                              \
-    static struct tb_class_ class_##_tb_about_ = {.bytes = sizeof(type)};                          \
+    static struct tb_class_ class_##_tb_about_ = {.bytes = sizeof(type), .align = _Alignof(type)}; \
     static struct tb_task_record_ class_##_tb_record_ = {                                          \
         .name = #class_, .file = __FILE__, .line = __LINE__, .options = &class_##_tb_given_.options_,\
         .cls = &class_##_tb_about_};                                                               \
@@ -883,6 +922,52 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
 #define tb_remote_v(task, options, refs, nrefs, ...)                                               \
     tb_remote_v_((task), #task, (options), (refs), (nrefs), __VA_ARGS__)
 
+/* Makes an actor: tb_actor_new(counter, args...) begins one in a process of its own, on some node, and calls the
+ * class's init there with the arguments, which are as those of tb_remote.
+ * Returns: its handle, at once, with one count for the caller. Never fails: what goes wrong, at once or later, is
+ *          what its calls fail with, a constructor's error as TB_ERR_ACTOR_DIED with its message.
+ * Blocks:  as tb_remote; with get_if_exists also for a message to rank 0 and back. */
+#define tb_actor_new(...)                                                                          \
+    tb_actor_new_(TB_CLASS_(__VA_ARGS__, 0), TB_FIRST_NAME_(__VA_ARGS__), NULL, TB_REST_(__VA_ARGS__))
+#define TB_CLASS_(class_, ...) class_##_tb_class_
+
+/* The same with options for this actor: tb_actor_new_with(counter, TB_OPTIONS(.name = "sum"), args...). */
+#define tb_actor_new_with(class_, ...)                                                             \
+    tb_actor_new_(class_##_tb_class_, #class_, TB_FIRST_(__VA_ARGS__), TB_REST_(__VA_ARGS__))
+
+/* The general form: any number of values. */
+#define tb_actor_new_v(class_, options, ...)                                                       \
+    tb_actor_new_(class_##_tb_class_, #class_, (options), __VA_ARGS__)
+
+/* Calls a method of the actor's class: tb_actor_call(actor, method, args...). The calls that one process makes run
+ * in the order in which it made them, one at a time, also when an early one waits for its arguments; calls of
+ * others are not held up by that. (With max_concurrency or groups, as many at a time as these allow.) A call holds
+ * the actor until it has ended.
+ * Returns, blocks: as tb_remote.
+ * Errors, of the ref: what the method failed with, as a task; TB_ERR_ACTOR_DIED, also if the actor could not be
+ *          made; TB_ERR_ACTOR_UNAVAILABLE if its process died, it is begun again and the call may not be retried;
+ *          TB_ERR_REF if the handle is null, of another job, or not held here; TB_ERR_TYPE if the
+ *          actor is of another class; TB_ERR_ARGUMENT above max_pending_calls. */
+#define tb_actor_call(actor, ...)                                                                  \
+    tb_actor_call_((actor), TB_ADDRESS_(TB_FIRST_(__VA_ARGS__)), TB_FIRST_NAME_(__VA_ARGS__), NULL, \
+                   TB_REST_(__VA_ARGS__))
+/* Compiles only for what can be called with a tb_call and a pointer. */
+#define TB_ADDRESS_(method) ((void)sizeof(method((tb_call *)0, (void *)0)), (tb_function_ *)method)
+
+/* The same for any number of results: tb_actor_call_n(actor, method, refs, n, args...).
+ * Returns: 0 or the error that the refs carry. */
+#define tb_actor_call_n(actor, method, refs, ...)                                                  \
+    tb_actor_call_v_((actor), TB_ADDRESS_((method)), #method, NULL, (refs), TB_FIRST_(__VA_ARGS__), \
+                     TB_REST_(__VA_ARGS__))
+
+/* The same with options: tb_actor_call_with(actor, method, TB_OPTIONS(.time_limit = 1), args...). */
+#define tb_actor_call_with(actor, method, ...)                                                     \
+    tb_actor_call_((actor), TB_ADDRESS_((method)), #method, TB_FIRST_(__VA_ARGS__), TB_REST_(__VA_ARGS__))
+
+/* The general form. */
+#define tb_actor_call_v(actor, method, options, refs, nrefs, ...)                                  \
+    tb_actor_call_v_((actor), TB_ADDRESS_((method)), #method, (options), (refs), (nrefs), __VA_ARGS__)
+
 /* Makes an object of any value. Returns: its ref; a failure is reported by tb_get.
  * Blocks: until the store has room. */
 #define tb_put(x) tb_put_value_(tb_value_of(x))
@@ -954,7 +1039,8 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
 #define tb_return_records(call, i, pptr, n)                                                        \
     tb_return_array_((call), (i), TB_RECORD, sizeof **(pptr), (n), (void *)(pptr))
 
-/* An error here prints the expression and the reason and ends the program, or fails the task. */
+/* An error here prints the expression and the reason and ends the program, or fails the task; in a method it
+ * also ends the actor's process, for its state may be half changed. */
 #define tb_must(expression) tb_must_((expression), #expression, __FILE__, __LINE__)
 
 #define TB_CONFIG(...) (&(const tb_config){__VA_ARGS__, .pad_ = 0})

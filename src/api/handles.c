@@ -93,6 +93,17 @@ struct tbi_handle *tbi_handle_own(struct tbi_process *p, struct tbi_id id)
     return h;
 }
 
+struct tbi_handle *tbi_handle_own_found(struct tbi_process *p, struct tbi_id id)
+{
+    struct tbi_handle *h = tbi_handle_find(p, id);
+
+    if (h == NULL)
+        h = add(p, id);
+    h->count++;
+    h->told = h->borrowed;
+    return h;
+}
+
 void tbi_handle_borrow(struct tbi_process *p, struct tbi_id id)
 {
     struct tbi_handle *h;
@@ -117,8 +128,10 @@ uint32_t tbi_handles_end_borrowing(struct tbi_process *p, struct tbi_id *kept)
             continue;
         h->borrowed = false;
         p->nborrowed--;
-        if (h->count > 0) {
+        if (h->count > 0 && !h->told) {
             kept[n++] = h->id;
+        } else if (h->count > 0) {
+            h->told = false;
         } else if (h->users == 0) {
             tbi_handle_forget(p, h);
             at = 0; /* the map has changed */
@@ -138,10 +151,11 @@ static int release(struct tbi_process *p, struct tbi_id id, const char *what)
                              tb_ref_text(tbi_ref_of(id), text, sizeof text));
     if (--h->count > 0)
         return 0;
-    if (!h->borrowed && !h->local && h->state != TBI_HANDLE_OPEN) {
+    if ((!h->borrowed || h->told) && !h->local && h->state != TBI_HANDLE_OPEN) {
         tbi_fault_point(TBI_FAULT_RELEASE);
         tbi_process_send_id(p, TBI_MSG_RELEASE, id);
     }
+    h->told = false;
     h->views = 0; /* views end with the ref */
     h->kept = false;
     if (h->users == 0 && !h->borrowed)

@@ -5,7 +5,10 @@
 
 #include "api/resources.h"
 
-enum { TBI_MORE_MAX = 20 };
+enum {
+    TBI_MORE_MAX = 20,
+    TBI_NAME_MAX = 255          /* bytes of an actor's name, and of its namespace */
+};
 
 /* What an actor alone has; as in struct msg_actor. The texts are the options'. */
 struct tbi_actor_terms {

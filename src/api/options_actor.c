@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONCURRENCY_MAX = 1000, NAME_MAX_BYTES = 255, GROUPS = TBI_LANES_MAX - 1 };
+enum { CONCURRENCY_MAX = 1000, GROUPS = TBI_LANES_MAX - 1 };
 
 /* ---- lanes: which calls run at once ---- */
 
@@ -39,14 +39,14 @@ static void list_groups(const tb_concurrency_group *groups, char *text, size_t s
 static int read_groups(const char *cls, const tb_concurrency_group *groups, struct tbi_actor_terms *terms)
 {
     for (unsigned i = 0; i < GROUPS; i++) {
-        char what[NAME_MAX_BYTES + 32];
+        char what[TBI_NAME_MAX + 32];
         int rc;
 
         if (groups[i].name == NULL && groups[i].max_concurrency == 0)
             continue;
-        if (groups[i].name == NULL || groups[i].name[0] == 0 || strlen(groups[i].name) > NAME_MAX_BYTES)
+        if (groups[i].name == NULL || groups[i].name[0] == 0 || strlen(groups[i].name) > TBI_NAME_MAX)
             return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for a concurrency group without a name, or with one of "
-                                 "more than %d bytes", cls, NAME_MAX_BYTES);
+                                 "more than %d bytes", cls, TBI_NAME_MAX);
         if (i + 1 != terms->nlanes)
             return tbi_error_set(TB_ERR_ARGUMENT, "'%s' has a gap in its concurrency_groups before '%s'", cls,
                                  groups[i].name);
@@ -66,7 +66,7 @@ static int change_groups(const char *cls, const tb_concurrency_group *of, const 
                          struct tbi_actor_terms *terms)
 {
     for (unsigned i = 0; i < GROUPS; i++) {
-        char what[NAME_MAX_BYTES + 32], known[300];
+        char what[TBI_NAME_MAX + 32], known[300];
         int at, rc;
 
         if (groups[i].name == NULL)
@@ -92,9 +92,9 @@ static int read_name(const char *cls, const struct tbi_actor_terms *terms)
     const char *text[2] = {terms->name, terms->name_space};
 
     for (int i = 0; i < 2; i++)
-        if (text[i] != NULL && strlen(text[i]) > NAME_MAX_BYTES)
+        if (text[i] != NULL && strlen(text[i]) > TBI_NAME_MAX)
             return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for %s = \"%.40s...\": up to %d bytes are possible",
-                                 cls, i == 0 ? "name" : "name_space", text[i], NAME_MAX_BYTES);
+                                 cls, i == 0 ? "name" : "name_space", text[i], TBI_NAME_MAX);
     if (terms->name != NULL && terms->name[0] == 0)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for name = \"\": a name has at least one byte; leave it out "
                              "for an actor without one", cls);

@@ -1,4 +1,5 @@
 #include "api/process.h"
+#include "api/actor.h"
 #include "api/call.h"
 #include "api/errors.h"
 #include "util/alloc.h"
@@ -269,6 +270,11 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
     if (tb_cancelled(call))
         return false;
     since_us = tbi_now_us();
+    if (call->run->kind == TBI_CALL) { /* an actor keeps what it has */
+        ok = tbi_process_wait(p, done, arg, deadline_us);
+        call->blocked_us += tbi_now_us() - since_us;
+        return ok;
+    }
     tbi_fault_point(TBI_FAULT_BLOCK);
     send_task(p, TBI_MSG_BLOCK);
     may_end(p, TBI_FAULT_WAIT);
@@ -397,6 +403,9 @@ bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
         break;
     case TBI_MSG_INFORMED:
         on_informed(p, body);
+        break;
+    case TBI_MSG_FOUND:
+        tbi_actor_on_found(p, body);
         break;
     case TBI_MSG_INTERRUPT: /* who waits looks whether it is cancelled */
         break;

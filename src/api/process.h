@@ -49,6 +49,7 @@ struct tbi_handle {
     uint32_t views;         /* handed out and not yet unpinned */
     uint8_t state;          /* enum tbi_handle_state */
     bool borrowed;          /* held by the running task for us */
+    bool told;              /* borrowed, and yet the agent has noted us as a holder */
     bool seen;              /* FAILED: the program has read why */
     bool local;             /* stands for a call that failed at once: the head knows nothing of it */
     bool asked, asked_exists, polled; /* a GET, of either kind, is not answered yet */
@@ -107,6 +108,7 @@ struct tbi_process {
     size_t nborrowed;           /* of them */
     struct tbi_creating *creating;
     struct tbi_inquiry *inquiries;
+    struct tbi_finding *findings; /* see actor.c */
     uint64_t next_ticket;
     const struct tbi_memory *memory;
     const char *host;
@@ -115,6 +117,7 @@ struct tbi_process {
     const struct tbi_cluster *cluster;
     struct tbi_process_port port;
     struct tb_call *call;       /* executors: the running task */
+    struct tbi_instance *instance; /* executors: room for an actor */
     struct tbi_scope *task_scope; /* of the running task; NULL in the driver */
     bool (*take_other)(struct tbi_process *, const struct tbi_record *); /* RUN, EXIT */
 };
@@ -174,6 +177,8 @@ struct tbi_handle *tbi_handle_use(struct tbi_process *process, struct tbi_id id)
 void tbi_handle_drop_use(struct tbi_process *process, struct tbi_handle *handle);
 /* One more count for the program, told to the head if it is the first and not covered by a task. */
 struct tbi_handle *tbi_handle_own(struct tbi_process *process, struct tbi_id id);
+/* The same when the head has said so of its own: nothing is told. */
+struct tbi_handle *tbi_handle_own_found(struct tbi_process *process, struct tbi_id id);
 /* A ref that came with the running task's arguments: the task holds it until its end. */
 void tbi_handle_borrow(struct tbi_process *process, struct tbi_id id);
 /* At a task's end: the borrowed refs that the program goes on owning are its own from now on. They
