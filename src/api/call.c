@@ -1,8 +1,9 @@
-/* call.c - a task from RUN to DONE: its results, and the one place where it is decided how it ended.
+/* call.c - a task, or a call of an actor, from RUN to DONE: its results, and the one place where it is decided how it ended.
  * Reading arguments is in args.c. */
 #include "api/call.h"
 #include "api/errors.h"
 #include "api/get.h"
+#include "api/instance.h"
 #include "api/put.h"
 #include "api/registry.h"
 #include "util/alloc.h"
@@ -95,9 +96,9 @@ static int check_index(tb_call *call, size_t i)
 {
     if (call == NULL)
         return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
-    if (i >= call->run->nreturns)
+    if (i >= call->nreturns)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' was asked for %u results, sets number %zu",
-                             call->function, call->run->nreturns, i);
+                             call->function, call->nreturns, i);
     return 0;
 }
 
@@ -180,9 +181,9 @@ int tb_return_v_(tb_call *call, const tb_value *values, size_t n)
 
     if (call == NULL)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_return: call is NULL");
-    if (n != call->run->nreturns)
+    if (n != call->nreturns)
         rc = tbi_error_set(TB_ERR_TASK, "'%s' returns %zu results, its caller asked for %u",
-                           call->function, n, call->run->nreturns);
+                           call->function, n, call->nreturns);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = set_result(call, i, &values[i]);
     tbi_call_stick_if(call, rc);
@@ -220,10 +221,10 @@ static int judge(tb_call *call, int rc, struct tbi_error_link *chain)
 {
     int n = 1;
 
-    for (unsigned i = 0; rc == 0 && call->failed == 0 && i < call->run->nreturns; i++)
+    for (unsigned i = 0; rc == 0 && call->failed == 0 && i < call->nreturns; i++)
         if (!call->result[i].set) {
             tbi_error_set(TB_ERR_TASK, "'%s' returned 0 without setting result %u of %u: use "
-                          "tb_return", call->function, i, call->run->nreturns);
+                          "tb_return", call->function, i, call->nreturns);
             tbi_call_stick(call, TB_ERR_TASK, tb_last_error());
         }
     if (rc == 0 && call->failed == 0)
@@ -282,7 +283,8 @@ static void send_failure(const struct tb_call *call, const struct tbi_error_link
 
     *m = (struct msg_done){.task = run->task, .attempt = run->attempt, .error = chain[0].code,
                            .nkept = nkept, .data_bytes = (uint32_t)bytes,
-                           .error_bytes = (uint32_t)bytes, .run_us = call->run_us};
+                           .error_bytes = (uint32_t)bytes, .run_us = call->run_us,
+                           .exits = call->exits};
     if (nkept > 0)
         memcpy(m + 1, kept, nkept * sizeof *kept);
     memcpy((struct tbi_id *)(m + 1) + nkept, chain, bytes);
@@ -298,21 +300,21 @@ static void send_results(struct tb_call *call, const struct tbi_id *kept, uint32
     struct tbi_id *id;
     uint8_t *to;
 
-    for (unsigned i = 0; i < run->nreturns; i++) {
+    for (unsigned i = 0; i < call->nreturns; i++) {
         const tb_ref *refs;
 
         ids += refs_in(call, &call->result[i], &refs);
         data += call->result[i].stored ? 0 : tbi_padded(call->result[i].bytes);
     }
-    m = p->port.send(p->port.ctx, TBI_MSG_DONE, sizeof *m + run->nreturns * sizeof *result +
+    m = p->port.send(p->port.ctx, TBI_MSG_DONE, sizeof *m + call->nreturns * sizeof *result +
                                                     (ids + nkept) * sizeof *id + data);
-    *m = (struct msg_done){.task = run->task, .attempt = run->attempt, .nresults = run->nreturns,
+    *m = (struct msg_done){.task = run->task, .attempt = run->attempt, .nresults = (uint16_t)call->nreturns,
                            .nkept = nkept, .data_bytes = (uint32_t)data,
-                           .run_us = call->run_us};
+                           .run_us = call->run_us, .exits = call->exits};
     result = (struct tbi_result *)(m + 1);
-    id = (struct tbi_id *)(result + run->nreturns);
+    id = (struct tbi_id *)(result + call->nreturns);
     to = (uint8_t *)(id + ids + nkept);
-    for (unsigned i = 0; i < run->nreturns; i++) {
+    for (unsigned i = 0; i < call->nreturns; i++) {
         const struct tbi_call_result *r = &call->result[i];
         const tb_ref *refs = NULL;
         size_t n = refs_in(call, r, &refs);
@@ -332,6 +334,18 @@ static void send_results(struct tb_call *call, const struct tbi_id *kept, uint32
         memcpy(id, kept, nkept * sizeof *kept);
 }
 
+/* The actor lives: its process goes on, and holds what the call has kept. */
+static void send_constructed(const struct tb_call *call, const struct tbi_id *kept, uint32_t nkept)
+{
+    struct tbi_process *p = call->process;
+    struct msg_done *m = p->port.send(p->port.ctx, TBI_MSG_CONSTRUCTED, sizeof *m + nkept * sizeof *kept);
+
+    *m = (struct msg_done){.task = call->run->task, .attempt = call->run->attempt, .nkept = nkept,
+                           .run_us = call->run_us};
+    if (nkept > 0)
+        memcpy(m + 1, kept, nkept * sizeof *kept);
+}
+
 /* What the task holds goes with its end: borrowed refs that it keeps are named in DONE itself, so
  * that the head takes the one hold before it drops the other. */
 static void end(struct tb_call *call, const struct tbi_error_link *chain, int links)
@@ -344,11 +358,13 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
     tbi_scope_release_borrowed(p, p->task_scope);
     kept = tbi_alloc((p->nborrowed + 1) * sizeof *kept);
     nkept = tbi_handles_end_borrowing(p, kept);
-    for (unsigned i = 0; i < call->run->nreturns; i++)
+    for (unsigned i = 0; i < call->nreturns; i++)
         if (call->result[i].stored)
             tbi_memory_close(p->memory, call->result[i].offset, call->result[i].bytes);
     if (links > 0)
         send_failure(call, chain, links, kept, nkept);
+    else if (call->run->kind == TBI_ACTOR)
+        send_constructed(call, kept, nkept);
     else
         send_results(call, kept, nkept);
     free(kept);
@@ -366,37 +382,79 @@ static uint32_t ran_for(const struct tb_call *call)
     return us < 1 ? 1 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
+static int run_function(struct tb_call *call)
+{
+    switch (call->run->kind) {
+    case TBI_ACTOR:
+        return tbi_instance_construct(call->instance, call);
+    case TBI_CALL:
+        return tbi_instance_call(call->instance, call);
+    default:
+        return tbi_registry_row((int)call->run->fn)->fn(call);
+    }
+}
+
+/* What becomes of the actor. */
+static void settle(struct tb_call *call, bool failed)
+{
+    if (call->run->kind == TBI_ACTOR && failed)
+        tbi_instance_drop(call->instance);
+    else if (call->run->kind == TBI_ACTOR)
+        tbi_instance_settle(call->instance, call);
+    else if (call->exits)
+        call->instance->exits = true;
+}
+
+static void free_call(struct tb_call *call)
+{
+    for (unsigned i = 0; i < call->nreturns; i++)
+        free(call->result[i].blob);
+    free(call->result);
+    while (call->ncopies > 0)
+        free(call->copy[--call->ncopies]);
+    free(call->copy);
+    free(call->cause);
+    free(call->cores);
+}
+
+/* Where the run that placed it says so. */
+static const uint16_t *place_of(const struct msg_run *run)
+{
+    return (const uint16_t *)((const uint8_t *)(run + 1) + run->nargs * sizeof(struct tbi_run_arg) +
+                              run->data_bytes);
+}
+
 void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg_run *run)
 {
-    const struct tb_task_record_ *task = tbi_registry_row((int)run->fn);
-    struct tb_call call = {.process = p, .run = run, .thread = pthread_self(), .slot = slot,
-                           .arg = (const struct tbi_run_arg *)(run + 1), .function = task->name};
+    struct tb_call call = {.process = p, .run = run, .placed = run, .thread = pthread_self(), .slot = slot,
+                           .instance = run->kind == TBI_TASK ? NULL : p->instance,
+                           .arg = (const struct tbi_run_arg *)(run + 1),
+                           .function = tbi_registry_row((int)run->fn)->name,
+                           .nreturns = run->kind == TBI_ACTOR ? 0 : run->nreturns};
     struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];
-    int rc;
+    int rc, links;
 
+    if (run->kind == TBI_CALL && call.instance->run != NULL)
+        call.placed = call.instance->run;
     call.data = (const uint8_t *)(call.arg + run->nargs);
-    call.place = (const uint16_t *)(call.data + run->data_bytes);
-    if (run->nreturns > 0)
-        call.result = tbi_alloc_zeroed(run->nreturns, sizeof *call.result);
+    call.place = place_of(call.placed);
+    if (call.nreturns > 0)
+        call.result = tbi_alloc_zeroed(call.nreturns, sizeof *call.result);
     pthread_mutex_lock(&p->lock);
     p->call = &call;
     p->task_scope = tbi_scope_create();
     pthread_mutex_unlock(&p->lock);
     tbi_error_set(0, "%s", "");
-    tbi_bind(p->places, call.place, run->ncores, run->ngpus, run->cpus);
+    if (run->kind != TBI_CALL) /* an actor stays where it is */
+        tbi_bind(p->places, call.place, run->ncores, run->ngpus, run->cpus);
     tbi_fault_point(TBI_FAULT_BEGIN);
     call.began_us = tbi_now_us();
-    rc = task->fn(&call);
+    rc = run_function(&call);
     call.run_us = ran_for(&call);
     tbi_fault_point(TBI_FAULT_RETURN);
     fflush(stdout);
-    end(&call, chain, judge(&call, rc, chain));
-    for (unsigned i = 0; i < run->nreturns; i++)
-        free(call.result[i].blob);
-    free(call.result);
-    while (call.ncopies > 0)
-        free(call.copy[--call.ncopies]);
-    free(call.copy);
-    free(call.cause);
-    free(call.cores);
+    links = judge(&call, rc, chain);
+    settle(&call, links > 0);
+    end(&call, chain, links);
+    free_call(&call);
 }

@@ -1,4 +1,4 @@
-/* call.h - a task that runs in this executor: its arguments, its results, and what has gone wrong. */
+/* call.h - a task, or a call of an actor's method or constructor, that runs in this executor: its arguments, its results, and what has gone wrong. */
 #ifndef TBI_CALL_H
 #define TBI_CALL_H
 
@@ -14,9 +14,11 @@ struct tbi_call_result {
 struct tb_call {
     struct tbi_process *process;
     const struct msg_run *run;      /* with its tail; ours */
+    const struct msg_run *placed;   /* the same, or of a method the run that made its actor: says where it is */
+    struct tbi_instance *instance;  /* the actor; NULL in a task */
     const struct tbi_run_arg *arg;  /* arg[run->nargs] */
     const uint8_t *data;            /* inline values */
-    const uint16_t *place;          /* place[run->ncores + run->ngpus] of the rank's cores and GPUs */
+    const uint16_t *place;          /* place[placed->ncores + ->ngpus] of the rank's cores and GPUs */
     const char *function;
     pthread_t thread;               /* that runs the task */
     uint64_t began_us, blocked_us;  /* when its function was called; how long it has waited since */
@@ -25,18 +27,20 @@ struct tb_call {
     uint16_t *cores;                /* that it has after it has waited, if they may be others */
     unsigned ncores;
     struct tbi_slot *slot;
-    struct tbi_call_result *result; /* result[run->nreturns] */
+    unsigned nreturns;              /* none of a constructor, whose object is the actor */
+    struct tbi_call_result *result; /* result[nreturns] */
     uint64_t inline_bytes;          /* of results so far */
     int failed;                     /* the first error that sticks, or 0 */
     bool returned_wrong;            /* tb_return with another number of values */
     struct tbi_error_link error;    /* of `failed` */
     void *cause;                    /* the error that the last failed get gave; for chains */
     size_t cause_bytes;
+    bool exits;                     /* the actor ends with it */
     void **copy;                    /* aligned copies of inline arrays, freed at the end */
     size_t ncopies;
 };
 
-/* Runs one task and sends its DONE. Without the process's lock. */
+/* Runs one task or call and sends its DONE, or CONSTRUCTED. Without the process's lock. */
 void tbi_call_run(struct tbi_process *process, struct tbi_slot *slot, const struct msg_run *run);
 
 /* Remembers why a get failed, for the chain of causes if the task then fails with the same code. */

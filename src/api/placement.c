@@ -1,6 +1,8 @@
-/* placement.c - what a task is told of the cores and GPUs it was granted, and the bundle it is in. */
+/* placement.c - what a task is told of the cores and GPUs it was granted, and the bundle it is in; a
+ * method of those that its actor has. */
 #include "api/call.h"
 #include "api/group.h"
+#include "api/instance.h"
 
 #include <string.h>
 
@@ -14,8 +16,13 @@ int tb_call_cores(const tb_call *call, int *cores, int max)
     if (call == NULL)
         return 0;
     share = &call->process->places->cores;
-    place = call->ncores > 0 ? call->cores : call->place; /* the first: after it has waited */
-    nplaces = call->ncores > 0 ? call->ncores : call->run->ncores;
+    if (call->run->kind == TBI_CALL) {
+        place = call->instance->cores;
+        nplaces = call->instance->ncores;
+    } else {
+        place = call->ncores > 0 ? call->cores : call->place; /* the first: after it has waited */
+        nplaces = call->ncores > 0 ? call->ncores : call->run->ncores;
+    }
     for (unsigned i = 0; i < nplaces; i++)
         for (unsigned t = 0; t < share->core[place[i]].nthreads; t++, n++)
             if (n < max)
@@ -25,10 +32,10 @@ int tb_call_cores(const tb_call *call, int *cores, int max)
 
 int tb_call_gpus(const tb_call *call, const char **ids, int max)
 {
-    int n = call == NULL ? 0 : call->run->ngpus;
+    int n = call == NULL ? 0 : call->placed->ngpus;
 
     for (int i = 0; i < n && i < max; i++)
-        ids[i] = call->process->places->gpus.id[call->place[call->run->ncores + i]];
+        ids[i] = call->process->places->gpus.id[call->place[call->placed->ncores + i]];
     return n;
 }
 
@@ -36,8 +43,8 @@ tb_group tb_call_group(const tb_call *call)
 {
     struct tbi_id bundle = {0};
 
-    if (call != NULL && call->run->in_bundle) {
-        size_t places = (call->run->ncores + call->run->ngpus) * sizeof *call->place;
+    if (call != NULL && call->placed->in_bundle) {
+        size_t places = (call->placed->ncores + call->placed->ngpus) * sizeof *call->place;
 
         memcpy(&bundle, (const uint8_t *)call->place + tbi_padded(places), sizeof bundle);
     }

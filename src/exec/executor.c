@@ -1,6 +1,7 @@
 #include "exec/executor.h"
 #include "exec/zygote.h"
 #include "api/call.h"
+#include "api/instance.h"
 #include "exec/lines.h"
 #include "net/codec.h"
 #include "store/sigbus.h"
@@ -20,6 +21,7 @@ struct executor {
     uint32_t slot_number, proc;
     struct tbi_slot *slot;
     struct tbi_process process;
+    struct tbi_instance instance;   /* the actor that lives here, if there is one */
     struct tbi_ring_writer out;
     struct tbi_ring_reader in;
     struct tbi_outbox backlog;      /* records on their way into the ring */
@@ -224,6 +226,8 @@ static void mark(struct executor *x, uint32_t function)
 {
     char bytes[TBI_MARK];
 
+    if (!x->config->marks || x->marked == function)
+        return;
     tbi_mark_write(bytes, function);
     for (int i = 0; i < 2; i++) {
         ssize_t n = write(x->mark[i], bytes, sizeof bytes);
@@ -235,10 +239,21 @@ static void mark(struct executor *x, uint32_t function)
 
 static void run_task(struct executor *x, const struct msg_run *run)
 {
-    if (x->config->marks && x->marked != run->fn)
-        mark(x, run->fn);
+    mark(x, run->fn);
     atomic_store_explicit(&x->slot->begun, run->number + 1, memory_order_relaxed);
     tbi_call_run(&x->process, x->slot, run);
+}
+
+/* An actor ends in order, and all that was to be told is: nobody can ask for it later. */
+static void leave(struct executor *x)
+{
+    if (!tbi_id_is_null(x->instance.id)) {
+        mark(x, x->instance.fn);
+        tbi_instance_end(&x->instance);
+        fflush(stdout);
+    }
+    while (flush_all(x))
+        usleep(50);
 }
 
 int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
@@ -268,18 +283,20 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     x.process = (struct tbi_process){
         .job = config->job, .rank = config->rank, .proc = proc, .memory = config->memory,
         .host = config->host, .limits = config->limits, .cluster = config->cluster,
-        .places = config->places, .take_other = take_other,
+        .places = config->places, .take_other = take_other, .instance = &x.instance,
         .port = {&x, send_record, flush, progress, NULL}};
     tbi_process_init(&x.process);
     tbi_fault_arm_executor();
     tbi_fault_point(TBI_FAULT_START);
-    while ((run = next_run(&x)) != NULL) {
+    while (!x.instance.exits && (run = next_run(&x)) != NULL) {
         uint64_t number = run->number;
 
         tbi_fault_point(TBI_FAULT_CLAIM);
         if (atomic_compare_exchange_strong(&x.slot->next, &number, run->number + 1))
             run_task(&x, run);
-        free(run);
+        if (x.instance.run != run) /* which stays with the actor */
+            free(run);
     }
+    leave(&x);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* executor.h - the process that runs tasks: one ring in, one ring out, one task at a time. */
+/* executor.h - the process that runs tasks, or is an actor: one ring in, one ring out, one task at a time. */
 #ifndef TBI_EXECUTOR_H
 #define TBI_EXECUTOR_H
 
