@@ -26,6 +26,60 @@ TB_TASK(plain);
 TB_TASK(heavy, .num_cpus = 4, .num_gpus = 2, .resources = {{"Custom", 1}, {"Disk", 0.5}},
         .max_retries = 5);
 
+/* Classes: all of it, in any order, mixed with options; nothing at all; of a type without a tag; a class that is
+ * made elsewhere; names that variables and functions have too. */
+struct counter { int value; };
+typedef struct { double sum; _Alignas(64) char line[64]; } total;
+static int counter_init(tb_call *call, struct counter *self) { return call == 0 || self->value; }
+static int counter_restore(tb_call *call, struct counter *self) { return call != 0 || self->value; }
+static void counter_fini(struct counter *self) { self->value = 0; }
+int counter_increment(tb_call *call, struct counter *self);
+int counter_increment(tb_call *call, struct counter *self) { return call == 0 && ++self->value; }
+static int counter_read(tb_call *call, struct counter *self) { return call == 0 && self->value; }
+static int total_add(tb_call *call, total *self) { return call == 0 && self->sum > 0; }
+TB_ACTOR_DECLARE(counter);
+TB_ACTOR(counter, struct counter, .num_cpus = 2, .num_gpus = 0.5, .init = counter_init,
+         .resources = {{"Custom", 1}, {"Disk", 0.5}}, .fini = counter_fini, .max_restarts = -1,
+         .restore = counter_restore, .concurrency_groups = {{"io", 2}, {"compute", 4}});
+TB_METHOD(counter, counter_increment);
+TB_METHOD(counter, counter_read, .concurrency_group = "io", .max_task_retries = 2, .time_limit = 1);
+TB_ACTOR(total, total);
+TB_METHOD(total, total_add);
+TB_ACTOR_DECLARE(elsewhere);
+
+int use_actors(tb_call *call);
+int use_actors(tb_call *call)
+{
+    tb_actor counter = tb_actor_new(counter, 0), actors[3] = {counter, {0, 0}, {0, 0}}, got;
+    tb_options mine = {.name = "sum", .name_space = "stats", .get_if_exists = true,
+                       .lifetime = TB_LIFETIME_DETACHED, .max_pending_calls = 10, .max_concurrency = 3};
+    const tb_actor *view;
+    tb_ref r = tb_actor_call(counter, counter_increment), many[2];
+    const char *text = "late";
+    size_t n;
+    int i = 0, rc = 0;
+
+    actors[i++] = tb_actor_new(elsewhere, 1, 2.5, "text", r, counter, tb_array(actors, 3));
+    actors[1] = tb_actor_new_with(total, &mine);
+    actors[2] = tb_actor_new_with(counter, TB_OPTIONS(.num_cpus = TB_NONE), 1, text);
+    got = tb_actor_new_v(counter, NULL, NULL, 0);
+    got = tb_actor_new_v(counter, &mine, TB_VALUES(1, r, got));
+    r = tb_actor_call(actors[1], total_add, 1.5, r);
+    r = tb_actor_call_with(counter, counter_increment, TB_OPTIONS(.time_limit = 1), r);
+    rc |= tb_actor_call_n(counter, counter_read, many, 2) | tb_actor_call_n(counter, counter_read, NULL, 0, 1, r);
+    rc |= tb_actor_call_v(counter, counter_read, NULL, many, 2, TB_VALUES(1, "two"));
+    r = tb_put(counter);
+    r = tb_put_array(actors, 3);
+    r = tb_remote(plain, counter, tb_array(actors, 3));
+    rc |= tb_get(r, &got) | tb_get_array(r, &view, &n) | tb_get_all(many, 2, actors);
+    rc |= tb_arg(call, 0, &got) | tb_arg_array(call, 1, &view, &n) | tb_return(call, got);
+    got = tb_arg_actor(call, 0);
+    rc |= tb_get_actor("sum", NULL, &got) | tb_actor_retain(tb_call_actor(call)) | tb_actor_release(got);
+    rc |= tb_actor_exit(call) | tb_actor_checkpoint(call, r) | tb_actor_equal(got, counter);
+    TB_SCOPE { rc |= tb_scope_keep_actor(got); }
+    return rc | tb_kill(counter, TB_KILL_NO_RESTART) | tb_actor_is_null(got);
+}
+
 /* The macros around calls: every form, each argument once, no warning. */
 int use_all(tb_call *call);
 int use_all(tb_call *call)
