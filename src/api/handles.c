@@ -99,7 +99,10 @@ struct tbi_handle *tbi_handle_own_found(struct tbi_process *p, struct tbi_id id)
 
     if (h == NULL)
         h = add(p, id);
-    h->count++;
+    /* The head has counted one more. Of executors their agent knows whether they held it before, and puts that
+     * right; it does not note what the driver holds. */
+    if (h->count++ > 0 && p->proc == TBI_PROC_DRIVER)
+        tbi_process_send_id(p, TBI_MSG_RELEASE, id);
     h->told = h->borrowed;
     return h;
 }

@@ -367,6 +367,27 @@ static void get_if_exists_gives_the_actor_that_there_is(void **state)
     assert_int_equal(f->process.handles.count, 0);
 }
 
+/* The driver's agent keeps no account of what it holds. */
+static void the_driver_gives_back_what_it_was_counted_twice_for(void **state)
+{
+    struct fake *f = *state;
+    tb_actor a, b, is = {tbi_id_make(JOB, 0, 0, 5, 0).hi, tbi_id_make(JOB, 0, 0, 5, 0).lo};
+
+    f->process.proc = TBI_PROC_DRIVER;
+    f->answer = answer_found;
+    f->found = tbi_actor_id(is);
+    assert_int_equal(tb_get_actor("sum", NULL, &a), 0);
+    next(f, TBI_MSG_FIND);
+    nothing_more(f);
+    assert_int_equal(tb_get_actor("sum", NULL, &b), 0);
+    next(f, TBI_MSG_FIND);
+    sends_id(f, TBI_MSG_RELEASE, is);
+    assert_int_equal(tb_actor_release(a), 0);
+    nothing_more(f);
+    assert_int_equal(tb_actor_release(b), 0);
+    sends_id(f, TBI_MSG_RELEASE, is);
+}
+
 /* ---- in the actor's process ---- */
 
 enum { ARGS = 2 };
@@ -575,6 +596,7 @@ int main(void)
         TEST(calls_of_an_actor_that_failed_at_once_fail_as_it_did),
         TEST(an_actor_is_found_by_name_and_held_without_a_hold),
         TEST(get_if_exists_gives_the_actor_that_there_is),
+        TEST(the_driver_gives_back_what_it_was_counted_twice_for),
         TEST(an_actor_keeps_its_state_from_call_to_call_until_its_fini),
         TEST(a_failing_constructor_is_a_failing_task),
         TEST(a_method_of_another_class_is_refused_by_both_names),
