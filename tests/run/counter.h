@@ -1,0 +1,88 @@
+/* counter.h - the class that tests of actors share: it counts, and can wait, die and tell. Whoever makes one gives
+ * its first value and, if its end matters, the path of marks: one for each constructor, one for each fini. */
+#ifndef TB_COUNTER_H
+#define TB_COUNTER_H
+
+#include "gate.h"
+#include "marks.h"
+#include "run.h"
+
+#include <signal.h>
+
+struct counter { int value; char path[96]; };
+
+static int counter_init(tb_call *call, struct counter *self)
+{
+    self->value += tb_arg_int(call, 0);
+    if (tb_num_args(call) > 1) {
+        snprintf(self->path, sizeof self->path, "%s", tb_arg_string(call, 1));
+        mark(self->path);
+    }
+    return 0;
+}
+
+static void counter_fini(struct counter *self)
+{
+    if (self->path[0] != 0)
+        mark(self->path);
+}
+
+/* Returns the new value. argument: by how much, else 1 */
+static int counter_increment(tb_call *call, struct counter *self)
+{
+    return tb_return(call, self->value += tb_num_args(call) > 0 ? tb_arg_int(call, 0) : 1);
+}
+
+/* Returns the value when the gate opens. */
+static int counter_wait(tb_call *call, struct counter *self)
+{
+    gate_wait(tb_arg_string(call, 0));
+    return tb_return(call, self->value);
+}
+
+static int counter_pid(tb_call *call, struct counter *self)
+{
+    (void)self;
+    return tb_return(call, (int)getpid());
+}
+
+/* Dies in the attempts before this one, then counts. */
+static int counter_dies_until(tb_call *call, struct counter *self)
+{
+    if (tb_call_attempt(call) < tb_arg_int(call, 0))
+        raise(SIGKILL);
+    return tb_return(call, ++self->value);
+}
+
+TB_ACTOR(counter, struct counter, .init = counter_init, .fini = counter_fini);
+TB_METHOD(counter, counter_increment);
+TB_METHOD(counter, counter_wait);
+TB_METHOD(counter, counter_pid);
+TB_METHOD(counter, counter_dies_until);
+
+static inline int get_int(tb_ref r)
+{
+    int v = 0;
+
+    assert_ok(tb_get(r, &v));
+    assert_ok(tb_release(r));
+    return v;
+}
+
+#define assert_call_fails(code, text, ref)                                                         \
+    do {                                                                                           \
+        tb_ref r_ = ref;                                                                           \
+        assert_fails(code, text, tb_get(r_, NULL));                                                \
+        tb_release(r_);                                                                            \
+    } while (0)
+
+/* Within ten seconds, looked at every millisecond. */
+#define assert_soon(condition)                                                                     \
+    do {                                                                                           \
+        int tries_ = 0;                                                                            \
+        while (!(condition) && ++tries_ < 10000)                                                   \
+            usleep(1000);                                                                          \
+        assert_true(tries_ < 10000);                                                               \
+    } while (0)
+
+#endif
