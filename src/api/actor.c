@@ -25,7 +25,7 @@ void tbi_actor_on_found(struct tbi_process *p, const struct msg_found *m)
     while (f != NULL && f->ticket != m->ticket)
         f = f->next;
     if (!tbi_id_is_null(m->id))
-        tbi_handle_own_found(p, m->id);
+        tbi_handle_own_found(p, m->id, tbi_id_equal(m->id, m->submitted));
     if (f != NULL) {
         f->answered = true;
         f->id = m->id;

@@ -93,16 +93,14 @@ struct tbi_handle *tbi_handle_own(struct tbi_process *p, struct tbi_id id)
     return h;
 }
 
-struct tbi_handle *tbi_handle_own_found(struct tbi_process *p, struct tbi_id id)
+struct tbi_handle *tbi_handle_own_found(struct tbi_process *p, struct tbi_id id, bool made)
 {
     struct tbi_handle *h = tbi_handle_find(p, id);
 
     if (h == NULL)
         h = add(p, id);
-    /* The head has counted one more. Of executors their agent knows whether they held it before, and puts that
-     * right; it does not note what the driver holds. */
-    if (h->count++ > 0 && p->proc == TBI_PROC_DRIVER)
-        tbi_process_send_id(p, TBI_MSG_RELEASE, id);
+    if (h->count++ > 0 && !made && (!h->borrowed || h->told))
+        tbi_process_send_id(p, TBI_MSG_RELEASE, id); /* it is counted twice now, and once is enough */
     h->told = h->borrowed;
     return h;
 }

@@ -177,8 +177,9 @@ struct tbi_handle *tbi_handle_use(struct tbi_process *process, struct tbi_id id)
 void tbi_handle_drop_use(struct tbi_process *process, struct tbi_handle *handle);
 /* One more count for the program, told to the head if it is the first and not covered by a task. */
 struct tbi_handle *tbi_handle_own(struct tbi_process *process, struct tbi_id id);
-/* The same when the head has said so of its own: nothing is told. */
-struct tbi_handle *tbi_handle_own_found(struct tbi_process *process, struct tbi_id id);
+/* The same when the head has counted it already: for an actor that was `made` as its submission asked, or for
+ * one that was found instead. */
+struct tbi_handle *tbi_handle_own_found(struct tbi_process *process, struct tbi_id id, bool made);
 /* A ref that came with the running task's arguments: the task holds it until its end. */
 void tbi_handle_borrow(struct tbi_process *process, struct tbi_id id);
 /* At a task's end: the borrowed refs that the program goes on owning are its own from now on. They
