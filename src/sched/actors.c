@@ -468,6 +468,8 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
         tbi_payload_drop(&sched->dir, cause);
     }
     tbi_sched_fail(sched, maker, tbi_failure_died(sched, maker->submit, error, actor->exits));
+    if (error != NULL)
+        error->unread = false; /* what it fails with tells of it */
     tbi_payload_drop(&sched->dir, error);
 }
 
