@@ -227,11 +227,13 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
     case TBI_MSG_SUBMIT:
         return tail_submit(body, room);
     case TBI_MSG_DISPATCH:
+    case TBI_MSG_CALL:
         return tail_dispatch(body, room);
     case TBI_MSG_DONE:
     case TBI_MSG_FINISHED:
     case TBI_MSG_CONSTRUCTED:
     case TBI_MSG_LIVES:
+    case TBI_MSG_ANSWER:
         return tail_done(body, room);
     case TBI_MSG_RUN:
         return tail_run(body, room);

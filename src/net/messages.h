@@ -83,6 +83,7 @@ struct tbi_record {
     X(LIVES,        AGENT, HEAD,  msg_done,            "ids kept")                                 \
     X(UNBLOCKED,    AGENT, HEAD,  msg_task,            "")                                         \
     X(OVERDUE,      AGENT, HEAD,  msg_task,            "")                                         \
+    X(STOPPED,      AGENT, HEAD,  msg_task,            "")                                         \
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
     X(OUTPUT,       AGENT, HEAD,  msg_output,          "whole lines")                              \
     X(WRITTEN,      HEAD,  AGENT, msg_written,         "")                                         \
@@ -92,6 +93,9 @@ struct tbi_record {
     X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
     X(SKIP,         HEAD,  AGENT, msg_skip,            "")                                         \
     X(RETIRE,       HEAD,  AGENT, msg_task,            "")                                         \
+    X(WHERE,        HEAD,  AGENT, msg_where,           "")                                         \
+    X(STOP,         HEAD,  AGENT, msg_stop,            "")                                         \
+    X(TAKEN_OVER,   HEAD,  AGENT, msg_object,          "")                                         \
     X(IDENTIFY,     HEAD,  AGENT, msg_found,           "")                                         \
     X(INFORM,       HEAD,  AGENT, msg_inquire,         "")                                         \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
@@ -104,6 +108,8 @@ struct tbi_record {
     X(UNRESERVE,    HEAD,  AGENT, msg_object,          "")                                         \
     X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
     X(SHUTDOWN,     HEAD,  AGENT, msg_shutdown,        "")                                         \
+    X(CALL,         AGENT, AGENT, msg_dispatch,        "located args, argument words, values")     \
+    X(ANSWER,       AGENT, AGENT, msg_done,            "results, values")                          \
     X(FETCH,        AGENT, AGENT, msg_fetch,           "")                                         \
     X(FETCHED,      AGENT, AGENT, msg_fetched,         "the bytes, if sent along")                 \
     X(FETCH_DONE,   AGENT, AGENT, msg_fetch_end,       "")                                         \
@@ -254,8 +260,12 @@ struct msg_actor {
 struct msg_call {
     struct tbi_id actor;
     uint64_t seq;
-    uint32_t epoch;          /* DISPATCH: to which */
-    uint16_t lane, unused;
+    uint32_t epoch;          /* DISPATCH, CALL, and SUBMIT with TBI_CALL_DIRECT: in which life */
+    uint16_t lane, flags;    /* TBI_CALL_* */
+};
+enum {
+    TBI_CALL_LOCATES = 1,    /* the caller's agent would call directly: tell it WHERE the actor lives */
+    TBI_CALL_DIRECT = 2      /* it has sent the call to the actor's agent already, see node/direct.c */
 };
 enum { TBI_RETRIES_DEFAULT = INT32_MIN /* max_retries of a call: as the actor says */ };
 
@@ -264,6 +274,22 @@ struct msg_skip {
     struct tbi_id actor;
     uint32_t epoch, rank, proc, unused;
     uint64_t from, to;
+};
+
+/* Where this process's calls of the actor may go directly: to `rank`, in this life of it. Not any more: then
+ * `rank` is TBI_NOWHERE. The actor has ended: then nobody needs to know how many calls were made either. */
+struct msg_where {
+    struct tbi_id actor;
+    uint32_t epoch, rank, proc, ended;
+};
+#define TBI_NOWHERE 0xffffffffu
+/* A direct call is not wanted any more. STOPPED: its agent has not said FINISHED of it so far, and from now on
+ * it has no value. No answer: FINISHED is on its way, or the actor has ended. TAKEN_OVER: the head has the call
+ * now, and knows what becomes of it. */
+struct msg_stop {
+    struct tbi_id task, actor;
+    uint64_t seq;
+    uint32_t attempt, epoch;
 };
 
 /* Which actor has this name? FOUND and IDENTIFY answer it, and a SUBMIT with TBI_ACTOR_GET. If another actor
@@ -405,7 +431,9 @@ struct msg_seal {
  *   struct tbi_id     contained[...]      each result's `nrefs` in turn
  *   struct tbi_id     kept[nkept]         borrowed refs the process goes on holding
  *   uint8_t           data[data_bytes]    inline values in turn, each padded to 8; or, if error
- *                                         is not 0, the packed error of the whole task */
+ *                                         is not 0, the packed error of the whole task
+ * ANSWER: the same of a direct call for its caller, if it has all its results inline; without results: the
+ * head knows. */
 struct msg_done {
     struct tbi_id task;
     uint32_t attempt;
@@ -416,7 +444,8 @@ struct msg_done {
     uint32_t data_bytes;    /* multiple of 8 */
     uint32_t error_bytes;   /* of the packed error at the start of data */
     uint32_t run_us;        /* how long the attempt ran, not counting waits; 0: unknown */
-    uint32_t exits;         /* 1: the actor ends with this call */
+    uint16_t exits;         /* 1: the actor ends with this call */
+    uint16_t direct;        /* FINISHED: 1: of a direct call, whose SUBMIT may come later */
 };
 struct tbi_result {
     uint32_t where;         /* TBI_AT_INLINE or TBI_AT_STORE (created under this id, now sealed) */
@@ -466,7 +495,8 @@ enum {
     TBI_DISPATCH_STAYS = 2, /* it must be on this node, or was taken back often enough */
     TBI_DISPATCH_BUNDLE = 4,
     TBI_DISPATCH_ACTOR = 8,
-    TBI_DISPATCH_CALL = 16
+    TBI_DISPATCH_CALL = 16,
+    TBI_DISPATCH_DIRECT = 32    /* it came as CALL */
 };
 static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispatch *m)
 {

@@ -75,6 +75,7 @@ void tbi_agent_destroy(struct tbi_agent *agent)
     tbi_map_fini(&agent->jobs);
     tbi_map_fini(&agent->objects);
     tbi_map_fini(&agent->tickets);
+    tbi_direct_fini(agent);
     tbi_segment_destroy(agent->segment);
     tbi_bundles_destroy(agent);
     tbi_grants_destroy(agent->whole.grants);
@@ -176,6 +177,24 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
             break;
         case TBI_MSG_SKIP:
             tbi_calls_skip(agent, body);
+            break;
+        case TBI_MSG_CALL:
+            why = tbi_dispatch_call(body) != NULL &&
+                          ((const struct msg_dispatch *)body)->flags & TBI_DISPATCH_DIRECT
+                      ? tbi_jobs_dispatch(agent, record)
+                      : "CALL of what is no direct call";
+            break;
+        case TBI_MSG_ANSWER:
+            why = tbi_direct_answer(agent, body);
+            break;
+        case TBI_MSG_WHERE:
+            tbi_direct_where(agent, body);
+            break;
+        case TBI_MSG_TAKEN_OVER:
+            tbi_direct_taken_over(agent, ((const struct msg_object *)body)->id);
+            break;
+        case TBI_MSG_STOP:
+            tbi_calls_stop(agent, body);
             break;
         case TBI_MSG_RETIRE:
             tbi_calls_retire(agent, body);

@@ -188,11 +188,31 @@ struct tbi_local_actor *tbi_calls_of_call(const struct tbi_agent *agent,
     return actor == NULL || actor->ends ? NULL : actor;
 }
 
-void tbi_calls_enter(struct tbi_local_actor *actor, struct tbi_job *call)
+bool tbi_calls_enter(struct tbi_local_actor *actor, struct tbi_job *call)
 {
     call->actor = actor;
     tbi_list_append(&actor->calls, &call->call);
     actor->timed |= call->m->limit_ms > 0;
+    return tbi_map_take(&actor->stopped, call->m->task) != NULL;
+}
+
+void tbi_calls_stop(struct tbi_agent *agent, const struct msg_stop *m)
+{
+    struct tbi_local_actor *actor = find(agent, m->actor, m->epoch);
+    const struct tbi_job *call = tbi_map_get(&agent->jobs, m->task);
+    struct msg_task *answer;
+
+    if (actor == NULL || (call == NULL && m->seq < caller_of(actor, tbi_id_rank(m->task),
+                                                             tbi_id_proc(m->task))->next))
+        return; /* FINISHED, or the actor's, is on its way */
+    if (call != NULL && call->m->attempt != m->attempt)
+        return;
+    answer = agent->port.send(agent->port.ctx, 0, TBI_MSG_STOPPED, TBI_PROC_NONE, sizeof *answer);
+    *answer = (struct msg_task){m->task, m->attempt, 0};
+    if (call != NULL)
+        tbi_abort_job(agent, &(struct msg_abort){m->task, m->attempt, 0});
+    else if (tbi_map_get(&actor->stopped, m->task) == NULL)
+        tbi_map_put(&actor->stopped, m->task, actor);
 }
 
 /* ---- a life ---- */
@@ -337,7 +357,8 @@ bool tbi_calls_died(struct tbi_agent *agent, struct tbi_proc *proc, const struct
         struct tbi_error_link link = *why;
 
         link.attempt = call->m->attempt;
-        tbi_procs_send_failure(agent, proc->proc, call->m->task, link.attempt, &link, true);
+        tbi_procs_send_failure(agent, proc->proc, call->m->task, link.attempt, &link, true)->direct =
+            (call->m->flags & TBI_DISPATCH_DIRECT) != 0;
         leave(call);
         call->actor = NULL;
         tbi_jobs_forget(agent, call);
@@ -366,6 +387,7 @@ void tbi_calls_free(struct tbi_proc *proc)
         free(caller);
     }
     tbi_map_fini(&actor->callers);
+    tbi_map_fini(&actor->stopped);
     free(actor);
     proc->actor = NULL;
 }

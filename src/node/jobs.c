@@ -82,9 +82,10 @@ static void fail_job(struct tbi_agent *agent, struct tbi_job *job, bool crashed)
 
     *m = (struct msg_done){.task = job->m->task, .attempt = job->m->attempt,
                            .error = ((const struct tbi_error_link *)job->error)->code,
-                           .crashed = crashed,
+                           .crashed = crashed, .direct = (job->m->flags & TBI_DISPATCH_DIRECT) != 0,
                            .data_bytes = (uint32_t)tbi_padded(bytes), .error_bytes = bytes};
     memcpy(m + 1, job->error, bytes);
+    tbi_direct_ask_the_head(agent, job);
     if (job->actor != NULL)
         tbi_calls_take_out(agent, job);
     unpin_arguments(agent, job);
@@ -307,8 +308,13 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     job->bundle = bundle;
     bundle->jobs++;
     tbi_map_put(&agent->jobs, m->task, job);
-    if (actor != NULL)
-        tbi_calls_enter(actor, job);
+    if (actor != NULL && tbi_calls_enter(actor, job)) {
+        tbi_error_link(&link, TB_ERR_CANCELLED, "cancelled before it began");
+        set_error(job, &link);
+        forget_arguments(job);
+        fail_job(agent, job, false);
+        return NULL;
+    }
     for (unsigned i = 0; i < m->nresolve; i++)
         job->copies |= is_copied(agent, &tbi_job_arguments(job)[i]);
     demand = tbi_job_demand(job);

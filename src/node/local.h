@@ -5,6 +5,7 @@
  *   abort.c    the end of tasks that are not wanted any more, or take too long
  *   bundles.c  what is set aside for placement groups
  *   calls.c    actors that live here, and the calls of their methods
+ *   direct.c   calls that go to the actor's agent without the head in between
  *   nested.c   tasks that tasks submit and that stay on their node
  *   takeback.c tasks that go back to the head, for a node that idles
  *   objects.c  the part of the store that is ours, copies of and views into others'
@@ -50,6 +51,7 @@ struct tbi_local_actor {
     struct tbi_proc *proc;
     struct tbi_map callers;     /* process -> struct tbi_caller */
     struct tbi_link calls;      /* all that have come and not ended */
+    struct tbi_map stopped;     /* direct calls that must not begin, and have not come yet */
     struct tbi_lane lane[TBI_LANES_MAX];
     unsigned nlanes;
     bool timed;                 /* some calls have a limit */
@@ -98,11 +100,19 @@ struct tbi_proc {
     bool leaving;               /* its task was interrupted: it runs no other; without one, in no list */
     struct tbi_local_actor *actor; /* that it is; then `job` is the task that created it, `work` its calls,
                                  * and it is in `actors` */
-    struct tbi_map calls_made;  /* actor -> number of calls it has made, as a pointer-sized count */
+    struct tbi_map callees;     /* actor -> struct tbi_callee */
     struct tbi_map handles;     /* ids it holds at the head, each with how often, as a pointer-sized count;
                                  * executors only */
     struct tbi_map pins;        /* id -> number of views, as a pointer-sized count */
     struct tbi_map open;        /* id -> object it is writing */
+};
+
+/* An actor that a process calls. */
+struct tbi_callee {
+    uint64_t made;              /* calls, so far */
+    bool asked, direct;         /* the head was asked where it lives, and has said so: at `rank` in this life */
+    uint32_t epoch;
+    unsigned rank;
 };
 
 enum tbi_local_state {
@@ -163,6 +173,7 @@ struct tbi_agent {
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
     struct tbi_link actors;     /* their processes */
+    struct tbi_map direct;      /* task -> direct call of a process here, without an answer so far */
     struct tbi_link dropped;    /* calls of actors that have ended, whose copies are under way */
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
     uint64_t timer_us;          /* not later than the first of them */
@@ -256,7 +267,8 @@ const char *tbi_calls_construct(struct tbi_agent *agent, struct tbi_proc *proc,
 /* The actor that the call is for, if it lives here in that life and takes calls; else NULL. */
 struct tbi_local_actor *tbi_calls_of_call(const struct tbi_agent *agent,
                                            const struct msg_dispatch *m);
-void tbi_calls_enter(struct tbi_local_actor *actor, struct tbi_job *call); /* it has come */
+/* It has come. Returns whether it has been stopped before. */
+bool tbi_calls_enter(struct tbi_local_actor *actor, struct tbi_job *call);
 void tbi_calls_ready(struct tbi_agent *agent, struct tbi_job *call); /* its arguments are here */
 /* Out of its caller's order, or its lane. Its number is used up. */
 void tbi_calls_take_out(struct tbi_agent *agent, struct tbi_job *call);
@@ -265,6 +277,8 @@ struct tbi_job *tbi_calls_running(const struct tbi_proc *proc, struct tbi_id tas
 void tbi_calls_done(struct tbi_agent *agent, struct tbi_job *call, bool exits);
 /* Calls that were not begun go back into their lanes. Returns the number of the first of them. */
 uint64_t tbi_calls_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
+/* A direct call is not wanted any more. */
+void tbi_calls_stop(struct tbi_agent *agent, const struct msg_stop *m);
 void tbi_calls_skip(struct tbi_agent *agent, const struct msg_skip *m);
 void tbi_calls_retire(struct tbi_agent *agent, const struct msg_task *m);
 /* Its process has died: calls that were begun have crashed, the others are dropped. Returns whether it had
@@ -273,6 +287,21 @@ bool tbi_calls_died(struct tbi_agent *agent, struct tbi_proc *proc, const struct
 void tbi_calls_free(struct tbi_proc *proc);
 void tbi_calls_feed(struct tbi_agent *agent, struct tbi_proc *proc); /* what was taken back goes on */
 const char *tbi_calls_check_calls(const struct tbi_agent *agent, const struct tbi_proc *proc);
+
+/* direct.c */
+/* A process makes a call: it is numbered, and sent if it may go directly; `m` goes to the head in any case. */
+void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const struct msg_submit *m);
+void tbi_direct_where(struct tbi_agent *agent, const struct msg_where *m);
+/* The process wants to know of a direct call of its own: it will be told. */
+bool tbi_direct_get(struct tbi_agent *agent, const struct tbi_proc *proc, const struct msg_get *m);
+void tbi_direct_taken_over(struct tbi_agent *agent, struct tbi_id task);
+const char *tbi_direct_answer(struct tbi_agent *agent, const struct msg_done *m);
+void tbi_direct_forget_proc(struct tbi_agent *agent, struct tbi_proc *proc);
+void tbi_direct_fini(struct tbi_agent *agent);
+/* A call has ended here: its caller is told, if it came directly. `size`: of `done` with its tail. */
+void tbi_direct_done(struct tbi_agent *agent, const struct tbi_job *call, const struct msg_done *done,
+                     size_t size);
+void tbi_direct_ask_the_head(struct tbi_agent *agent, const struct tbi_job *call);
 
 /* run.c */
 void tbi_run_start(struct tbi_agent *agent);   /* start and resume what fits */
@@ -331,8 +360,9 @@ uint64_t tbi_objects_deadline(const struct tbi_agent *agent);
 /* procs.c */
 /* The head has counted one hold more for it. */
 void tbi_procs_add_hold(struct tbi_proc *proc, struct tbi_id id);
-void tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
-                            uint32_t attempt, const struct tbi_error_link *link, bool crashed);
+struct msg_done *tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
+                                        uint32_t attempt, const struct tbi_error_link *link,
+                                        bool crashed);
 struct tbi_proc *tbi_procs_find(const struct tbi_agent *agent, uint32_t proc);
 struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t proc);
 void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc);

@@ -29,7 +29,7 @@ void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc)
         agent->executors--;
     tbi_list_unlink(&proc->link);
     tbi_calls_free(proc);
-    tbi_map_fini(&proc->calls_made);
+    tbi_direct_forget_proc(agent, proc);
     tbi_map_fini(&proc->handles);
     tbi_map_fini(&proc->pins);
     tbi_map_fini(&proc->open);
@@ -93,16 +93,6 @@ static bool made_by(const struct tbi_agent *agent, const struct tbi_proc *proc, 
     return tbi_id_rank(id) == agent->config.rank && tbi_id_proc(id) == proc->proc;
 }
 
-/* The actor's agent runs them in this order. */
-static void number_call(struct tbi_proc *proc, const struct msg_submit *m)
-{
-    struct msg_call *call = (struct msg_call *)(uintptr_t)tbi_submit_call(m);
-    uintptr_t made = (uintptr_t)tbi_map_take(&proc->calls_made, call->actor);
-
-    call->seq = made + 1;
-    tbi_map_put(&proc->calls_made, call->actor, (void *)(made + 1));
-}
-
 static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
                              const struct tbi_record *record)
 {
@@ -116,7 +106,7 @@ static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
         ((struct msg_submit *)forward(agent, record, TBI_MSG_SUBMIT))->local = 1;
         tbi_nested_take(agent, m);
     } else if (m->kind == TBI_CALL) {
-        number_call(proc, forward(agent, record, TBI_MSG_SUBMIT));
+        tbi_direct_submit(agent, proc, forward(agent, record, TBI_MSG_SUBMIT));
     } else {
         forward(agent, record, TBI_MSG_SUBMIT);
     }
@@ -188,6 +178,8 @@ static const char *on_get(struct tbi_agent *agent, struct tbi_proc *proc,
     const struct msg_get *m = (const struct msg_get *)(record + 1);
     struct tbi_local *object = tbi_objects_find(agent, m->id);
 
+    if (tbi_direct_get(agent, proc, m))
+        return NULL;
     /* A result that has just come may be one of a task that was cancelled before: the head knows. */
     if (object != NULL && tbi_objects_usable(object) && !object->unconfirmed &&
         !(m->flags & TBI_GET_EXISTS))
@@ -339,6 +331,7 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     const struct tbi_result *result = (const struct tbi_result *)(m + 1);
     const struct tbi_id *ids = (const struct tbi_id *)(result + m->nresults);
     struct tbi_job *job = running(proc, m->task);
+    struct msg_done *finished;
     const char *why;
 
     if (job == NULL || job->m->attempt != m->attempt || proc->blocked || proc->cpus == TBI_CPU_QUEUED)
@@ -363,8 +356,10 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     abandon_results(agent, proc, m->task);
     for (uint32_t k = 0; k < m->nkept; k++)
         tbi_procs_add_hold(proc, ids[k]);
-    forward(agent, record, TBI_MSG_FINISHED);
+    finished = forward(agent, record, TBI_MSG_FINISHED);
     if (proc->actor != NULL) {
+        finished->direct = (job->m->flags & TBI_DISPATCH_DIRECT) != 0;
+        tbi_direct_done(agent, job, m, record->len - sizeof *record);
         tbi_calls_done(agent, job, m->exits);
         return NULL;
     }
@@ -415,8 +410,9 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
 
 /* ---- death ---- */
 
-void tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
-                            uint32_t attempt, const struct tbi_error_link *link, bool crashed)
+struct msg_done *tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_id task,
+                                        uint32_t attempt, const struct tbi_error_link *link,
+                                        bool crashed)
 {
     struct msg_done *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_FINISHED, proc,
                                           sizeof *m + sizeof *link);
@@ -424,6 +420,7 @@ void tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, struct tbi_i
     *m = (struct msg_done){.task = task, .attempt = attempt, .error = link->code,
                            .crashed = crashed, .data_bytes = sizeof *link, .error_bytes = sizeof *link};
     memcpy(m + 1, link, sizeof *link);
+    return m;
 }
 
 /* Its calls first, then what the head is to do with them can be decided. */

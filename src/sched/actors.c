@@ -7,8 +7,17 @@
 
 /* What the agent knows of one caller's calls in the actor's present life: all numbers below `next`. */
 struct caller {
+    unsigned rank;
+    uint32_t proc;
     uint64_t next;
-    uint64_t life; /* the epoch it holds for, + 1 */
+    uint64_t life;  /* the epoch it holds for, + 1 */
+    bool locates;   /* its agent has asked where the actor lives */
+    bool located;   /* ... and was told */
+};
+/* A FINISHED that came early, with its record. */
+struct early {
+    unsigned rank;
+    _Alignas(8) uint8_t record[];
 };
 
 static struct tbi_id caller_id(struct tbi_id task)
@@ -60,6 +69,12 @@ void tbi_actors_fini(struct tbi_sched *sched)
         destroy(sched, e.value);
     tbi_map_fini(&sched->actors.by_id);
     tbi_map_fini(&sched->actors.by_name);
+    for (size_t at = 0; tbi_map_next(&sched->actors.early, &at, &e);)
+        free(e.value);
+    tbi_map_fini(&sched->actors.early);
+    for (size_t at = 0; tbi_map_next(&sched->actors.stopping, &at, &e);)
+        tbi_payload_drop(&sched->dir, e.value);
+    tbi_map_fini(&sched->actors.stopping);
 }
 
 struct tbi_actor *tbi_actors_find(const struct tbi_sched *sched, struct tbi_id id)
@@ -272,19 +287,62 @@ static void skip(struct tbi_sched *sched, const struct tbi_actor *actor, struct 
                            from, to};
 }
 
-/* All numbers of its caller before this call's are known to the agent, or are on their way. */
-static void tell(struct tbi_sched *sched, struct tbi_actor *actor, const struct tbi_maker *call)
+static struct caller *caller_of(struct tbi_actor *actor, const struct tbi_maker *call)
 {
     struct tbi_id id = caller_id(call->id);
     struct caller *caller = tbi_map_get(&actor->callers, id);
-    uint64_t seq = call_of(call)->seq;
 
     if (caller == NULL) {
         caller = tbi_alloc_zeroed(1, sizeof *caller);
+        caller->rank = tbi_id_rank(call->id);
+        caller->proc = tbi_id_proc(call->id);
         tbi_map_put(&actor->callers, id, caller);
     }
-    if (caller->life != (uint64_t)actor->epoch + 1)
-        *caller = (struct caller){1, (uint64_t)actor->epoch + 1};
+    return caller;
+}
+
+static void send_where(struct tbi_sched *sched, const struct tbi_actor *actor,
+                       const struct caller *caller, unsigned where, bool ended)
+{
+    struct msg_where *m = sched->port.send(sched->port.ctx, caller->rank, TBI_MSG_WHERE, TBI_PROC_NONE,
+                                           sizeof *m);
+
+    *m = (struct msg_where){actor->maker->id, actor->epoch, where, caller->proc, ended};
+}
+
+/* It lives. What has a limit of calls has to have them counted here. */
+static void locate(struct tbi_sched *sched, const struct tbi_actor *actor, struct caller *caller)
+{
+    if (!caller->locates || caller->located || actor->max_pending > 0)
+        return;
+    send_where(sched, actor, caller, actor->maker->node, false);
+    caller->located = true;
+}
+
+/* It lives no more, or has ended for good. */
+static void unlocate_all(struct tbi_sched *sched, const struct tbi_actor *actor, bool ended)
+{
+    struct tbi_map_slot e;
+
+    for (size_t at = 0; tbi_map_next(&actor->callers, &at, &e);) {
+        struct caller *caller = e.value;
+
+        if (caller->located || ended)
+            send_where(sched, actor, caller, TBI_NOWHERE, ended);
+        caller->located = caller->locates = false;
+    }
+}
+
+/* All numbers of its caller before this call's are known to the agent, or are on their way. */
+static void tell(struct tbi_sched *sched, struct tbi_actor *actor, const struct tbi_maker *call)
+{
+    struct caller *caller = caller_of(actor, call);
+    uint64_t seq = call_of(call)->seq;
+
+    if (caller->life != (uint64_t)actor->epoch + 1) {
+        caller->next = 1;
+        caller->life = (uint64_t)actor->epoch + 1;
+    }
     if (caller->next < seq)
         skip(sched, actor, call->id, caller->next, seq);
     if (caller->next <= seq)
@@ -305,98 +363,6 @@ static int32_t retries_of(const struct tbi_actor *actor, const struct tbi_maker 
     int32_t own = call->submit->max_retries;
 
     return own == TBI_RETRIES_DEFAULT ? actor->max_task_retries : own;
-}
-
-void tbi_actors_queue(struct tbi_sched *sched, struct tbi_maker *call)
-{
-    struct tbi_actor *actor = tbi_actors_find(sched, call_of(call)->actor);
-    struct tbi_payload *failure = NULL;
-
-    call->state = TBI_PARKED;
-    if (actor->state == TBI_ACTOR_DEAD)
-        failure = tbi_payload_use(actor->death);
-    else if (actor->state == TBI_ACTOR_LIVES)
-        failure = tbi_sched_send_call(sched, call, actor->maker->node, actor->epoch);
-    else if (actor->state == TBI_ACTOR_RESTARTS && retries_of(actor, call) == 0)
-        failure = tbi_failure_unavailable(sched, call->submit, NULL);
-    if (failure != NULL)
-        fail_soon(sched, call, failure);
-}
-
-struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *call)
-{
-    const struct msg_call *m = call_of(call);
-    const struct tbi_object *object = tbi_directory_object(&sched->dir, m->actor, NULL);
-    struct tbi_actor *actor = tbi_actors_find(sched, m->actor);
-
-    if (object->state == TBI_FAILED)
-        return tbi_payload_use(object->payload);
-    if (actor == NULL)
-        return tbi_failure_no_actor(sched, call->submit);
-    call->is_call = true;
-    tbi_list_append(&actor->calls, &call->link);
-    actor->ncalls++;
-    if (actor->state == TBI_ACTOR_LIVES)
-        tell(sched, actor, call);
-    if (actor->max_pending > 0 && actor->ncalls > actor->max_pending)
-        return tbi_failure_too_many_calls(sched, call->submit, actor->max_pending);
-    return NULL;
-}
-
-void tbi_actors_call_ends(struct tbi_sched *sched, struct tbi_maker *call, bool was_sent)
-{
-    struct tbi_actor *actor = tbi_actors_find(sched, call_of(call)->actor);
-    uint64_t seq = call_of(call)->seq;
-
-    tbi_list_unlink(&call->link);
-    tbi_payload_drop(&sched->dir, call->failure); /* it crashed, and was cancelled since */
-    call->failure = NULL;
-    if (actor == NULL)
-        return; /* it ended first */
-    actor->ncalls--;
-    if (actor->state == TBI_ACTOR_LIVES && !was_sent)
-        skip(sched, actor, call->id, seq, seq + 1);
-}
-
-void tbi_actors_call_failed(struct tbi_sched *sched, struct tbi_maker *call, bool crashed,
-                            struct tbi_payload *error)
-{
-    if (!crashed) {
-        tbi_sched_fail(sched, call, error);
-        return;
-    }
-    tbi_payload_drop(&sched->dir, call->failure);
-    call->failure = error; /* whether it is run again is seen when the actor is FINISHED too */
-}
-
-void tbi_actors_note_exit(struct tbi_sched *sched, const struct tbi_maker *call,
-                          const struct msg_done *m)
-{
-    struct tbi_actor *actor = tbi_actors_find(sched, call_of(call)->actor);
-
-    if (m->exits && actor != NULL)
-        actor->exits = true;
-}
-
-/* ---- the end of a life ---- */
-
-/* Takes the calls away from the actor: what is done with one may end others, which leave the list. */
-static void move_calls(struct tbi_link *from, struct tbi_link *to)
-{
-    tbi_list_init(to);
-    if (tbi_list_empty(from))
-        return;
-    *to = *from;
-    to->next->prev = to->prev->next = to;
-    tbi_list_init(from);
-}
-
-static struct tbi_maker *take_call(struct tbi_link *calls)
-{
-    struct tbi_maker *call = TBI_ENTRY(calls->next, struct tbi_maker, link);
-
-    tbi_list_unlink(&call->link);
-    return call;
 }
 
 /* The call was with the agent, which has it no more. May it wait for the actor's next life? */
@@ -430,6 +396,237 @@ static void fail_unavailable(struct tbi_sched *sched, struct tbi_maker *call,
     }
 }
 
+static void fail_for_good(struct tbi_sched *sched, struct tbi_maker *call, struct tbi_payload *death)
+{
+    if (call->failure != NULL)
+        call->failure->unread = false; /* the actor's own says more */
+    tbi_payload_drop(&sched->dir, call->failure);
+    fail_soon(sched, call, tbi_payload_use(death));
+}
+
+static bool is_at_its_node(const struct tbi_maker *maker)
+{
+    return maker->state == TBI_DISPATCHED || maker->state == TBI_BLOCKED;
+}
+
+static void send_taken_over(struct tbi_sched *sched, const struct tbi_maker *call)
+{
+    struct msg_object *m = sched->port.send(sched->port.ctx, tbi_id_rank(call->id), TBI_MSG_TAKEN_OVER,
+                                            TBI_PROC_NONE, sizeof *m);
+
+    m->id = call->id;
+}
+
+/* ---- direct calls ---- */
+
+void tbi_actors_keep_early(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_done *m = (const struct msg_done *)(record + 1);
+    struct early *early = tbi_alloc(sizeof *early + record->len);
+
+    early->rank = rank;
+    memcpy(early->record, record, record->len);
+    tbi_sched_keep_refs(sched, m);
+    tbi_sched_hold_contained(sched, m, true); /* who made them may let go of them now */
+    tbi_map_put(&sched->actors.early, m->task, early);
+}
+
+/* Its agent has it, in this life of the actor. */
+static bool is_there(const struct tbi_actor *actor, const struct tbi_maker *call)
+{
+    return actor != NULL && is_at_its_node(actor->maker) && actor->state != TBI_ACTOR_BEGINS &&
+           actor->epoch == call_of(call)->epoch && actor->maker->attempt == actor->epoch;
+}
+
+/* Its FINISHED has come before. Returns whether that settles it. */
+static bool was_finished(struct tbi_sched *sched, struct tbi_maker *call)
+{
+    struct early *early = tbi_map_take(&sched->actors.early, call->id);
+    const struct msg_done *m;
+
+    if (early == NULL)
+        return false;
+    m = (const struct msg_done *)(early->record + sizeof(struct tbi_record));
+    call->state = TBI_DISPATCHED;
+    call->node = early->rank;
+    tbi_sched_on_finished(sched, early->rank, (const struct tbi_record *)early->record, true);
+    tbi_sched_hold_contained(sched, m, false);
+    free(early);
+    return tbi_directory_maker(&sched->dir, call->id) != call || call->state == TBI_ENDED;
+}
+
+/* The call may wait for the next life, or cannot. */
+static void take_over(struct tbi_sched *sched, struct tbi_actor *actor, struct tbi_maker *call,
+                      struct tbi_payload *cause)
+{
+    if (call->is_direct)
+        send_taken_over(sched, call);
+    call->is_direct = false;
+    if (call->stops > 0)
+        fail_soon(sched, call, tbi_payload_use(tbi_map_get(&sched->actors.stopping, call->id)));
+    else if (actor->state == TBI_ACTOR_DEAD)
+        fail_for_good(sched, call, actor->death);
+    else if (goes_on(sched, actor, call))
+        tbi_list_append(&actor->calls, &call->link);
+    else
+        fail_unavailable(sched, call, cause);
+}
+
+/* A call that was sent to the actor's agent: it is there, or has ended there, or was never begun. */
+static void learn(struct tbi_sched *sched, struct tbi_actor *actor, struct tbi_maker *call)
+{
+    call->is_direct = true;
+    if (was_finished(sched, call))
+        return;
+    if (actor == NULL) { /* it had crashed, with the actor */
+        send_taken_over(sched, call);
+        fail_for_good(sched, call, tbi_directory_object(&sched->dir, call_of(call)->actor, NULL)->payload);
+        return;
+    }
+    call->state = TBI_DISPATCHED;
+    call->node = actor->maker->node;
+    if (is_there(actor, call))
+        return;
+    tbi_list_unlink(&call->link);
+    take_over(sched, actor, call, NULL);
+    if (call->state == TBI_PARKED && actor->state == TBI_ACTOR_LIVES)
+        tbi_actors_queue(sched, call);
+}
+
+void tbi_actors_stop(struct tbi_sched *sched, struct tbi_maker *call, uint32_t flags,
+                     struct tbi_payload *error)
+{
+    const struct msg_call *terms = call_of(call);
+    struct msg_stop *m;
+
+    if (call->stops > 0) {
+        tbi_payload_drop(&sched->dir, error);
+        return;
+    }
+    call->stops = (uint8_t)(1 + flags);
+    tbi_map_put(&sched->actors.stopping, call->id, error);
+    m = sched->port.send(sched->port.ctx, call->node, TBI_MSG_STOP, TBI_PROC_NONE, sizeof *m);
+    *m = (struct msg_stop){call->id, terms->actor, terms->seq, call->attempt, terms->epoch};
+}
+
+const char *tbi_actors_on_stopped(struct tbi_sched *sched, unsigned rank,
+                                  const struct tbi_record *record)
+{
+    const struct msg_task *m = (const struct msg_task *)(record + 1);
+    struct tbi_maker *call = tbi_directory_maker(&sched->dir, m->task);
+
+    if (call == NULL || call->stops == 0 || !tbi_retry_runs(call, rank, m->attempt))
+        return "STOPPED of a call that was not to stop there";
+    send_taken_over(sched, call);
+    call->is_direct = false;
+    tbi_retry_cancel(sched, call, call->stops - 1u,
+                     tbi_payload_use(tbi_map_get(&sched->actors.stopping, call->id)));
+    return NULL;
+}
+
+void tbi_actors_queue(struct tbi_sched *sched, struct tbi_maker *call)
+{
+    struct tbi_actor *actor = tbi_actors_find(sched, call_of(call)->actor);
+    struct tbi_payload *failure = NULL;
+
+    if (call->state == TBI_WAITING && call_of(call)->flags & TBI_CALL_DIRECT) {
+        learn(sched, actor, call);
+        return;
+    }
+    call->state = TBI_PARKED;
+    if (actor->state == TBI_ACTOR_DEAD)
+        failure = tbi_payload_use(actor->death);
+    else if (actor->state == TBI_ACTOR_LIVES)
+        failure = tbi_sched_send_call(sched, call, actor->maker->node, actor->epoch);
+    else if (actor->state == TBI_ACTOR_RESTARTS && retries_of(actor, call) == 0)
+        failure = tbi_failure_unavailable(sched, call->submit, NULL);
+    if (failure != NULL)
+        fail_soon(sched, call, failure);
+}
+
+struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *call)
+{
+    const struct msg_call *m = call_of(call);
+    const struct tbi_object *object = tbi_directory_object(&sched->dir, m->actor, NULL);
+    struct tbi_actor *actor = tbi_actors_find(sched, m->actor);
+    bool direct = m->flags & TBI_CALL_DIRECT;
+    struct caller *caller;
+
+    if (direct && tbi_map_get(&sched->actors.early, call->id) != NULL) {
+        call->is_call = true; /* what became of it is known, whatever has become of the actor since */
+        if (actor == NULL)
+            return NULL;
+    } else if (object->state == TBI_FAILED && !(direct && is_there(actor, call))) {
+        if (direct)
+            send_taken_over(sched, call);
+        return tbi_payload_use(object->payload);
+    } else if (actor == NULL) {
+        return tbi_failure_no_actor(sched, call->submit);
+    }
+    call->is_call = true;
+    tbi_list_append(&actor->calls, &call->link);
+    actor->ncalls++;
+    caller = caller_of(actor, call);
+    caller->locates |= (m->flags & TBI_CALL_LOCATES) != 0;
+    if (actor->state == TBI_ACTOR_LIVES) {
+        tell(sched, actor, call);
+        locate(sched, actor, caller);
+    }
+    if (actor->max_pending > 0 && actor->ncalls > actor->max_pending)
+        return tbi_failure_too_many_calls(sched, call->submit, actor->max_pending);
+    return NULL;
+}
+
+void tbi_actors_call_ends(struct tbi_sched *sched, struct tbi_maker *call, bool was_sent)
+{
+    struct tbi_actor *actor = tbi_actors_find(sched, call_of(call)->actor);
+    uint64_t seq = call_of(call)->seq;
+
+    tbi_list_unlink(&call->link);
+    tbi_payload_drop(&sched->dir, call->failure); /* it crashed, and was cancelled since */
+    call->failure = NULL;
+    if (call->stops > 0)
+        tbi_payload_drop(&sched->dir, tbi_map_take(&sched->actors.stopping, call->id));
+    call->stops = 0;
+    if (actor == NULL)
+        return; /* it ended first */
+    actor->ncalls--;
+    if (actor->state == TBI_ACTOR_LIVES && !was_sent)
+        skip(sched, actor, call->id, seq, seq + 1);
+}
+
+void tbi_actors_call_failed(struct tbi_sched *sched, struct tbi_maker *call, bool crashed,
+                            struct tbi_payload *error)
+{
+    if (!crashed) {
+        tbi_sched_fail(sched, call, error);
+        return;
+    }
+    tbi_payload_drop(&sched->dir, call->failure);
+    call->failure = error; /* whether it is run again is seen when the actor is FINISHED too */
+}
+
+/* ---- the end of a life ---- */
+
+/* Takes the calls away from the actor: what is done with one may end others, which leave the list. */
+static void move_calls(struct tbi_link *from, struct tbi_link *to)
+{
+    tbi_list_init(to);
+    if (tbi_list_empty(from))
+        return;
+    *to = *from;
+    to->next->prev = to->prev->next = to;
+    tbi_list_init(from);
+}
+
+static struct tbi_maker *take_call(struct tbi_link *calls)
+{
+    struct tbi_maker *call = TBI_ENTRY(calls->next, struct tbi_maker, link);
+
+    tbi_list_unlink(&call->link);
+    return call;
+}
+
 static void sort_calls_out(struct tbi_sched *sched, struct tbi_actor *actor,
                            struct tbi_payload *cause)
 {
@@ -441,10 +638,10 @@ static void sort_calls_out(struct tbi_sched *sched, struct tbi_actor *actor,
 
         if (call->aborted)
             tbi_sched_conclude(sched, call);
-        else if (call->state != TBI_DISPATCHED || goes_on(sched, actor, call))
+        else if (call->state != TBI_DISPATCHED)
             tbi_list_append(&actor->calls, &call->link);
         else
-            fail_unavailable(sched, call, cause);
+            take_over(sched, actor, call, cause);
     }
 }
 
@@ -456,9 +653,10 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
     struct tbi_payload *cause = error;
 
     set_cpus(sched, maker, actor->cpus);
-    if (error != NULL && !actor->retired && !actor->exits) {
+    if (error != NULL && !actor->retired) {
         /* It may be begun on the spot: so it does not live any more, whatever comes of this. */
         actor->state = lived ? TBI_ACTOR_RESTARTS : TBI_ACTOR_BEGINS;
+        unlocate_all(sched, actor, false);
         tbi_payload_use(cause);
         if (tbi_retry_after(sched, maker, m, error)) {
             sort_calls_out(sched, actor, cause);
@@ -467,7 +665,7 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
         }
         tbi_payload_drop(&sched->dir, cause);
     }
-    tbi_sched_fail(sched, maker, tbi_failure_died(sched, maker->submit, error, actor->exits));
+    tbi_sched_fail(sched, maker, tbi_failure_died(sched, maker->submit, error, !actor->retired));
     if (error != NULL)
         error->unread = false; /* what it fails with tells of it */
     tbi_payload_drop(&sched->dir, error);
@@ -481,14 +679,6 @@ static void die(struct tbi_sched *sched, struct tbi_actor *actor, struct tbi_pay
     free_name(sched, actor);
 }
 
-static void fail_for_good(struct tbi_sched *sched, struct tbi_maker *call, struct tbi_payload *death)
-{
-    if (call->failure != NULL)
-        call->failure->unread = false; /* the actor's own says more */
-    tbi_payload_drop(&sched->dir, call->failure);
-    fail_soon(sched, call, tbi_payload_use(death));
-}
-
 void tbi_actors_end(struct tbi_sched *sched, struct tbi_maker *maker)
 {
     struct tbi_actor *actor = tbi_actors_find(sched, maker->id);
@@ -496,6 +686,7 @@ void tbi_actors_end(struct tbi_sched *sched, struct tbi_maker *maker)
 
     if (actor->state != TBI_ACTOR_DEAD)
         die(sched, actor, maker->object[0].payload);
+    unlocate_all(sched, actor, true);
     move_calls(&actor->calls, &calls);
     while (!tbi_list_empty(&calls)) {
         struct tbi_maker *call = take_call(&calls);
@@ -503,7 +694,7 @@ void tbi_actors_end(struct tbi_sched *sched, struct tbi_maker *maker)
         if (call->aborted)
             tbi_sched_conclude(sched, call);
         else
-            fail_for_good(sched, call, actor->death);
+            take_over(sched, actor, call, NULL);
     }
     hold_checkpoint(sched, actor, (struct tbi_id){0});
     if (actor->flags & TBI_ACTOR_DETACHED)
@@ -519,11 +710,6 @@ void tbi_actors_orphan(void *ctx, struct tbi_maker *maker)
 
     if (!tbi_list_linked(&actor->orphan))
         tbi_list_append(&sched->actors.orphans, &actor->orphan);
-}
-
-static bool is_at_its_node(const struct tbi_maker *maker)
-{
-    return maker->state == TBI_DISPATCHED || maker->state == TBI_BLOCKED;
 }
 
 void tbi_actors_retire(struct tbi_sched *sched)
@@ -569,6 +755,7 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
     const struct msg_done *m = (const struct msg_done *)(record + 1);
     struct tbi_actor *actor = tbi_actors_find(sched, m->task);
     struct tbi_maker *maker = actor != NULL ? actor->maker : NULL;
+    struct tbi_map_slot e;
 
     if (actor == NULL || !tbi_retry_runs(maker, rank, m->attempt) ||
         actor->state == TBI_ACTOR_LIVES || m->nresults != 0)
@@ -595,6 +782,8 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
         if (call->state == TBI_PARKED)
             tbi_actors_queue(sched, call);
     }
+    for (size_t at = 0; tbi_map_next(&actor->callers, &at, &e);)
+        locate(sched, actor, e.value);
     return NULL;
 }
 
@@ -605,6 +794,7 @@ void tbi_actors_abort(struct tbi_sched *sched, struct tbi_maker *maker, struct t
 
     actor->retired = true;
     die(sched, actor, death);
+    unlocate_all(sched, actor, false);
     move_calls(&actor->calls, &calls);
     while (!tbi_list_empty(&calls)) {
         struct tbi_maker *call = take_call(&calls);
@@ -614,7 +804,7 @@ void tbi_actors_abort(struct tbi_sched *sched, struct tbi_maker *maker, struct t
             continue;
         }
         tbi_list_append(&actor->calls, &call->link);
-        if (!call->aborted)
+        if (!call->aborted && !call->is_direct) /* a direct one may have a value already: see stop */
             tbi_sched_abort(sched, call, tbi_payload_use(death));
     }
 }
@@ -664,7 +854,8 @@ const char *tbi_actors_check(const struct tbi_sched *sched)
             n++;
             if (call->state == TBI_PARKED && actor->state == TBI_ACTOR_LIVES)
                 return "a call waits for an actor that lives";
-            if (call->state == TBI_DISPATCHED && actor->state != TBI_ACTOR_LIVES && !call->aborted)
+            if (call->state == TBI_DISPATCHED && actor->state != TBI_ACTOR_LIVES && !call->aborted &&
+                !(call->is_direct && actor->state == TBI_ACTOR_DEAD))
                 return "a call is with an actor that does not live";
         }
         if (n != actor->ncalls || maker->state == TBI_ENDED)

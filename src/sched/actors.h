@@ -32,7 +32,6 @@ struct tbi_actor {
     uint32_t max_pending;
     uint16_t flags;             /* TBI_ACTOR_* */
     bool retired;               /* nobody can call it any more */
-    bool exits;                 /* it said so itself */
     struct tbi_link orphan;     /* in `orphans`: its last holder has gone */
     struct tbi_payload *death;  /* DEAD: why */
     struct tbi_id checkpoint;   /* held; or null */
@@ -44,6 +43,8 @@ struct tbi_actor {
 struct tbi_actors {
     struct tbi_map by_id, by_name;
     struct tbi_link orphans;
+    struct tbi_map early;       /* direct call -> its FINISHED, which came before its SUBMIT */
+    struct tbi_map stopping;    /* direct call that stops -> what it is to fail with */
 };
 void tbi_actors_init(struct tbi_sched *sched);
 void tbi_actors_fini(struct tbi_sched *sched);
@@ -57,6 +58,13 @@ bool tbi_actors_get(struct tbi_sched *sched, unsigned rank, uint32_t proc, const
 void tbi_actors_answer(struct tbi_sched *sched, unsigned rank, uint32_t proc, const struct msg_submit *m);
 /* A new actor, and what it fails with at once, or NULL. */
 struct tbi_payload *tbi_actors_create(struct tbi_sched *sched, struct tbi_maker *maker);
+/* FINISHED of a direct call that is not on record yet: kept until it is. */
+void tbi_actors_keep_early(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record);
+/* Cancels a direct call, by TB_CANCEL_* flags, if its agent agrees. Takes over `error`. */
+void tbi_actors_stop(struct tbi_sched *sched, struct tbi_maker *call, uint32_t flags,
+                     struct tbi_payload *error);
+const char *tbi_actors_on_stopped(struct tbi_sched *sched, unsigned rank,
+                                  const struct tbi_record *record);
 /* A call was submitted. NULL, or what it fails with. */
 struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *call);
 /* Its arguments are there. */
@@ -66,9 +74,6 @@ void tbi_actors_call_ends(struct tbi_sched *sched, struct tbi_maker *call, bool 
 /* FINISHED with an error, of a call that is not aborted. */
 void tbi_actors_call_failed(struct tbi_sched *sched, struct tbi_maker *call, bool crashed,
                             struct tbi_payload *error);
-/* FINISHED of a call: does the actor end with it? */
-void tbi_actors_note_exit(struct tbi_sched *sched, const struct tbi_maker *call,
-                          const struct msg_done *m);
 /* FINISHED of the actor itself, not aborted; its node has it no more. `error` NULL: it ended as it should. */
 void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const struct msg_done *m,
                       struct tbi_payload *error);

@@ -84,6 +84,8 @@ struct tbi_maker {
     uint16_t depth;
     uint8_t takebacks;          /* how often it was taken back */
     bool is_actor, is_call;     /* on record in actors.c */
+    bool is_direct;             /* DISPATCHED: a call that its caller's agent has sent */
+    uint8_t stops;              /* ... that is not wanted any more, if its agent agrees: 1 + TB_CANCEL_* */
     uint32_t attempt, node, unmet;
     struct tbi_class *class;    /* a task's demand; NULL: a call */
     union {

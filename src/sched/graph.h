@@ -63,6 +63,12 @@ void tbi_sched_learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned r
 struct tbi_payload *tbi_sched_send_call(struct tbi_sched *sched, struct tbi_maker *call,
                                         unsigned node, uint32_t epoch);
 
+/* FINISHED; `late`: kept until its SUBMIT came, so its refs are counted already. */
+const char *tbi_sched_on_finished(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record,
+                                  bool late);
+/* What the results contain is held, or no longer, for their sake. */
+void tbi_sched_hold_contained(struct tbi_sched *sched, const struct msg_done *m, bool hold);
+
 /* The process goes on holding the refs that its task names at its end. */
 void tbi_sched_keep_refs(struct tbi_sched *sched, const struct msg_done *m);
 

@@ -66,6 +66,10 @@ void tbi_retry_cancel(struct tbi_sched *sched, struct tbi_maker *task, uint32_t 
     default: /* an agent has it */
         break;
     }
+    if (task->is_direct && !task->aborted) {
+        tbi_actors_stop(sched, task, flags, error);
+        return;
+    }
     if (!task->aborted || (flags & TB_CANCEL_FORCE))
         tbi_retry_send_abort(sched, task, task->is_call ? 0 : flags); /* its process is its actor's */
     if (!task->aborted)

@@ -109,6 +109,11 @@ static const char *check_submit(const struct tbi_sched *sched, const struct msg_
     return NULL;
 }
 
+static bool is_direct(const struct msg_submit *m)
+{
+    return m->kind == TBI_CALL && tbi_submit_call(m)->flags & TBI_CALL_DIRECT;
+}
+
 /* Of the others: NULL, or what it fails with at once. */
 static struct tbi_payload *begin_by_kind(struct tbi_sched *sched, struct tbi_maker *task,
                                          struct tbi_group *group)
@@ -169,7 +174,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         tbi_retry_adopt(sched, task);
         return NULL;
     }
-    if (!tbi_retry_adopt(sched, task))
+    if (!is_direct(m) && !tbi_retry_adopt(sched, task))
         return NULL;
     failure = begin_by_kind(sched, task, group);
     if (failure != NULL) {
@@ -195,6 +200,9 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     }
     if (task->unmet == 0)
         tbi_sched_queue(sched, task);
+    task = is_direct(m) ? tbi_directory_maker(&sched->dir, m->task) : NULL;
+    if (task != NULL && task->submit != NULL)
+        tbi_retry_adopt(sched, task); /* only now that it is known where it is can it be stopped */
     return NULL;
 }
 
@@ -458,18 +466,37 @@ void tbi_sched_keep_refs(struct tbi_sched *sched, const struct msg_done *m)
     }
 }
 
+void tbi_sched_hold_contained(struct tbi_sched *sched, const struct msg_done *m, bool hold)
+{
+    const struct tbi_result *result = (const struct tbi_result *)(m + 1);
+    const struct tbi_id *ids = (const struct tbi_id *)(result + m->nresults);
+
+    for (; ids < kept_refs(m); ids++) {
+        struct tbi_object *object = tbi_directory_object(&sched->dir, *ids, NULL);
+
+        if (hold && object != NULL)
+            object->holders++;
+        else if (!hold)
+            tbi_directory_release(&sched->dir, *ids, tbi_sched_send_free, sched);
+    }
+}
+
 static const char *on_taken(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
 {
     return tbi_takeback_answer(sched, rank, (const struct msg_taken *)(record + 1));
 }
 
-static const char *on_finished(struct tbi_sched *sched, unsigned rank,
-                               const struct tbi_record *record)
+const char *tbi_sched_on_finished(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record,
+                                  bool late)
 {
     const struct msg_done *m = (const struct msg_done *)(record + 1);
     struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
     const uint8_t *end = (const uint8_t *)record + record->len;
 
+    if (task == NULL && m->direct && tbi_map_get(&sched->actors.early, m->task) == NULL) {
+        tbi_actors_keep_early(sched, rank, record);
+        return NULL;
+    }
     if (task == NULL || (!tbi_retry_runs(task, rank, m->attempt) &&
                          (task->state != TBI_OPEN || task->node != rank)))
         return "FINISHED of a task that does not run there";
@@ -480,12 +507,11 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
                                                               m->error_bytes) == 0))
         return "FINISHED with an error that is none";
     /* The process goes on holding these; the task's own hold ends with it, at the same moment. */
-    tbi_sched_keep_refs(sched, m);
+    if (!late)
+        tbi_sched_keep_refs(sched, m);
     if (task->state == TBI_BLOCKED)
         tbi_ledger_unblock(task);
-    if (task->is_call)
-        tbi_actors_note_exit(sched, task, m);
-    else if (task->state != TBI_OPEN) {
+    if (task->state != TBI_OPEN && !task->is_call) {
         tbi_ledger_give(task);
         tbi_sched_ran(sched, task->submit->fn, m->run_us);
     }
@@ -511,6 +537,12 @@ static const char *on_finished(struct tbi_sched *sched, unsigned rank,
     return NULL;
 }
 
+static const char *on_finished(struct tbi_sched *sched, unsigned rank,
+                               const struct tbi_record *record)
+{
+    return tbi_sched_on_finished(sched, rank, record, false);
+}
+
 const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
                              const struct tbi_record *record, uint64_t now_us)
 {
@@ -528,6 +560,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_UNGROUP] = tbi_groups_on_ungroup,
         [TBI_MSG_RESERVED] = tbi_groups_on_reserved,
         [TBI_MSG_UNRESERVED] = tbi_groups_on_unreserved,
+        [TBI_MSG_STOPPED] = tbi_actors_on_stopped,
         [TBI_MSG_LIVES] = tbi_actors_on_lives, [TBI_MSG_KILL] = tbi_actors_on_kill,
         [TBI_MSG_FIND] = tbi_actors_on_find,
         [TBI_MSG_CHECKPOINT] = tbi_actors_on_checkpoint,

@@ -145,6 +145,12 @@ static const char *head_takes(struct world *w, unsigned rank)
 
         *(granted ? &w->reserved : &w->refused) += 1;
     }
+    if (why == NULL && record->type == TBI_MSG_SUBMIT) {
+        const struct msg_call *call = tbi_submit_call((const void *)(record + 1));
+
+        w->direct += call != NULL && call->flags & TBI_CALL_DIRECT;
+    }
+    w->stopped += record->type == TBI_MSG_STOPPED;
     if (why == NULL && record->type == TBI_MSG_TAKEN)
         w->taken += ((const struct msg_taken *)(record + 1))->ntasks;
     if (why == NULL)
@@ -426,7 +432,7 @@ static bool can_act(const struct proc *p)
 static void act(struct world *w, struct proc *p)
 {
     if (p->steps-- > 0) {
-        switch (pick(w, w->actors_max > 0 ? 18 : 11)) {
+        switch (pick(w, w->actors_max > 0 ? 18 + w->calls_more : 11)) {
         case 11:
             world_do_actor(w, p);
             break;
@@ -467,8 +473,11 @@ static void act(struct world *w, struct proc *p)
             else if (p->nhandles > 0)
                 drop_handle(p, pick(w, p->nhandles));
             break;
-        default:
+        case 6: case 7:
             do_get(w, p);
+            break;
+        default:
+            world_do_call(w, p);
         }
     } else if (p->number == TBI_PROC_DRIVER) {
         for (unsigned i = 0; i < p->nhandles; i++) /* the last act: every ref ends */
@@ -510,7 +519,7 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
     if (m->kind == TBI_ACTOR)
         p->run.nreturns = 0; /* it makes itself */
     p->running = true;
-    p->steps = (int)pick(w, 8);
+    p->steps = (int)pick(w, w->calls_more > 0 && w->actors_max > 0 ? 24 : 8);
     p->cancelled = false;
     p->results_made = 0;
     p->stored = 0;
@@ -826,6 +835,8 @@ static void create(struct world *w, uint64_t seed)
     w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
     w->groups_max = pick(w, 2) ? WORLD_GROUPS : 0;
     w->actors_max = pick(w, 2) ? 1 + pick(w, 8) : 0;
+    w->calls_more = pick(w, 2) ? 40 : 0;
+    w->tasks_left += w->actors_max > 0 && w->calls_more > 0 ? 100 : 0;
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
         totals[r][TBI_CPUS] = cpus[r];

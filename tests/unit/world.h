@@ -100,13 +100,14 @@ struct world {
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */
-    unsigned nactors, actors_max;
+    unsigned nactors, actors_max, calls_more;
     struct made_call *call;
     unsigned ncalls;
     struct begun_call *begun;
     unsigned nbegun;
     uint64_t ticket;
-    unsigned constructed, restarted, called, retired, exited, died_seen, unavailable_seen, found;
+    unsigned constructed, restarted, called, retired, exited, died_seen, unavailable_seen, found, direct,
+        stopped;
 };
 
 /* Runs the world of this seed to its end and checks it. NULL, or what went wrong. */
