@@ -431,8 +431,11 @@ static bool can_act(const struct proc *p)
 
 static void act(struct world *w, struct proc *p)
 {
-    if (p->steps-- > 0) {
-        switch (pick(w, w->actors_max > 0 ? 18 + w->calls_more : 11)) {
+    if (p->steps-- > 0 && p->number != TBI_PROC_DRIVER && w->calls_more && w->actors_max > 0 && pick(w, 3) > 0) {
+        if (!world_do_call(w, p)) /* executors are what calls directly */
+            world_do_actor(w, p);
+    } else if (p->steps >= 0) {
+        switch (pick(w, w->actors_max > 0 ? 18 : 11)) {
         case 11:
             world_do_actor(w, p);
             break;
@@ -473,11 +476,8 @@ static void act(struct world *w, struct proc *p)
             else if (p->nhandles > 0)
                 drop_handle(p, pick(w, p->nhandles));
             break;
-        case 6: case 7:
-            do_get(w, p);
-            break;
         default:
-            world_do_call(w, p);
+            do_get(w, p);
         }
     } else if (p->number == TBI_PROC_DRIVER) {
         for (unsigned i = 0; i < p->nhandles; i++) /* the last act: every ref ends */
@@ -519,7 +519,7 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
     if (m->kind == TBI_ACTOR)
         p->run.nreturns = 0; /* it makes itself */
     p->running = true;
-    p->steps = (int)pick(w, w->calls_more > 0 && w->actors_max > 0 ? 24 : 8);
+    p->steps = (int)pick(w, w->calls_more && w->actors_max > 0 ? 24 : 8);
     p->cancelled = false;
     p->results_made = 0;
     p->stored = 0;
@@ -835,8 +835,8 @@ static void create(struct world *w, uint64_t seed)
     w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
     w->groups_max = pick(w, 2) ? WORLD_GROUPS : 0;
     w->actors_max = pick(w, 2) ? 1 + pick(w, 8) : 0;
-    w->calls_more = pick(w, 2) ? 40 : 0;
-    w->tasks_left += w->actors_max > 0 && w->calls_more > 0 ? 100 : 0;
+    w->calls_more = pick(w, 2);
+    w->tasks_left += w->actors_max > 0 && w->calls_more ? 100 : 0;
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
         totals[r][TBI_CPUS] = cpus[r];

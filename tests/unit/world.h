@@ -100,7 +100,8 @@ struct world {
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */
-    unsigned nactors, actors_max, calls_more;
+    unsigned nactors, actors_max;
+    bool calls_more;
     struct made_call *call;
     unsigned ncalls;
     struct begun_call *begun;

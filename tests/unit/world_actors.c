@@ -92,7 +92,7 @@ void world_do_actor(struct world *w, struct proc *p)
         add_actor(p, m->task);
 }
 
-void world_do_call(struct world *w, struct proc *p)
+bool world_do_call(struct world *w, struct proc *p)
 {
     struct tbi_id actor = some_actor(w, p), held = some_ref(w, p), resolved = some_ref(w, p);
     unsigned nresolve = !tbi_id_is_null(resolved) && pick(w, 3) == 0;
@@ -105,7 +105,7 @@ void world_do_call(struct world *w, struct proc *p)
     uint64_t *args;
 
     if (tbi_id_is_null(actor) || w->tasks_left == 0 || p->nhandles > WORLD_HANDLES - 12)
-        return;
+        return !tbi_id_is_null(actor);
     w->tasks_left--;
     m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number,
                           sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16 + sizeof *terms);
@@ -137,6 +137,7 @@ void world_do_call(struct world *w, struct proc *p)
     for (unsigned i = 0; i + 1 < w->ncalls; i++)
         made->seq += tbi_id_equal(w->call[i].actor, actor) &&
                      tbi_id_rank(w->call[i].task) == p->rank && tbi_id_proc(w->call[i].task) == p->number;
+    return true;
 }
 
 void world_do_kill(struct world *w, struct proc *p)

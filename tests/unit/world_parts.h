@@ -41,7 +41,7 @@ static inline struct tbi_id some_ref(struct world *w, const struct proc *p)
 
 bool world_is_actor(const struct world *w, struct tbi_id id);
 void world_do_actor(struct world *w, struct proc *p);
-void world_do_call(struct world *w, struct proc *p);
+bool world_do_call(struct world *w, struct proc *p); /* false: it has no actor to call */
 void world_do_kill(struct world *w, struct proc *p);
 void world_do_find(struct world *w, struct proc *p);
 void world_do_checkpoint(struct world *w, struct proc *p);
