@@ -432,7 +432,9 @@ static bool can_act(const struct proc *p)
 static void act(struct world *w, struct proc *p)
 {
     if (p->steps-- > 0 && p->number != TBI_PROC_DRIVER && w->calls_more && w->actors_max > 0 && pick(w, 3) > 0) {
-        if (!world_do_call(w, p)) /* executors are what calls directly */
+        if (pick(w, 3) == 0) /* executors are what calls directly: they know of the results before the head */
+            pick(w, 2) ? do_cancel(w, p) : do_get(w, p);
+        else if (!world_do_call(w, p))
             world_do_actor(w, p);
     } else if (p->steps >= 0) {
         switch (pick(w, w->actors_max > 0 ? 18 : 11)) {
@@ -872,6 +874,7 @@ static const char *to_the_end(struct world *w)
     struct proc *driver = &w->proc[0];
 
     TRY(until_quiet(w));
+    TRY(world_calls_go_on(w));
     for (unsigned g = 0, a = 0; g < w->ngroups || a < w->nactors;) { /* else they, or who waits for what they
                                                                        * have, might wait for ever */
         a = w->nactors;

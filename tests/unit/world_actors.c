@@ -1,5 +1,7 @@
 /* world_actors.c - what processes of the world do with actors, and whether calls begin in order. */
 #include "world_parts.h"
+#include "node/local.h"
+#include "sched/graph.h"
 
 enum { NAMES = 3 };
 
@@ -255,6 +257,53 @@ const char *world_call_begins(struct world *w, const struct proc *p, const struc
 void world_call_done(struct world *w, struct tbi_id task)
 {
     find_call(w, task)->done = true;
+}
+
+static bool is_idle(const struct world *w, struct tbi_id actor)
+{
+    for (unsigned i = 0; i < w->nprocs; i++)
+        if (w->proc[i].alive && tbi_id_equal(w->proc[i].actor, actor))
+            return !w->proc[i].running && !w->proc[i].exiting;
+    return false;
+}
+
+/* What is copied, or waits for room to be, is none of that. */
+static bool is_ready(const struct tbi_agent *agent, struct tbi_id task)
+{
+    const struct tbi_job *job = tbi_map_get(&agent->jobs, task);
+
+    return job == NULL || (job->missing == 0 && job->admitted == job->copies);
+}
+
+/* Has its caller made calls to the actor before it that have not ended? They may wait for an argument. */
+static bool is_behind_another(const struct world *w, const struct tbi_maker *call)
+{
+    const struct msg_call *terms = tbi_submit_call(call->submit);
+    struct tbi_map_slot e;
+
+    for (size_t at = 0; tbi_map_next(&w->sched->dir.makers, &at, &e);) {
+        const struct tbi_maker *m = e.value;
+        const struct msg_call *other = m->is_call && m->submit != NULL ? tbi_submit_call(m->submit) : NULL;
+
+        if (other != NULL && tbi_id_equal(other->actor, terms->actor) && other->seq < terms->seq &&
+            tbi_id_rank(m->id) == tbi_id_rank(call->id) && tbi_id_proc(m->id) == tbi_id_proc(call->id))
+            return true;
+    }
+    return false;
+}
+
+const char *world_calls_go_on(struct world *w)
+{
+    struct tbi_map_slot e;
+
+    for (size_t at = 0; tbi_map_next(&w->sched->dir.makers, &at, &e);) {
+        const struct tbi_maker *m = e.value;
+
+        if (m->is_call && m->state == TBI_DISPATCHED && !m->aborted && !is_behind_another(w, m) &&
+            is_idle(w, tbi_submit_call(m->submit)->actor) && is_ready(w->agent[m->node], m->id))
+            return "a call waits at an actor that does nothing";
+    }
+    return NULL;
 }
 
 void world_actors_free(struct world *w)

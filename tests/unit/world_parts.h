@@ -51,6 +51,8 @@ const char *world_call_begins(struct world *w, const struct proc *p, const struc
 void world_call_done(struct world *w, struct tbi_id task);
 /* The driver kills every actor there is; true: there were some. */
 bool world_kill_all(struct world *w);
+/* Nothing moves any more: does a call wait at an actor that does nothing? */
+const char *world_calls_go_on(struct world *w);
 void world_actors_free(struct world *w);
 
 #endif
