@@ -152,7 +152,7 @@ static int check_actor(struct tbi_draft *d)
     h = tbi_handle_find(d->p, d->actor);
     if (h != NULL && h->local)
         return tbi_draft_fail_as(d, tbi_handle_find(d->p, d->actor));
-    if (h == NULL || (h->count == 0 && !h->borrowed))
+    if (h == NULL || (h->count == 0 && h->borrowers == 0))
         return tbi_error_set(TB_ERR_REF, "'%s' is called on actor %s, but this process does not hold it: it was "
                              "released, or only seen in a view (then tb_actor_retain makes it yours)", d->name,
                              tb_ref_text(tbi_ref_of(d->actor), text, sizeof text));

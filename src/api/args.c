@@ -44,7 +44,7 @@ static const void *aligned(tb_call *call, const struct tbi_view *view)
 }
 
 /* Refs and actors inside an argument are usable as long as the task runs. */
-static void borrow(const struct tbi_view *view)
+static void borrow(tb_call *call, const struct tbi_view *view)
 {
     struct tbi_process *p;
     size_t n;
@@ -53,7 +53,7 @@ static void borrow(const struct tbi_view *view)
     if (n == 0 || (p = tbi_process_enter("tb_arg")) == NULL)
         return;
     for (size_t k = 0; k < n; k++)
-        tbi_handle_borrow(p, tbi_id_of(ref[k]));
+        tbi_handle_borrow(p, call, tbi_id_of(ref[k]));
     if (!view->array) {
         tbi_handle_own(p, tbi_id_of(ref[0]));
         tbi_scope_note(p, tbi_id_of(ref[0]));
@@ -79,7 +79,7 @@ int tb_arg_(tb_call *call, size_t i, tb_type type, void *out, size_t size)
     } else {
         rc = tbi_value_read(&view, type, out, size);
         if (rc == 0 && tbi_type_is_handle(type))
-            borrow(&view);
+            borrow(call, &view);
     }
     return rc == 0 ? 0 : argument_error(call, i, rc);
 }
@@ -105,7 +105,7 @@ int tb_arg_array_(tb_call *call, size_t i, tb_type type, size_t elem, void *pvie
         rc = tbi_value_read_array(&view, type, elem ? elem : view.elem, &data, &count);
     if (rc != 0)
         return argument_error(call, i, rc);
-    borrow(&view);
+    borrow(call, &view);
     data = aligned(call, &view);
     memcpy(pview, &data, sizeof data);
     if (n != NULL)

@@ -71,6 +71,7 @@ int tb_fail(tb_call *call, const char *fmt, ...)
 void tb_must_(int rc, const char *expression, const char *file, int line)
 {
     struct tbi_process *p;
+    struct tb_call *call;
     char message[512];
 
     if (rc >= 0)
@@ -78,8 +79,9 @@ void tb_must_(int rc, const char *expression, const char *file, int line)
     snprintf(message, sizeof message, "%s:%d: %s: %s%s%s", file, line, expression, tb_strerror(rc),
              tb_last_error()[0] ? ": " : "", tb_last_error());
     p = tbi_process_enter("tb_must");
-    if (p != NULL && p->call != NULL) {
-        tbi_call_stick(p->call, rc, message);
+    call = p != NULL ? tbi_process_call(p) : NULL;
+    if (call != NULL) {
+        tbi_call_stick(call, rc, message);
         tbi_process_leave(p);
         fflush(NULL);
         _exit(1); /* the task ends here; its node replaces the process */
@@ -355,9 +357,9 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
     uint32_t nkept;
 
     pthread_mutex_lock(&p->lock);
-    tbi_scope_release_borrowed(p, p->task_scope);
-    kept = tbi_alloc((p->nborrowed + 1) * sizeof *kept);
-    nkept = tbi_handles_end_borrowing(p, kept);
+    tbi_scope_release_borrowed(p, call->scope);
+    kept = tbi_alloc((call->nborrowed + 1) * sizeof *kept);
+    nkept = tbi_handles_end_borrowing(p, call, kept);
     for (unsigned i = 0; i < call->nreturns; i++)
         if (call->result[i].stored)
             tbi_memory_close(p->memory, call->result[i].offset, call->result[i].bytes);
@@ -368,9 +370,8 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
     else
         send_results(call, kept, nkept);
     free(kept);
-    p->call = NULL;
-    tbi_scope_destroy(p, p->task_scope);
-    p->task_scope = NULL;
+    tbi_process_end_call(p, call);
+    tbi_scope_destroy(p, call->scope);
     tbi_process_leave(p);
 }
 
@@ -413,6 +414,7 @@ static void free_call(struct tb_call *call)
     while (call->ncopies > 0)
         free(call->copy[--call->ncopies]);
     free(call->copy);
+    free(call->borrowed);
     free(call->cause);
     free(call->cores);
 }
@@ -440,9 +442,9 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     call.place = place_of(call.placed);
     if (call.nreturns > 0)
         call.result = tbi_alloc_zeroed(call.nreturns, sizeof *call.result);
+    call.scope = tbi_scope_create();
     pthread_mutex_lock(&p->lock);
-    p->call = &call;
-    p->task_scope = tbi_scope_create();
+    tbi_process_begin_call(p, &call);
     pthread_mutex_unlock(&p->lock);
     tbi_error_set(0, "%s", "");
     if (run->kind != TBI_CALL) /* an actor stays where it is */

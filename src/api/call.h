@@ -21,6 +21,10 @@ struct tb_call {
     const uint16_t *place;          /* place[placed->ncores + ->ngpus] of the rank's cores and GPUs */
     const char *function;
     pthread_t thread;               /* that runs the task */
+    struct tb_call *next;           /* that runs beside it */
+    struct tbi_scope *scope;        /* of what is made in it */
+    struct tbi_id *borrowed;        /* borrowed[nborrowed], some perhaps twice */
+    size_t nborrowed, borrowed_room;
     uint64_t began_us, blocked_us;  /* when its function was called; how long it has waited since */
     uint32_t run_us;                /* how long it ran without that, at least 1 */
     bool resumed;

@@ -31,7 +31,9 @@ void tbi_handle_ask(struct tbi_process *p, struct tbi_handle *h, uint32_t flags)
 
 uint32_t tbi_wanted_flag(const struct tbi_process *p)
 {
-    return p->call != NULL && pthread_equal(p->call->thread, pthread_self()) ? TBI_GET_WANTED : 0;
+    const struct tb_call *call = tbi_process_call(p);
+
+    return call != NULL && pthread_equal(call->thread, pthread_self()) ? TBI_GET_WANTED : 0;
 }
 
 /* ---- several at once ---- */
@@ -118,6 +120,8 @@ static int set_error(const struct tbi_error_link *error)
 
 int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *view)
 {
+    struct tb_call *call;
+
     switch (h->state) {
     case TBI_HANDLE_INLINE:
         return tbi_value_open(h->blob, h->bytes, view);
@@ -126,8 +130,9 @@ int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *v
         return tbi_value_open(p->memory->base[h->rank] + h->offset, h->bytes, view);
     default:
         tbi_handle_see(p, h);
-        if (p->call != NULL)
-            tbi_call_note_cause(p->call, h->blob, h->bytes);
+        call = tbi_process_call(p);
+        if (call != NULL)
+            tbi_call_note_cause(call, h->blob, h->bytes);
         return set_error(h->blob);
     }
 }

@@ -1,7 +1,7 @@
 /* handles.c - the refs and actors that this process holds. Only its first and last count of a ref make a
  * message; a ref that came with an argument is covered by the task and makes none. */
+#include "api/call.h"
 #include "api/errors.h"
-#include "api/process.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 
@@ -74,7 +74,7 @@ void tbi_handle_settle(struct tbi_process *p, struct tbi_handle *h)
 void tbi_handle_drop_use(struct tbi_process *p, struct tbi_handle *h)
 {
     h->users--;
-    if (h->count == 0 && !h->borrowed && h->views == 0 && !h->kept && h->users == 0)
+    if (h->count == 0 && h->borrowers == 0 && h->views == 0 && !h->kept && h->users == 0)
         tbi_handle_forget(p, h);
     else
         tbi_handle_settle(p, h);
@@ -86,7 +86,7 @@ struct tbi_handle *tbi_handle_own(struct tbi_process *p, struct tbi_id id)
 
     if (h == NULL)
         h = add(p, id);
-    if (h->count++ == 0 && !h->borrowed && !h->local) {
+    if (h->count++ == 0 && h->borrowers == 0 && !h->local) {
         tbi_fault_point(TBI_FAULT_HOLD);
         tbi_process_send_id(p, TBI_MSG_HOLD, id);
     }
@@ -99,45 +99,55 @@ struct tbi_handle *tbi_handle_own_found(struct tbi_process *p, struct tbi_id id,
 
     if (h == NULL)
         h = add(p, id);
-    if (h->count++ > 0 && !made && (!h->borrowed || h->told))
+    if (h->count++ > 0 && !made && (h->borrowers == 0 || h->told))
         tbi_process_send_id(p, TBI_MSG_RELEASE, id); /* it is counted twice now, and once is enough */
-    h->told = h->borrowed;
+    h->told = h->borrowers > 0;
     return h;
 }
 
-void tbi_handle_borrow(struct tbi_process *p, struct tbi_id id)
+void tbi_handle_borrow(struct tbi_process *p, struct tb_call *call, struct tbi_id id)
 {
-    struct tbi_handle *h;
+    struct tbi_handle *h = tbi_handle_find(p, id);
 
-    if (tbi_id_is_null(id) || tbi_handle_find(p, id) != NULL)
+    if (tbi_id_is_null(id) || (h != NULL && h->count > 0 && h->borrowers == 0))
         return; /* held already: that is worth more */
-    h = add(p, id);
-    h->borrowed = true;
-    p->nborrowed++;
+    if (h == NULL)
+        h = add(p, id);
+    if (h->borrower == call)
+        return;
+    if (call->nborrowed == call->borrowed_room) {
+        call->borrowed_room = call->borrowed_room * 2 + 16;
+        call->borrowed = tbi_realloc(call->borrowed, call->borrowed_room * sizeof *call->borrowed);
+    }
+    call->borrowed[call->nborrowed++] = id;
+    h->borrowers++;
+    h->borrower = call;
 }
 
-uint32_t tbi_handles_end_borrowing(struct tbi_process *p, struct tbi_id *kept)
+/* Returns whether the program goes on owning it, without the agent knowing. */
+static bool end_borrowing(struct tbi_process *p, const struct tb_call *call, struct tbi_handle *h)
 {
-    struct tbi_map_slot e;
+    bool kept;
+
+    if (h->borrower == call)
+        h->borrower = NULL;
+    if (--h->borrowers > 0)
+        return false;
+    kept = h->count > 0 && !h->told;
+    h->told = false;
+    if (h->count == 0 && h->users == 0)
+        tbi_handle_forget(p, h);
+    return kept;
+}
+
+uint32_t tbi_handles_end_borrowing(struct tbi_process *p, struct tb_call *call, struct tbi_id *kept)
+{
     uint32_t n = 0;
-    size_t at = 0;
 
-    while (p->nborrowed > 0 && tbi_map_next(&p->handles, &at, &e)) {
-        struct tbi_handle *h = e.value;
-
-        if (!h->borrowed)
-            continue;
-        h->borrowed = false;
-        p->nborrowed--;
-        if (h->count > 0 && !h->told) {
-            kept[n++] = h->id;
-        } else if (h->count > 0) {
-            h->told = false;
-        } else if (h->users == 0) {
-            tbi_handle_forget(p, h);
-            at = 0; /* the map has changed */
-        }
-    }
+    for (size_t i = 0; i < call->nborrowed; i++)
+        if (end_borrowing(p, call, tbi_handle_find(p, call->borrowed[i])))
+            kept[n++] = call->borrowed[i];
+    call->nborrowed = 0;
     return n;
 }
 
@@ -152,14 +162,14 @@ static int release(struct tbi_process *p, struct tbi_id id, const char *what)
                              tb_ref_text(tbi_ref_of(id), text, sizeof text));
     if (--h->count > 0)
         return 0;
-    if ((!h->borrowed || h->told) && !h->local && h->state != TBI_HANDLE_OPEN) {
+    if ((h->borrowers == 0 || h->told) && !h->local && h->state != TBI_HANDLE_OPEN) {
         tbi_fault_point(TBI_FAULT_RELEASE);
         tbi_process_send_id(p, TBI_MSG_RELEASE, id);
     }
     h->told = false;
     h->views = 0; /* views end with the ref */
     h->kept = false;
-    if (h->users == 0 && !h->borrowed)
+    if (h->users == 0 && h->borrowers == 0)
         tbi_handle_forget(p, h);
     return 0;
 }

@@ -89,7 +89,7 @@ tb_actor tb_call_actor(tb_call *call)
     p = tbi_process_enter("tb_call_actor");
     if (p == NULL)
         return (tb_actor){0};
-    tbi_handle_borrow(p, call->instance->id); /* the call holds its actor */
+    tbi_handle_borrow(p, call, call->instance->id); /* the call holds its actor */
     tbi_process_leave(p);
     return tbi_actor_of(call->instance->id);
 }
@@ -124,7 +124,7 @@ static int check_checkpoint(struct tbi_process *p, const struct tb_call *call, s
     if (h != NULL && h->state == TBI_HANDLE_OPEN)
         return tbi_error_set(TB_ERR_STATE, "ref %s is not sealed yet: call tb_seal first",
                              tb_ref_text(tbi_ref_of(id), text, sizeof text));
-    if (h == NULL || (h->count == 0 && !h->borrowed))
+    if (h == NULL || (h->count == 0 && h->borrowers == 0))
         return tbi_error_set(TB_ERR_REF, "tb_actor_checkpoint: ref %s is not held by this process",
                              tb_ref_text(tbi_ref_of(id), text, sizeof text));
     return 0;

@@ -15,6 +15,7 @@ static bool was_finalised;
 static enum { NO, YES, DONE } leaving;  /* the program is in exit(): the job is being ended, is ended */
 static pthread_t leaver;
 static _Thread_local unsigned depth;    /* of this thread's calls */
+static _Thread_local struct tb_call *current; /* the task, or method, that this thread runs */
 
 void tbi_process_init(struct tbi_process *p)
 {
@@ -155,6 +156,30 @@ void tbi_process_leave(struct tbi_process *p)
         stand_by();
 }
 
+struct tb_call *tbi_process_call(const struct tbi_process *p)
+{
+    if (current != NULL)
+        return current;
+    return p->running != NULL && p->running->next == NULL ? p->running : NULL;
+}
+
+void tbi_process_begin_call(struct tbi_process *p, struct tb_call *call)
+{
+    call->next = p->running;
+    p->running = call;
+    current = call;
+}
+
+void tbi_process_end_call(struct tbi_process *p, struct tb_call *call)
+{
+    struct tb_call **at = &p->running;
+
+    while (*at != call)
+        at = &(*at)->next;
+    *at = call->next;
+    current = NULL;
+}
+
 struct tbi_id tbi_process_new_id(struct tbi_process *p)
 {
     if (p->counter == TBI_ID_COUNTER_MAX) {
@@ -198,8 +223,9 @@ static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uin
     uint64_t seen;
     bool ok;
 
+    /* The call is looked for each time: that of another thread may end meanwhile. */
     while (!(ok = done(arg)) && !p->closing &&
-           (even_if_cancelled || p->call == NULL || !tb_cancelled(p->call))) {
+           (even_if_cancelled || !tb_cancelled(tbi_process_call(p)))) {
         if (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us)
             break;
         if (p->leading) {
@@ -226,11 +252,13 @@ bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, ui
 
 int tbi_process_why_ended(const struct tbi_process *p)
 {
+    const struct tb_call *call = tbi_process_call(p);
+
     if (p->closing)
         return tbi_error_set(TB_ERR_STATE, "tb_finalize while waiting");
-    if (p->call != NULL && tb_cancelled(p->call))
+    if (call != NULL && tb_cancelled(call))
         return tbi_error_set(TB_ERR_CANCELLED, "the task that waits, '%s', is cancelled",
-                             p->call->function);
+                             call->function);
     return 0;
 }
 
@@ -248,17 +276,17 @@ static void may_end(struct tbi_process *p, enum tbi_fault point)
     }
 }
 
-static void send_task(struct tbi_process *p, enum tbi_msg type)
+static void send_task(struct tbi_process *p, const struct tb_call *call, enum tbi_msg type)
 {
     struct msg_task *m = p->port.send(p->port.ctx, type, sizeof *m);
 
-    *m = (struct msg_task){p->call->run->task, p->call->run->attempt, 0};
+    *m = (struct msg_task){call->run->task, call->run->attempt, 0};
 }
 
 bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg,
                               uint64_t deadline_us)
 {
-    struct tb_call *call = p->call;
+    struct tb_call *call = tbi_process_call(p);
     uint64_t since_us;
     bool ok;
 
@@ -276,11 +304,11 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
         return ok;
     }
     tbi_fault_point(TBI_FAULT_BLOCK);
-    send_task(p, TBI_MSG_BLOCK);
+    send_task(p, call, TBI_MSG_BLOCK);
     may_end(p, TBI_FAULT_WAIT);
     ok = tbi_process_wait(p, done, arg, deadline_us);
     call->resumed = false;
-    send_task(p, TBI_MSG_UNBLOCK);
+    send_task(p, call, TBI_MSG_UNBLOCK);
     may_end(p, TBI_FAULT_RESUME);
     wait_for(p, is_resumed, call, UINT64_MAX, true);
     call->blocked_us += tbi_now_us() - since_us;
@@ -375,8 +403,10 @@ static void on_informed(struct tbi_process *p, const struct msg_inquire *m)
 /* The task's own thread binds itself, when it goes on. */
 static void on_resume(struct tbi_process *p, const struct msg_resume *m)
 {
-    struct tb_call *call = p->call;
+    struct tb_call *call = p->running;
 
+    while (call != NULL && !tbi_id_equal(call->run->task, m->task))
+        call = call->next;
     if (call == NULL)
         return;
     call->resumed = true;

@@ -48,7 +48,8 @@ struct tbi_handle {
     uint32_t users;         /* API calls under way: they keep the handle from being forgotten */
     uint32_t views;         /* handed out and not yet unpinned */
     uint8_t state;          /* enum tbi_handle_state */
-    bool borrowed;          /* held by the running task for us */
+    uint32_t borrowers;     /* how often running tasks hold it for us */
+    const struct tb_call *borrower; /* the last of them; NULL: it has ended */
     bool told;              /* borrowed, and yet the agent has noted us as a holder */
     bool seen;              /* FAILED: the program has read why */
     bool local;             /* stands for a call that failed at once: the head knows nothing of it */
@@ -105,7 +106,6 @@ struct tbi_process {
     uint32_t proc;
     uint64_t counter;           /* of ids made */
     struct tbi_map handles;
-    size_t nborrowed;           /* of them */
     struct tbi_creating *creating;
     struct tbi_inquiry *inquiries;
     struct tbi_finding *findings; /* see actor.c */
@@ -116,9 +116,8 @@ struct tbi_process {
     struct tbi_limits limits;
     const struct tbi_cluster *cluster;
     struct tbi_process_port port;
-    struct tb_call *call;       /* executors: the running task */
+    struct tb_call *running;    /* executors: the running task, or calls of the actor */
     struct tbi_instance *instance; /* executors: room for an actor */
-    struct tbi_scope *task_scope; /* of the running task; NULL in the driver */
     bool (*take_other)(struct tbi_process *, const struct tbi_record *); /* RUN, EXIT */
 };
 
@@ -145,6 +144,13 @@ void tbi_process_stay_inside(bool stay);
 struct tbi_process *tbi_process_enter(const char *function);
 /* What was sent is flushed, and the lock dropped. */
 void tbi_process_leave(struct tbi_process *process);
+
+/* The call that this thread runs; or, in a thread that a task has started, the one that there is: NULL if several
+ * run, or none. */
+struct tb_call *tbi_process_call(const struct tbi_process *process);
+/* This thread runs it from now on, or no longer. */
+void tbi_process_begin_call(struct tbi_process *process, struct tb_call *call);
+void tbi_process_end_call(struct tbi_process *process, struct tb_call *call);
 
 struct tbi_id tbi_process_new_id(struct tbi_process *process);
 /* A record with nothing but an id. */
@@ -180,11 +186,12 @@ struct tbi_handle *tbi_handle_own(struct tbi_process *process, struct tbi_id id)
 /* The same when the head has counted it already: for an actor that was `made` as its submission asked, or for
  * one that was found instead. */
 struct tbi_handle *tbi_handle_own_found(struct tbi_process *process, struct tbi_id id, bool made);
-/* A ref that came with the running task's arguments: the task holds it until its end. */
-void tbi_handle_borrow(struct tbi_process *process, struct tbi_id id);
-/* At a task's end: the borrowed refs that the program goes on owning are its own from now on. They
- * are written to kept[nborrowed], their number is returned; the others are forgotten. */
-uint32_t tbi_handles_end_borrowing(struct tbi_process *process, struct tbi_id *kept);
+/* A ref that came with the call's arguments: the call holds it until its end. */
+void tbi_handle_borrow(struct tbi_process *process, struct tb_call *call, struct tbi_id id);
+/* At a call's end: the refs it borrowed that the program goes on owning, and that no other call has borrowed, are
+ * its own from now on. They are written to kept[call->nborrowed], their number is returned; the others are
+ * forgotten. */
+uint32_t tbi_handles_end_borrowing(struct tbi_process *process, struct tb_call *call, struct tbi_id *kept);
 /* Gives one count back. 0 or TB_ERR_REF. */
 int tbi_handle_release(struct tbi_process *process, struct tbi_id id);
 /* The program reads why it failed: then nobody else needs to be told. */

@@ -28,9 +28,17 @@ static void note(struct tbi_scope *scope, struct tbi_id id)
     scope->id[scope->n++] = id;
 }
 
+/* That of the running call, below all of this thread's; NULL in the driver. */
+static struct tbi_scope *lowest(const struct tbi_process *p)
+{
+    const struct tb_call *call = tbi_process_call(p);
+
+    return call != NULL ? call->scope : NULL;
+}
+
 void tbi_scope_note(struct tbi_process *p, struct tbi_id id)
 {
-    struct tbi_scope *scope = innermost != NULL ? innermost : p->task_scope;
+    struct tbi_scope *scope = innermost != NULL ? innermost : lowest(p);
 
     if (scope != NULL)
         note(scope, id);
@@ -43,7 +51,7 @@ void tbi_scope_release_borrowed(struct tbi_process *p, struct tbi_scope *scope)
     for (size_t i = 0; i < scope->n; i++) {
         const struct tbi_handle *h = tbi_handle_find(p, scope->id[i]);
 
-        if (h == NULL || !h->borrowed)
+        if (h == NULL || h->borrowers == 0)
             scope->id[left++] = scope->id[i];
         else if (h->count > 0)
             tbi_handle_release(p, scope->id[i]);
@@ -99,11 +107,11 @@ static int keep(struct tbi_id id, const char *function, const char *what)
     if (p == NULL)
         return TB_ERR_STATE;
     if (scope == NULL)
-        scope = p->task_scope;
+        scope = lowest(p);
     for (size_t i = scope == NULL ? 0 : scope->n; i-- > 0;)
         if (tbi_id_equal(scope->id[i], id)) {
             scope->id[i] = scope->id[--scope->n];
-            outer = scope == p->task_scope ? NULL : scope->outer ? scope->outer : p->task_scope;
+            outer = scope == lowest(p) ? NULL : scope->outer ? scope->outer : lowest(p);
             if (outer != NULL)
                 note(outer, id);
             tbi_process_leave(p);

@@ -59,7 +59,7 @@ static void ring(struct executor *x)
  * executors have work ahead it looks by itself before long (see tbi_loop_sleep_until). */
 static bool may_be_quiet(const struct executor *x)
 {
-    return x->process.call == NULL &&
+    return x->process.running == NULL &&
            (tbi_ring_has_news(&x->in) || tbi_outbox_bytes(&x->runs) > 0) &&
            tbi_now_us() - x->rung_us < RING_EVERY_US;
 }
