@@ -26,6 +26,6 @@ int tb_cancel(tb_ref ref, int flags)
 bool tb_cancelled(const tb_call *call)
 {
     return call != NULL &&
-           atomic_load_explicit(&call->slot->cancelled, memory_order_acquire) ==
-               call->run->number + 1;
+           atomic_load_explicit(&call->slot->cancelled[call->run->number % TBI_SLOT_CANCELS],
+                                memory_order_acquire) == call->run->number + 1;
 }

@@ -21,7 +21,8 @@ enum {
     TBI_SLOTS_MAX = 1024,           /* executors of one rank at a time */
     TBI_SLOT_RING = 64 * 1024,      /* bytes of each of a slot's rings */
     TBI_DEATHS_RING = 8 * 1024,     /* of the zygote's rings */
-    TBI_OUTPUT_RING = 256 * 1024
+    TBI_OUTPUT_RING = 256 * 1024,
+    TBI_SLOT_CANCELS = 64
 };
 
 struct tbi_slot {
@@ -30,12 +31,16 @@ struct tbi_slot {
      * by compare-and-swap: the executor by one, to claim a task before it runs it; the agent to
      * behind the last one offered, to take back what was not begun. */
     _Alignas(64) _Atomic uint64_t next;
-    /* The number + 1 of the last task here that is not wanted any more; written by the agent. */
-    _Atomic uint64_t cancelled;
-    /* The number of the task that runs, or ran last, + 1: the executor's alone, unlike `next`. */
+    /* The numbers + 1 of tasks here that are not wanted any more, each at its number modulo the size; written by
+     * the agent. Of calls that run at once, one may displace another that has not seen it yet: then the
+     * program does not learn of that one's cancel, but the head knows. */
+    _Atomic uint64_t cancelled[TBI_SLOT_CANCELS];
+    /* The number of the task that runs, or ran last, + 1: the executor's alone, unlike `next`. Of calls that run
+     * at once, the one that was begun last, so what is told by it of a crash may be another's. */
     _Alignas(64) _Atomic uint64_t begun;
     /* An error that the running task cannot get rid of, even by crashing (a wrong argument type, a
-     * failed tb_must); valid while `sticks` is the number of that task + 1. */
+     * failed tb_must); valid while `sticks` is the number of that task + 1, and `begun` too. Of calls that run at
+     * once, only one that ends the process itself leaves it, and sets both. */
     _Atomic uint64_t sticks;
     struct tbi_error_link sticky;
 };

@@ -284,7 +284,7 @@ void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number)
 
     if (x == NULL || x->slot == TBI_SLOTS_MAX)
         return;
-    atomic_store(&tbi_slots_slot(pool->config.slots, x->slot)->cancelled, number + 1);
+    atomic_store(&tbi_slots_slot(pool->config.slots, x->slot)->cancelled[number % TBI_SLOT_CANCELS], number + 1);
     order(pool, proc, false);
 }
 
