@@ -529,10 +529,11 @@ enum {
 
 /* The task that makes this object is not wanted any more; any of its refs will do. One that has not
  * begun never runs. In one that runs, tb_cancelled becomes true, a system call it is in returns with
- * EINTR (signal SIGRTMIN+4), calls of Thornback that wait return TB_ERR_CANCELLED; if it has not
- * ended after TB_CANCEL_GRACE seconds its process is killed. The tasks it has submitted are
- * cancelled with it. From here on its refs fail with TB_ERR_CANCELLED, and what depends on them with
- * that cause, even while it still runs; if it was done first, nothing happens. It is not retried.
+ * EINTR (signal SIGRTMIN+4; SIGRTMIN+5 in a method that may run beside others), calls of Thornback that
+ * wait return TB_ERR_CANCELLED; if it has not ended after TB_CANCEL_GRACE seconds its process is killed. The
+ * tasks it has submitted are cancelled with it. From here on its refs fail with TB_ERR_CANCELLED, and what
+ * depends on them with that cause, even while it still runs; if it was done first, nothing happens. It is
+ * not retried. A call of a method likewise, but its actor's process is not killed, not by force either.
  * Returns: 0, also if the task is done or the ref came from tb_put.
  * Errors:  TB_ERR_REF, TB_ERR_ARGUMENT for other flags. */
 TB_API int tb_cancel(tb_ref ref, int flags);
@@ -945,9 +946,9 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
  * the actor until it has ended.
  * Returns, blocks: as tb_remote.
  * Errors, of the ref: what the method failed with, as a task; TB_ERR_ACTOR_DIED, also if the actor could not be
- *          made; TB_ERR_ACTOR_UNAVAILABLE if its process died, it is begun again and the call may not be retried;
- *          TB_ERR_REF if the handle is null, of another job, or not held here; TB_ERR_TYPE if the
- *          actor is of another class; TB_ERR_ARGUMENT above max_pending_calls. */
+ *          made; TB_ERR_ACTOR_UNAVAILABLE above max_pending_calls, and if its process died, it is begun again and
+ *          the call may not be retried; TB_ERR_REF if the handle is null, of another job, or not held
+ *          here; TB_ERR_TYPE if the actor is of another class. */
 #define tb_actor_call(actor, ...)                                                                  \
     tb_actor_call_((actor), TB_ADDRESS_(TB_FIRST_(__VA_ARGS__)), TB_FIRST_NAME_(__VA_ARGS__), NULL, \
                    TB_REST_(__VA_ARGS__))

@@ -31,15 +31,21 @@ static void describe(const struct tb_call *call, struct tbi_error_link *link)
     snprintf(link->function, sizeof link->function, "%s", call->function);
 }
 
-/* Also where the agent finds it if the process does not come to its DONE. */
+/* The agent is to find it there if the process does not come to its DONE. */
+static void leave_error(const struct tb_call *call)
+{
+    call->slot->sticky = call->error;
+    atomic_store_explicit(&call->slot->sticks, call->run->number + 1, memory_order_release);
+}
+
 int tbi_call_stick(struct tb_call *call, int code, const char *message)
 {
     if (call->failed != 0)
         return code;
     call->failed = tbi_error_link(&call->error, code, "%s", message);
     describe(call, &call->error);
-    call->slot->sticky = call->error;
-    atomic_store_explicit(&call->slot->sticks, call->run->number + 1, memory_order_release);
+    if (call->instance == NULL || !call->instance->concurrent) /* else a crash may be that of another call */
+        leave_error(call);
     return code;
 }
 
@@ -82,6 +88,8 @@ void tb_must_(int rc, const char *expression, const char *file, int line)
     call = p != NULL ? tbi_process_call(p) : NULL;
     if (call != NULL) {
         tbi_call_stick(call, rc, message);
+        leave_error(call);
+        atomic_store(&call->slot->begun, call->run->number + 1);
         tbi_process_leave(p);
         fflush(NULL);
         _exit(1); /* the task ends here; its node replaces the process */
@@ -370,6 +378,11 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
     else
         send_results(call, kept, nkept);
     free(kept);
+    if (call->exits) { /* who waits for more to run need not any longer */
+        call->instance->exits = true;
+        atomic_fetch_add(&p->news, 1);
+        pthread_cond_broadcast(&p->changed);
+    }
     tbi_process_end_call(p, call);
     tbi_scope_destroy(p, call->scope);
     tbi_process_leave(p);
@@ -402,8 +415,6 @@ static void settle(struct tb_call *call, bool failed)
         tbi_instance_drop(call->instance);
     else if (call->run->kind == TBI_ACTOR)
         tbi_instance_settle(call->instance, call);
-    else if (call->exits)
-        call->instance->exits = true;
 }
 
 static void free_call(struct tb_call *call)

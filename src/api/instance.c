@@ -15,10 +15,31 @@ static void *new_state(const struct tb_class_ *about)
     return memset(tbi_need_memory(aligned_alloc(align, bytes), bytes), 0, bytes);
 }
 
+/* 0, or an error with the last error set: then what was constructed is ended. */
+static int start_lanes(struct tbi_instance *i, const struct tb_call *call, const struct msg_actor *actor)
+{
+    unsigned threads = 0;
+    int rc;
+
+    for (unsigned k = 0; k < actor->nlanes; k++)
+        threads += actor->lane[k];
+    if (threads <= 1)
+        return 0;
+    rc = call->process->start_lanes(call->process, actor);
+    i->concurrent = rc == 0;
+    if (rc == 0)
+        return 0;
+    if (i->cls->cls->fini != NULL)
+        i->cls->cls->fini(i->state);
+    return tbi_error_set(TB_ERR_OUT_OF_MEMORY, "'%s' wants %u threads for calls that run at once, and not all can be "
+                         "started: %s (limits: ulimit -u, the job's memory)", i->cls->name, threads, strerror(rc));
+}
+
 int tbi_instance_construct(struct tbi_instance *i, struct tb_call *call)
 {
+    const struct msg_actor *actor = tbi_run_actor(call->run);
     const struct tb_class_ *about;
-    bool restores = tbi_run_actor(call->run)->flags & TBI_ACTOR_RESTORES;
+    int rc = 0;
 
     i->fn = call->run->fn;
     i->cls = tbi_registry_row((int)i->fn);
@@ -26,9 +47,11 @@ int tbi_instance_construct(struct tbi_instance *i, struct tb_call *call)
     i->id = call->run->task;
     i->run = call->run;
     i->state = new_state(about);
-    if (restores && about->restore != NULL)
-        return about->restore(call, i->state);
-    return about->init != NULL ? about->init(call, i->state) : 0;
+    if (actor->flags & TBI_ACTOR_RESTORES && about->restore != NULL)
+        rc = about->restore(call, i->state);
+    else if (about->init != NULL)
+        rc = about->init(call, i->state);
+    return rc != 0 || call->failed != 0 ? rc : start_lanes(i, call, actor);
 }
 
 void tbi_instance_drop(struct tbi_instance *i)
@@ -57,6 +80,8 @@ int tbi_instance_call(struct tbi_instance *i, struct tb_call *call)
 
     if (tbi_id_is_null(i->id))
         return tbi_call_stick(call, TB_ERR_STATE, "no actor lives in the process that was to run this");
+    if (tb_cancelled(call)) /* while it waited for its thread */
+        return tbi_call_stick(call, TB_ERR_CANCELLED, "cancelled before it began");
     if (method->of == i->cls)
         return method->run(call, i->state);
     tbi_error_set(TB_ERR_TYPE, "'%s' is a method of class '%s', and the actor is of class '%s'", call->function,

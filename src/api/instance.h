@@ -13,7 +13,8 @@ struct tbi_instance {
     const struct msg_run *run;          /* of its creation, which stays: its GPUs and bundle are there */
     uint16_t *cores;                    /* cores[ncores], places that it holds */
     unsigned ncores;
-    bool exits;                         /* a method asked for the end: nothing more is begun */
+    bool concurrent;                    /* its calls run in threads of their own */
+    bool exits;                         /* a method asked for the end: nothing more is begun. Under the lock */
 };
 
 /* RUN of kind TBI_ACTOR: makes the state and calls init, or restore. Returns what that returned. Without the

@@ -250,6 +250,11 @@ bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, ui
     return wait_for(p, done, arg, deadline_us, false);
 }
 
+bool tbi_process_wait_idle(struct tbi_process *p, bool (*done)(void *), void *arg)
+{
+    return wait_for(p, done, arg, UINT64_MAX, true);
+}
+
 int tbi_process_why_ended(const struct tbi_process *p)
 {
     const struct tb_call *call = tbi_process_call(p);
@@ -436,8 +441,6 @@ bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
         break;
     case TBI_MSG_FOUND:
         tbi_actor_on_found(p, body);
-        break;
-    case TBI_MSG_INTERRUPT: /* who waits looks whether it is cancelled */
         break;
     case TBI_MSG_RESUME:
         on_resume(p, body);

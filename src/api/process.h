@@ -118,7 +118,9 @@ struct tbi_process {
     struct tbi_process_port port;
     struct tb_call *running;    /* executors: the running task, or calls of the actor */
     struct tbi_instance *instance; /* executors: room for an actor */
-    bool (*take_other)(struct tbi_process *, const struct tbi_record *); /* RUN, EXIT */
+    bool (*take_other)(struct tbi_process *, const struct tbi_record *); /* RUN, EXIT, INTERRUPT */
+    /* Without the lock: threads for an actor whose calls run at once. 0, or an errno. */
+    int (*start_lanes)(struct tbi_process *, const struct msg_actor *);
 };
 
 /* Without the lock. Starts the state of this process; there is one. */
@@ -162,6 +164,8 @@ void tbi_process_send_id(struct tbi_process *process, enum tbi_msg type, struct 
 bool tbi_process_wait(struct tbi_process *process, bool (*done)(void *), void *arg,
                       uint64_t deadline_us);
 int tbi_process_why_ended(const struct tbi_process *process);
+/* The same for a thread that runs no call, and so is not woken by a cancel. */
+bool tbi_process_wait_idle(struct tbi_process *process, bool (*done)(void *), void *arg);
 /* The same for what a task waits for from others: its CPUs are given back meanwhile. */
 bool tbi_process_wait_blocked(struct tbi_process *process, bool (*done)(void *), void *arg,
                               uint64_t deadline_us);

@@ -2,12 +2,14 @@
 #include "exec/zygote.h"
 #include "api/call.h"
 #include "api/instance.h"
+#include "exec/lanes.h"
 #include "exec/lines.h"
 #include "net/codec.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@ struct executor {
     struct tbi_slot *slot;
     struct tbi_process process;
     struct tbi_instance instance;   /* the actor that lives here, if there is one */
+    struct tbi_lanes *lanes;        /* of its threads; NULL: the main thread runs all */
     struct tbi_ring_writer out;
     struct tbi_ring_reader in;
     struct tbi_outbox backlog;      /* records on their way into the ring */
@@ -30,7 +33,7 @@ struct executor {
     uint64_t rung_us, news_us;
     bool exiting;
     int mark[2];                    /* the pipes to mark, whatever tasks do to 1 and 2 */
-    uint32_t marked;                /* the function that was marked last */
+    _Atomic uint32_t marked;        /* the function that was marked last */
 };
 
 /* ---- the port ---- */
@@ -93,6 +96,8 @@ static bool flush(void *ctx)
     b->begin = b->end = 0;
     if (x->unrung && !may_be_quiet(x))
         ring(x);
+    if (x->instance.exits) /* the main thread may sleep */
+        tbi_bell_ring(&x->slot->bell);
     return false;
 }
 
@@ -131,14 +136,13 @@ static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
     struct executor *x = ctx;
     uint32_t value;
 
-    (void)seen; /* nobody else takes records here */
     if (!tbi_ring_has_news(&x->in)) {
         if (flush_all(x) && tbi_now_us() + 100 < deadline_us)
             deadline_us = tbi_now_us() + 100;
         while (!tbi_ring_has_news(&x->in) && tbi_linger(x->news_us)) {
         }
         value = tbi_bell_arm(&x->slot->bell, TBI_BELL_LEADER);
-        if (!tbi_ring_has_news(&x->in))
+        if (!tbi_ring_has_news(&x->in) && atomic_load(&x->process.news) == seen) /* else: the actor's end */
             tbi_bell_wait(&x->slot->bell, value, TBI_BELL_LEADER, deadline_us);
         tbi_bell_disarm(&x->slot->bell);
     }
@@ -146,6 +150,15 @@ static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
 }
 
 /* ---- the loop ---- */
+
+/* Who waits looks whether it is cancelled. A system call that it may be in is another thread's concern, if calls
+ * have threads: the signal from outside comes to the main thread. */
+static void interrupt(struct executor *x, const struct msg_task *m)
+{
+    for (const struct tb_call *c = x->process.running; x->lanes != NULL && c != NULL; c = c->next)
+        if (tbi_id_equal(c->run->task, m->task) && c->run->attempt == m->attempt)
+            pthread_kill(c->thread, TBI_LANE_SIGNAL);
+}
 
 static bool take_other(struct tbi_process *process, const struct tbi_record *record)
 {
@@ -156,6 +169,8 @@ static bool take_other(struct tbi_process *process, const struct tbi_record *rec
         x->exiting = true;
     else if (record->type == TBI_MSG_RUN)
         memcpy(tbi_outbox_append(&x->runs, TBI_MSG_RUN, x->proc, size), record + 1, size);
+    else if (record->type == TBI_MSG_INTERRUPT)
+        interrupt(x, (const struct msg_task *)(record + 1));
     else
         return false;
     return true;
@@ -165,10 +180,10 @@ static bool has_work(void *arg)
 {
     const struct executor *x = arg;
 
-    return x->exiting || tbi_outbox_bytes(&x->runs) > 0;
+    return x->exiting || x->instance.exits || tbi_outbox_bytes(&x->runs) > 0;
 }
 
-/* The next task, ours to free, or NULL. */
+/* The next task, ours to free, or NULL: it is time to leave. */
 static struct msg_run *next_run(struct executor *x)
 {
     struct msg_run *run = NULL;
@@ -178,8 +193,8 @@ static struct msg_run *next_run(struct executor *x)
         flush(x);
         tbi_fault_die();
     }
-    tbi_process_wait(&x->process, has_work, x, UINT64_MAX);
-    if (tbi_outbox_bytes(&x->runs) > 0) {
+    tbi_process_wait_idle(&x->process, has_work, x);
+    if (!x->instance.exits && tbi_outbox_bytes(&x->runs) > 0) {
         const struct tbi_record *record = (const void *)(x->runs.data + x->runs.begin);
 
         run = tbi_copy(record + 1, record->len - sizeof *record);
@@ -216,6 +231,7 @@ static void accept_interrupts(void)
     sigset_t set;
 
     sigaction(TBI_INTERRUPT_SIGNAL, &act, NULL);
+    sigaction(TBI_LANE_SIGNAL, &act, NULL);
     sigemptyset(&set);
     sigaddset(&set, TBI_INTERRUPT_SIGNAL);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
@@ -226,7 +242,7 @@ static void mark(struct executor *x, uint32_t function)
 {
     char bytes[TBI_MARK];
 
-    if (!x->config->marks || x->marked == function)
+    if (!x->config->marks || atomic_exchange(&x->marked, function) == function)
         return;
     tbi_mark_write(bytes, function);
     for (int i = 0; i < 2; i++) {
@@ -234,7 +250,6 @@ static void mark(struct executor *x, uint32_t function)
 
         (void)n; /* whole: less than what a pipe takes at once; or nobody reads */
     }
-    x->marked = function;
 }
 
 static void run_task(struct executor *x, const struct msg_run *run)
@@ -244,10 +259,40 @@ static void run_task(struct executor *x, const struct msg_run *run)
     tbi_call_run(&x->process, x->slot, run);
 }
 
+/* ---- calls that run at once ---- */
+
+static void run_in_lane(void *ctx, struct msg_run *run)
+{
+    run_task(ctx, run);
+    free(run);
+}
+
+static int start_lanes(struct tbi_process *process, const struct msg_actor *actor)
+{
+    struct executor *x = process->port.ctx;
+
+    x->lanes = tbi_lanes_create(actor->lane, actor->nlanes, run_in_lane, x);
+    return x->lanes != NULL ? 0 : errno;
+}
+
+/* What was claimed: in the order of the numbers, so calls of a lane that is busy wait here, claimed. The agent can
+ * not take them back any more; one that is cancelled is not begun all the same. */
+static void run_claimed(struct executor *x, struct msg_run *run)
+{
+    if (x->lanes != NULL && run->kind == TBI_CALL) {
+        tbi_lanes_give(x->lanes, run);
+        return;
+    }
+    run_task(x, run);
+    if (x->instance.run != run) /* which stays with the actor */
+        free(run);
+}
+
 /* An actor ends in order, and all that was to be told is: nobody can ask for it later. */
 static void leave(struct executor *x)
 {
     if (!tbi_id_is_null(x->instance.id)) {
+        tbi_lanes_drain(x->lanes);
         mark(x, x->instance.fn);
         tbi_instance_end(&x->instance);
         fflush(stdout);
@@ -284,17 +329,18 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
         .job = config->job, .rank = config->rank, .proc = proc, .memory = config->memory,
         .host = config->host, .limits = config->limits, .cluster = config->cluster,
         .places = config->places, .take_other = take_other, .instance = &x.instance,
+        .start_lanes = start_lanes,
         .port = {&x, send_record, flush, progress, NULL}};
     tbi_process_init(&x.process);
     tbi_fault_arm_executor();
     tbi_fault_point(TBI_FAULT_START);
-    while (!x.instance.exits && (run = next_run(&x)) != NULL) {
+    while ((run = next_run(&x)) != NULL) {
         uint64_t number = run->number;
 
         tbi_fault_point(TBI_FAULT_CLAIM);
         if (atomic_compare_exchange_strong(&x.slot->next, &number, run->number + 1))
-            run_task(&x, run);
-        if (x.instance.run != run) /* which stays with the actor */
+            run_claimed(&x, run);
+        else
             free(run);
     }
     leave(&x);

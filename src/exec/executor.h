@@ -1,4 +1,5 @@
-/* executor.h - the process that runs tasks, or is an actor: one ring in, one ring out, one task at a time. */
+/* executor.h - the process that runs tasks, or is an actor: one ring in, one ring out, one task at a
+ * time. Calls of an actor may run at once, in threads (lanes.h): then the main thread hands them out. */
 #ifndef TBI_EXECUTOR_H
 #define TBI_EXECUTOR_H
 

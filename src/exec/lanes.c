@@ -1,0 +1,131 @@
+#include "exec/lanes.h"
+#include "exec/zygote.h"
+#include "util/alloc.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+struct waiting {
+    struct waiting *next;
+    struct msg_run *run;
+};
+
+struct lane {
+    struct tbi_lanes *all;
+    pthread_cond_t wake;        /* a call has come */
+    struct waiting *first, **last;
+};
+
+struct tbi_lanes {
+    pthread_mutex_t lock;
+    pthread_cond_t idle;        /* nothing runs */
+    struct lane lane[TBI_LANES_MAX];
+    unsigned nlanes, running;
+    bool draining;
+    tbi_lanes_fn *fn;
+    void *ctx;
+};
+
+static struct msg_run *take(struct lane *lane)
+{
+    struct waiting *w = lane->first;
+    struct msg_run *run = w->run;
+
+    lane->first = w->next;
+    if (lane->first == NULL)
+        lane->last = &lane->first;
+    free(w);
+    return run;
+}
+
+static void *serve(void *ctx)
+{
+    struct lane *lane = ctx;
+    struct tbi_lanes *all = lane->all;
+
+    pthread_mutex_lock(&all->lock);
+    for (;;) {
+        struct msg_run *run;
+
+        while (lane->first == NULL || all->draining)
+            pthread_cond_wait(&lane->wake, &all->lock);
+        run = take(lane);
+        all->running++;
+        pthread_mutex_unlock(&all->lock);
+        all->fn(all->ctx, run);
+        pthread_mutex_lock(&all->lock);
+        if (--all->running == 0)
+            pthread_cond_signal(&all->idle);
+    }
+    return NULL;
+}
+
+/* They run the program's functions, and its signals come to them as to the main thread; but for the one that is
+ * for the process. */
+static int start(struct lane *lane)
+{
+    sigset_t blocked, before;
+    pthread_t thread;
+    int rc;
+
+    pthread_sigmask(SIG_BLOCK, NULL, &before);
+    blocked = before;
+    sigaddset(&blocked, TBI_INTERRUPT_SIGNAL);
+    sigdelset(&blocked, TBI_LANE_SIGNAL);
+    pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+    rc = pthread_create(&thread, NULL, serve, lane);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc == 0)
+        pthread_detach(thread);
+    return rc;
+}
+
+struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_lanes_fn *fn, void *ctx)
+{
+    struct tbi_lanes *l = tbi_alloc_zeroed(1, sizeof *l);
+
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->idle, NULL);
+    l->nlanes = nlanes;
+    l->fn = fn;
+    l->ctx = ctx;
+    for (unsigned i = 0; i < nlanes; i++) {
+        l->lane[i].all = l;
+        l->lane[i].last = &l->lane[i].first;
+        pthread_cond_init(&l->lane[i].wake, NULL);
+    }
+    for (unsigned i = 0; i < nlanes; i++)
+        for (unsigned k = 0; k < lane[i]; k++) {
+            int rc = start(&l->lane[i]);
+
+            if (rc != 0) { /* those that were started sleep until the process ends, and use `l` */
+                errno = rc;
+                return NULL;
+            }
+        }
+    return l;
+}
+
+void tbi_lanes_give(struct tbi_lanes *l, struct msg_run *run)
+{
+    struct lane *lane = &l->lane[run->lane < l->nlanes ? run->lane : 0];
+    struct waiting *w = tbi_alloc(sizeof *w);
+
+    *w = (struct waiting){NULL, run};
+    pthread_mutex_lock(&l->lock);
+    *lane->last = w;
+    lane->last = &w->next;
+    pthread_cond_signal(&lane->wake);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void tbi_lanes_drain(struct tbi_lanes *l)
+{
+    if (l == NULL)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->draining = true;
+    while (l->running > 0)
+        pthread_cond_wait(&l->idle, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+}

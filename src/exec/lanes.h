@@ -1,0 +1,28 @@
+/* lanes.h - the threads of an actor whose calls run at once: each lane has as many as it may run, and calls that
+ * have come before one is free wait there in their order. Threads stay to the end of the process. */
+#ifndef TBI_LANES_H
+#define TBI_LANES_H
+
+#include "net/messages.h"
+
+#include <signal.h>
+
+struct tbi_lanes;
+
+/* Interrupts one thread of a lane. Not the signal that interrupts a process: that would come to any thread which
+ * does not block it, so they all do, but for the main one. */
+#define TBI_LANE_SIGNAL (SIGRTMIN + 5)
+
+/* Runs one call, in a thread of its lane; the call is the function's to free. */
+typedef void tbi_lanes_fn(void *ctx, struct msg_run *run);
+
+/* Starts lane[i] threads for each lane. NULL with errno: not all of them could be. */
+struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_lanes_fn *fn, void *ctx);
+
+/* The call is run as soon as its lane has a thread; one of a lane that there is not is run in the first. */
+void tbi_lanes_give(struct tbi_lanes *lanes, struct msg_run *run);
+
+/* What waits is never begun. Returns when nothing runs. `lanes` may be NULL. */
+void tbi_lanes_drain(struct tbi_lanes *lanes);
+
+#endif

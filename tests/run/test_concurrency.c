@@ -1,0 +1,370 @@
+/* test_concurrency.c - holds calls of one actor that run at once: as many as its lanes say and no more, each with
+ * what is its own (arguments, handles, cancel, errors), and an end that waits for all of them. */
+#include "counter.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+struct pool { atomic_int value, inside, most; char path[96]; };
+
+static int pool_init(tb_call *call, struct pool *self)
+{
+    if (tb_num_args(call) > 0)
+        snprintf(self->path, sizeof self->path, "%s", tb_arg_string(call, 0));
+    return 0;
+}
+static void pool_fini(struct pool *self)
+{
+    if (self->path[0] != 0 && atomic_load(&self->inside) == 0)
+        mark(self->path);
+}
+static void enter(struct pool *self)
+{
+    int now = atomic_fetch_add(&self->inside, 1) + 1, most = atomic_load(&self->most);
+
+    while (now > most && !atomic_compare_exchange_weak(&self->most, &most, now)) {
+    }
+}
+static int pool_wait(tb_call *call, struct pool *self)
+{
+    enter(self);
+    gate_wait(tb_arg_string(call, 0));
+    atomic_fetch_sub(&self->inside, 1);
+    return tb_return(call, atomic_fetch_add(&self->value, 1) + 1);
+}
+static int pool_add(tb_call *call, struct pool *self)
+{
+    enter(self);
+    usleep(100);
+    atomic_fetch_sub(&self->inside, 1);
+    return tb_return(call, atomic_fetch_add(&self->value, 1) + 1);
+}
+static int pool_most(tb_call *call, struct pool *self)
+{
+    return tb_return(call, atomic_load(&self->most));
+}
+static int pool_io(tb_call *call, struct pool *self) { return pool_wait(call, self); }
+static int pool_compute(tb_call *call, struct pool *self) { return pool_add(call, self); }
+
+static int twice(tb_call *call) { return tb_return(call, 2 * tb_arg_int(call, 0)); }
+TB_TASK(twice);
+
+/* Has tasks run, and gets what they return; all its refs are its own. */
+static int pool_nest(tb_call *call, struct pool *self)
+{
+    int sum = 0;
+
+    (void)self;
+    for (int i = 0; i < 10; i++) {
+        tb_ref r = tb_remote(twice, i);
+        int v, rc = tb_get(r, &v);
+
+        if (rc != 0)
+            return rc;
+        sum += v;
+    }
+    return tb_return(call, sum);
+}
+
+/* arguments: an actor, a gate. Calls the actor when the gate is open. */
+static int pool_ask_late(tb_call *call, struct pool *self)
+{
+    tb_actor c = tb_arg_actor(call, 0);
+    int v, rc;
+
+    (void)self;
+    gate_wait(tb_arg_string(call, 1));
+    rc = tb_get(tb_actor_call(c, counter_increment), &v);
+    return rc != 0 ? rc : tb_return(call, v);
+}
+
+/* Marks that it is there, until it is interrupted. */
+static int pool_listen(tb_call *call, struct pool *self)
+{
+    int interrupted = 0;
+
+    (void)self;
+    mark(tb_arg_string(call, 0));
+    while (!tb_cancelled(call)) {
+        struct pollfd p = {.fd = -1};
+
+        interrupted |= poll(&p, 1, 20000) < 0 && errno == EINTR;
+    }
+    if (interrupted)
+        mark(tb_arg_string(call, 0));
+    return tb_return(call, 0);
+}
+
+static int pool_wrong(tb_call *call, struct pool *self)
+{
+    (void)self;
+    return tb_return(call, tb_arg_int(call, 5));
+}
+
+static int pool_leave(tb_call *call, struct pool *self)
+{
+    (void)self;
+    tb_must(tb_actor_exit(call));
+    return tb_return(call, 1);
+}
+
+static int pool_must(tb_call *call, struct pool *self)
+{
+    (void)self;
+    tb_must(tb_arg_(call, 7, TB_INT32, &(int){0}, sizeof(int)));
+    return tb_return(call, 1);
+}
+TB_ACTOR(pool, struct pool, .init = pool_init, .fini = pool_fini,
+         .concurrency_groups = {{"io", 2}, {"compute", 1}});
+TB_METHOD(pool, pool_wait);
+TB_METHOD(pool, pool_add);
+TB_METHOD(pool, pool_most);
+TB_METHOD(pool, pool_io, .concurrency_group = "io");
+TB_METHOD(pool, pool_compute, .concurrency_group = "compute");
+TB_METHOD(pool, pool_nest);
+TB_METHOD(pool, pool_ask_late);
+TB_METHOD(pool, pool_listen);
+TB_METHOD(pool, pool_wrong);
+TB_METHOD(pool, pool_leave);
+TB_METHOD(pool, pool_must);
+
+static void as_many_calls_run_at_once_as_were_asked_for(void **state)
+{
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 3));
+    struct gate g[4] = {gate_new(), gate_new(), gate_new(), gate_new()};
+    tb_ref r[4];
+    size_t ready;
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        r[i] = tb_actor_call(p, pool_wait, g[i].path);
+    for (int i = 0; i < 3; i++)
+        gate_reach(&g[i]); /* all three are there */
+    usleep(20000);
+    assert_int_equal(open(g[3].path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1); /* the fourth is not */
+    gate_open(&g[1]);
+    assert_int_equal(get_int(r[1]), 1); /* ends before the first */
+    gate_reach(&g[3]);
+    assert_ok(tb_wait((tb_ref[]){r[0], r[2], r[3]}, 3, 1, 0.02, &ready));
+    assert_int_equal(ready, 0);
+    gate_open(&g[3]);
+    gate_open(&g[2]);
+    gate_open(&g[0]);
+    for (int i = 0; i < 4; i++)
+        assert_true(i == 1 || get_int(r[i]) > 1);
+    assert_int_equal(get_int(tb_actor_call(p, pool_most)), 3);
+    assert_ok(tb_actor_release(p));
+}
+
+static void a_thousand_calls_of_ten_threads_are_all_answered(void **state)
+{
+    enum { N = 1000 };
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 10));
+    tb_ref r[N];
+    int v[N];
+    long sum = 0;
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        r[i] = tb_actor_call(p, pool_add);
+    assert_ok(tb_get_all(r, N, v));
+    for (int i = 0; i < N; i++)
+        sum += v[i];
+    assert_int_equal(sum, (long)N * (N + 1) / 2);
+    assert_ok(tb_release_all(r, N));
+    assert_in_range(get_int(tb_actor_call(p, pool_most)), 2, 10);
+    assert_ok(tb_actor_release(p));
+}
+
+static void groups_do_not_hold_each_other_up(void **state)
+{
+    tb_actor p = tb_actor_new(pool);
+    struct gate a = gate_new(), b = gate_new(), c = gate_new();
+    tb_ref io[3], compute[20];
+    int v[20];
+
+    (void)state;
+    io[0] = tb_actor_call(p, pool_io, a.path);
+    io[1] = tb_actor_call(p, pool_io, b.path);
+    io[2] = tb_actor_call(p, pool_io, c.path); /* waits for one of them */
+    for (int i = 0; i < 20; i++)
+        compute[i] = tb_actor_call(p, pool_compute);
+    assert_ok(tb_get_all(compute, 20, v));
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(v[i], i + 1); /* one at a time, in order */
+    assert_int_equal(get_int(tb_actor_call(p, pool_add)), 21); /* of no group */
+    assert_int_equal(get_int(tb_actor_call_with(p, pool_add, TB_OPTIONS(.concurrency_group = "compute"))), 22);
+    gate_open(&a);
+    assert_int_equal(get_int(io[0]), 23);
+    gate_reach(&c);
+    gate_open(&b);
+    gate_open(&c);
+    assert_true(get_int(io[1]) > 23 && get_int(io[2]) > 23);
+    assert_ok(tb_release_all(compute, 20));
+    assert_call_fails(TB_ERR_ARGUMENT, "(it has: io, compute)",
+                      tb_actor_call_with(p, pool_add, TB_OPTIONS(.concurrency_group = "disk")));
+    assert_ok(tb_actor_release(p));
+}
+
+static void calls_that_run_at_once_wait_each_for_its_own(void **state)
+{
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 8));
+    tb_ref r[32];
+
+    (void)state;
+    for (int i = 0; i < 32; i++)
+        r[i] = tb_actor_call(p, pool_nest);
+    for (int i = 0; i < 32; i++)
+        assert_int_equal(get_int(r[i]), 90);
+    assert_ok(tb_actor_release(p));
+}
+
+static void a_handle_that_two_calls_came_with_stays_until_both_have_ended(void **state)
+{
+    struct marks m = marks_new();
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 2)), c = tb_actor_new(counter, 0, m.path);
+    struct gate a = gate_new(), b = gate_new();
+    tb_ref first = tb_actor_call(p, pool_ask_late, c, a.path), second = tb_actor_call(p, pool_ask_late, c, b.path);
+
+    (void)state;
+    gate_reach(&a);
+    gate_reach(&b);
+    assert_ok(tb_actor_release(c));
+    gate_open(&a);
+    assert_int_equal(get_int(first), 1);
+    usleep(20000);
+    assert_int_equal(marks_count(m.path), 1);
+    gate_open(&b);
+    assert_int_equal(get_int(second), 2);
+    assert_soon(marks_count(m.path) == 2); /* its end */
+    marks_end(&m);
+    assert_ok(tb_actor_release(p));
+}
+
+static void one_call_is_cancelled_and_the_others_go_on(void **state)
+{
+    struct marks m = marks_new();
+    struct gate g = gate_new(), never = gate_new();
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 2));
+    tb_ref stays = tb_actor_call(p, pool_wait, g.path), listens = tb_actor_call(p, pool_listen, m.path), waits;
+
+    (void)state;
+    gate_reach(&g);
+    assert_soon(marks_count(m.path) == 1);
+    waits = tb_actor_call(p, pool_wait, never.path); /* behind both */
+    usleep(20000);
+    assert_ok(tb_cancel(waits, TB_CANCEL_DEFAULT));
+    assert_call_fails(TB_ERR_CANCELLED, "", waits);
+    assert_ok(tb_cancel(listens, TB_CANCEL_DEFAULT));
+    assert_call_fails(TB_ERR_CANCELLED, "", listens);
+    assert_soon(marks_count(m.path) == 2); /* its poll was interrupted */
+    assert_int_equal(get_int(tb_actor_call(p, pool_add)), 1); /* the thread is free; nobody waits at `never` */
+    assert_int_equal(open(never.path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1);
+    gate_open(&g);
+    assert_int_equal(get_int(stays), 2);
+    marks_end(&m);
+    unlink(never.path);
+    assert_ok(tb_actor_release(p));
+}
+
+static void an_error_is_of_its_call_alone(void **state)
+{
+    struct gate g = gate_new();
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 2));
+    tb_ref stays = tb_actor_call(p, pool_wait, g.path);
+
+    (void)state;
+    gate_reach(&g);
+    for (int i = 0; i < 10; i++)
+        assert_call_fails(TB_ERR_ARGUMENT, "'pool_wrong' has 0 arguments", tb_actor_call(p, pool_wrong));
+    gate_open(&g);
+    assert_int_equal(get_int(stays), 1);
+    assert_ok(tb_actor_release(p));
+}
+
+static void tb_must_in_one_call_says_why_all_have_ended(void **state)
+{
+    struct gate g = gate_new();
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 3));
+    tb_ref stays = tb_actor_call(p, pool_wait, g.path);
+
+    (void)state;
+    gate_reach(&g);
+    assert_call_fails(TB_ERR_ACTOR_DIED, "asked for number 7", tb_actor_call(p, pool_must));
+    assert_call_fails(TB_ERR_ACTOR_DIED, "", stays);
+    gate_open(&g);
+    assert_ok(tb_actor_release(p));
+}
+
+static void an_actor_leaves_when_all_its_calls_have_ended(void **state)
+{
+    struct marks m = marks_new();
+    struct gate g = gate_new();
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 2), m.path);
+    tb_ref stays = tb_actor_call(p, pool_wait, g.path), leaves = tb_actor_call(p, pool_leave);
+
+    (void)state;
+    gate_reach(&g);
+    assert_int_equal(get_int(leaves), 1);
+    usleep(20000);
+    assert_int_equal(marks_count(m.path), 0);
+    gate_open(&g);
+    assert_int_equal(get_int(stays), 1);
+    assert_soon(marks_count(m.path) == 1); /* fini, with nobody inside */
+    marks_end(&m);
+    assert_call_fails(TB_ERR_ACTOR_DIED, "", tb_actor_call(p, pool_add));
+    assert_ok(tb_actor_release(p));
+}
+
+static void calls_above_max_pending_fail_at_once(void **state)
+{
+    struct gate g = gate_new();
+    tb_actor c = tb_actor_new_with(counter, TB_OPTIONS(.max_pending_calls = 3), 0);
+    tb_ref r[3] = {tb_actor_call(c, counter_wait, g.path)};
+
+    (void)state;
+    gate_reach(&g);
+    r[1] = tb_actor_call(c, counter_increment);
+    r[2] = tb_actor_call(c, counter_increment);
+    assert_call_fails(TB_ERR_ACTOR_UNAVAILABLE, "max_pending_calls", tb_actor_call(c, counter_increment));
+    gate_open(&g);
+    assert_int_equal(get_int(r[0]), 0);
+    assert_int_equal(get_int(r[1]), 1);
+    assert_int_equal(get_int(r[2]), 2);
+    assert_int_equal(get_int(tb_actor_call(c, counter_increment)), 3);
+    assert_ok(tb_actor_release(c));
+}
+
+static int crowd_init(tb_call *call, struct pool *self)
+{
+    struct rlimit none = {0, 0};
+
+    (void)call, (void)self;
+    return setrlimit(RLIMIT_AS, &none); /* no thread gets a stack */
+}
+TB_ACTOR(crowd, struct pool, .init = crowd_init, .max_concurrency = 100);
+static int crowd_add(tb_call *call, struct pool *self) { return tb_return(call, atomic_load(&self->value) + 1); }
+TB_METHOD(crowd, crowd_add);
+
+static void too_many_threads_fail_the_constructor(void **state)
+{
+    tb_actor a = tb_actor_new(crowd);
+
+    (void)state;
+    assert_call_fails(TB_ERR_ACTOR_DIED, "'crowd' wants 100 threads", tb_actor_call(a, crowd_add));
+    assert_ok(tb_actor_release(a));
+}
+
+RUN(cmocka_unit_test(as_many_calls_run_at_once_as_were_asked_for),
+    cmocka_unit_test(a_thousand_calls_of_ten_threads_are_all_answered),
+    cmocka_unit_test(groups_do_not_hold_each_other_up),
+    cmocka_unit_test(calls_that_run_at_once_wait_each_for_its_own),
+    cmocka_unit_test(a_handle_that_two_calls_came_with_stays_until_both_have_ended),
+    cmocka_unit_test(one_call_is_cancelled_and_the_others_go_on),
+    cmocka_unit_test(an_error_is_of_its_call_alone),
+    cmocka_unit_test(tb_must_in_one_call_says_why_all_have_ended),
+    cmocka_unit_test(an_actor_leaves_when_all_its_calls_have_ended),
+    cmocka_unit_test(calls_above_max_pending_fail_at_once),
+    cmocka_unit_test(too_many_threads_fail_the_constructor))
