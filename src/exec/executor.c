@@ -59,10 +59,11 @@ static void ring(struct executor *x)
 }
 
 /* Between tasks, with more of them waiting here: the agent need not hear of each end at once. When
- * executors have work ahead it looks by itself before long (see tbi_loop_sleep_until). */
+ * executors have work ahead it looks by itself before long (see tbi_loop_sleep_until). With lanes another
+ * thread may be reading the ring just now. */
 static bool may_be_quiet(const struct executor *x)
 {
-    return x->process.running == NULL &&
+    return x->lanes == NULL && x->process.running == NULL &&
            (tbi_ring_has_news(&x->in) || tbi_outbox_bytes(&x->runs) > 0) &&
            tbi_now_us() - x->rung_us < RING_EVERY_US;
 }
