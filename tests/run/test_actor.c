@@ -525,15 +525,16 @@ static void options_of_the_wrong_kind_fail_the_calls(void **state)
     assert_ok(tb_actor_release(a));
 }
 
+/* After the end of the job nothing can be called. */
 static int ends(void **state)
 {
     tb_actor c = tb_actor_new(counter, 0), d;
     int rc;
 
     (void)state;
-    if (get_int(tb_actor_call(c, counter_increment)) != 1)
+    if (get_int(tb_actor_call(c, counter_increment)) != 1 || tb_actor_release(c) != 0)
         return -1;
-    rc = tb_finalize(); /* which ends the actor */
+    rc = tb_finalize();
     d = tb_actor_new(counter, 0);
     if (tb_get(tb_actor_call(d, counter_increment), NULL) != TB_ERR_STATE ||
         tb_get(tb_actor_call(c, counter_increment), NULL) != TB_ERR_STATE ||
