@@ -1,6 +1,7 @@
 /* sim.h - the scheduler alone, driven by short commands; what it sends is compared as text.
  * A transcript line is "DISPATCH 3 to 1" (task or object number, rank), with " wanted",
- * " inline=VALUE", " at=RANK" or " error=CODE in FUNCTION" behind it where that applies. */
+ * " inline=VALUE", " at=RANK" or " error=CODE in FUNCTION" behind it where that applies.
+ * What actors need besides is in sim_actors.h. */
 #ifndef TB_SIM_H
 #define TB_SIM_H
 
@@ -79,7 +80,14 @@ static inline void sim_free(struct sim *sim)
     free(sim);
 }
 
-static inline struct tbi_id sim_id(uint64_t k) { return tbi_id_make(1, 0, 0, k, 0); }
+/* What process p of rank p has made, p not 0, is known by this number; other numbers are the driver's. */
+#define SIM_BY(p, k) ((p) << 24 | (k))
+static inline struct tbi_id sim_id(uint64_t k)
+{
+    unsigned p = (unsigned)(k >> 24);
+
+    return tbi_id_make(1, p, p, k & 0xffffff, 0);
+}
 
 static inline void sim_print(struct sim *sim, const char *fmt, ...)
 {
@@ -107,6 +115,12 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
         sim_take_back(sim, rank, (const void *)(r + 1));
         return;
     }
+    if (r->type == TBI_MSG_IDENTIFY) {
+        const struct msg_found *m = (const void *)id;
+
+        sim_print(sim, "IDENTIFY %d for ticket %d to %u\n", (int)tbi_id_counter(m->id), (int)m->ticket, rank);
+        return;
+    }
     if (r->type == TBI_MSG_KEEP) {
         sim_print(sim, "KEEP %u to %u\n", ((const struct msg_keep *)(r + 1))->kept, rank);
         return;
@@ -125,6 +139,10 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
             sim_print(sim, " stays");
         if (m->attempt > 0)
             sim_print(sim, " attempt=%u", m->attempt);
+        if (tbi_dispatch_call(m) != NULL)
+            sim_print(sim, " epoch=%u", tbi_dispatch_call(m)->epoch);
+        if (tbi_dispatch_actor(m) != NULL && tbi_dispatch_actor(m)->flags & TBI_ACTOR_RESTORES)
+            sim_print(sim, " restores");
         if (tbi_dispatch_bundle(m) != NULL)
             sim_print(sim, " in %d.%u", (int)tbi_id_counter(*tbi_dispatch_bundle(m)),
                       tbi_id_index(*tbi_dispatch_bundle(m)));
@@ -133,6 +151,16 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
                 sim_print(sim, " at=%u", at[i].rank);
             else
                 sim_print(sim, " inline=%d", (int)at[i].bytes);
+    } else if (r->type == TBI_MSG_SKIP) {
+        const struct msg_skip *m = (const void *)id;
+
+        sim_print(sim, " epoch=%u: %u.%u's %d to %d", m->epoch, m->rank, m->proc, (int)m->from,
+                  (int)m->to - 1);
+    } else if (r->type == TBI_MSG_RETIRE) {
+        const struct msg_task *m = (const void *)id;
+
+        if (m->attempt > 0)
+            sim_print(sim, " attempt=%u", m->attempt);
     } else if (r->type == TBI_MSG_ABORT) {
         if (((const struct msg_abort *)(r + 1))->force)
             sim_print(sim, " by force");
@@ -213,7 +241,36 @@ struct sim_task {
     unsigned node;
     int group;     /* with TBI_IN_GROUP */
     unsigned bundle; /* of it, from 1; 0: any */
+    enum tbi_kind kind;
+    struct msg_actor as;  /* an actor: its terms, ... */
+    const char *name;     /* ... "namespace/name", or NULL */
+    int actor;            /* a call: of this actor, ... */
+    uint64_t seq;         /* ... by its caller's number for it */
+    unsigned lane;
+    unsigned by;          /* the process p of rank p that submits it; 0: the driver */
 };
+
+/* Bytes of what goes behind a SUBMIT by its kind, if `to` is not NULL written there. */
+static inline size_t sim_kind(struct sim_task t, void *to)
+{
+    struct msg_actor *actor = to;
+    size_t name = t.name != NULL ? strlen(t.name) + 1 : 0;
+
+    if (t.kind == TBI_CALL && to != NULL)
+        *(struct msg_call *)to = (struct msg_call){.actor = sim_id((uint64_t)t.actor), .seq = t.seq,
+                                                   .lane = (uint16_t)t.lane};
+    if (t.kind == TBI_ACTOR && to != NULL) {
+        *actor = t.as;
+        actor->name_bytes = (uint32_t)name;
+        actor->nlanes = 1;
+        memset(actor + 1, 0, tbi_padded(name));
+        for (size_t i = 0; i < name; i++)
+            ((char *)(actor + 1))[i] = t.name[i] == '/' ? 0 : t.name[i];
+    }
+    return t.kind == TBI_CALL    ? sizeof(struct msg_call)
+           : t.kind == TBI_ACTOR ? sizeof(struct msg_actor) + tbi_padded(name)
+                                 : 0;
+}
 
 /* Submit a task by the driver. One return unless said otherwise. NULL, or why it was refused. */
 static inline const char *sim_try(struct sim *sim, struct sim_task t)
@@ -227,13 +284,14 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
         nresolve++;
     for (nrefs = nresolve; nrefs < nresolve + 4 && t.holds[nrefs - nresolve];)
         nrefs++;
+    nrefs += t.kind == TBI_CALL;
     while (nmore < 4 && t.more[nmore].resource)
         nmore++;
     m = sim_record(sim, TBI_MSG_SUBMIT,
                    sizeof *m + nrefs * sizeof *refs + nresolve * 8 + nmore * sizeof *more +
-                       (t.strategy == TBI_IN_GROUP ? sizeof(struct tbi_id) : 0));
-    *m = (struct msg_submit){.task = sim_id(++sim->next), .cpus = (int32_t)(t.cpus * 10000),
-                             .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1),
+                       (t.strategy == TBI_IN_GROUP ? sizeof(struct tbi_id) : 0) + sim_kind(t, NULL));
+    *m = (struct msg_submit){.task = sim_id(SIM_BY((uint64_t)t.by, ++sim->next)), .cpus = (int32_t)(t.cpus * 10000),
+                             .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1), .kind = (uint8_t)t.kind,
                              .nargs = (uint16_t)nresolve, .nrefs = (uint16_t)nrefs,
                              .nresolve = (uint16_t)nresolve, .depth = (uint16_t)t.depth,
                              .local = t.local, .max_retries = t.max_retries, .retry_codes = t.retry_codes,
@@ -243,7 +301,9 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
         m->parent = sim_id((uint64_t)t.parent);
     refs = (struct tbi_id *)(m + 1);
     for (unsigned i = 0; i < nrefs; i++)
-        refs[i] = sim_id((uint64_t)(i < nresolve ? t.after[i] : t.holds[i - nresolve]));
+        refs[i] = sim_id((uint64_t)(i < nresolve                               ? t.after[i]
+                                    : t.kind == TBI_CALL && i == nrefs - 1 ? t.actor
+                                                                             : t.holds[i - nresolve]));
     for (unsigned i = 0; i < nresolve; i++)
         ((uint64_t *)(refs + nrefs))[i] = TBI_ARG_REF | i;
     more = (struct tbi_amount *)((uint64_t *)(refs + nrefs) + nresolve);
@@ -252,7 +312,8 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
                                       .amount = (int64_t)llround(t.more[i].amount * 10000)};
     if (t.strategy == TBI_IN_GROUP)
         *(struct tbi_id *)(more + nmore) = tbi_id_with_index(sim_id((uint64_t)t.group), t.bundle);
-    return sim_deliver(sim, t.local ? 1 : 0);
+    sim_kind(t, (struct tbi_id *)(more + nmore) + (t.strategy == TBI_IN_GROUP));
+    return sim_deliver(sim, t.local ? 1 : t.by);
 }
 
 struct sim_bundle {
@@ -309,7 +370,7 @@ static inline const char *sim_unreserved(struct sim *sim, unsigned rank, int gro
 static inline int sim_submit(struct sim *sim, struct sim_task t)
 {
     assert_null(sim_try(sim, t));
-    return (int)sim->next;
+    return SIM_BY((int)t.by, (int)sim->next);
 }
 
 /* A small object with one int64 and, unless 0, a ref inside; returns its number. */

@@ -1,0 +1,731 @@
+/* test_actors.c - holds actors at the head: where they are created and what they hold, in which order their calls
+ * go to them, their names, and how they end for good. How they come back is in test_restarts.c. */
+#include "sim_actors.h"
+
+enum { KILL = TB_KILL_NO_RESTART };
+
+/* ---- creation ---- */
+
+static void it_is_placed_as_the_task_that_creates_it(void **state)
+{
+    struct sim *sim = *state;
+    int large = sim_submit(sim, (struct sim_task){.cpus = 2}), a;
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    a = ACTOR(sim, .cpus = 2);
+    ACTOR(sim, .cpus = 2);
+    assert_actions(sim, "DISPATCH 2 to 2\n");
+    assert_null(sim_done(sim, 1, large, 1, 0, 0));
+    assert_actions(sim, "DISPATCH 3 to 1\n");
+    assert_null(sim_lives(sim, 2, a, 0));
+    assert_silence(sim);
+}
+
+static void it_waits_for_its_arguments(void **state)
+{
+    struct sim *sim = *state;
+    int x = sim_submit(sim, (struct sim_task){.cpus = 1});
+
+    ACTOR(sim, .cpus = 1, .after = {x});
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    assert_null(sim_done(sim, 1, x, 1, 7, 0));
+    assert_actions(sim, "DISPATCH 2 to 1 inline=8\n");
+}
+
+static void what_it_asks_for_explicitly_it_holds_for_life(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1);
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    assert_null(sim_lives(sim, 1, a, 0));
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 10000);
+    sim_release(sim, a);
+    assert_actions(sim, "RETIRE 1 to 1\n");
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 10000);
+    assert_null(sim_ended(sim, 1, a, 0));
+    assert_nothing_is_left(sim);
+}
+
+static void what_it_needs_to_begin_it_gives_back_when_it_lives(void **state)
+{
+    struct sim *sim = *state;
+
+    for (int k = 1; k <= 10; k++)
+        ACTOR(sim, .cpus = 1, .as = {.flags = TBI_ACTOR_PLACED_ONLY});
+    sim_run(sim);
+    for (int k = 1; k <= 10; k++)
+        if (sim_lives(sim, 1, k, 0) != NULL)
+            assert_null(sim_lives(sim, 2, k, 0));
+        else
+            sim_run(sim);
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 0);
+}
+
+static void its_other_resources_stay_when_its_cpus_go(void **state)
+{
+    int64_t totals[2][TBI_CUSTOM] = {{0}, {10000, 20000, 0}};
+    struct sim *sim = sim_with((struct tbi_sched_config){.nranks = 2, .nresources = TBI_CUSTOM,
+                                                         .totals = totals[0], .host = (unsigned[]){0, 0}});
+    int a = ACTOR(sim, .cpus = 1, .more = {{TBI_GPUS, 1}}, .as = {.flags = TBI_ACTOR_PLACED_ONLY});
+
+    (void)state;
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    assert_null(sim_lives(sim, 1, a, 0));
+    assert_true(tbi_sched_available(sim->sched, 1, TBI_CPUS) == 10000);
+    assert_true(tbi_sched_available(sim->sched, 1, TBI_GPUS) == 10000);
+    sim_free(sim);
+}
+
+static void one_that_waits_in_its_constructor_lives_all_the_same(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1);
+
+    sim_run(sim);
+    sim_task_msg(sim, TBI_MSG_BLOCK, 1, a);
+    assert_actions(sim, "BLOCKED 1 to 1\n");
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 0);
+    assert_null(sim_lives(sim, 1, a, 0)); /* it was quicker than its agent's UNBLOCKED */
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 10000);
+    CALL(sim, a, 1);
+    assert_actions(sim, "DISPATCH 2 to 1 stays epoch=0\n");
+}
+
+static void an_infeasible_one_fails_its_calls_with_the_reason(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 3), c = CALL(sim, a, 1);
+
+    assert_fate(sim, a, "error=-10 in work");
+    assert_fate(sim, c, "error=-10 in work");
+    assert_non_null(strstr(sim->message, "the task needs 3 CPUs"));
+    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 0);
+}
+
+static void a_constructor_that_fails_fails_its_calls_with_its_message(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1, .max_retries = -1), c = CALL(sim, a, 1);
+
+    sim_run(sim);
+    sim_failed(sim, 1, a, TB_ERR_TASK);
+    assert_died(sim, c, "the actor has ended: as the test wants it");
+    assert_died(sim, CALL(sim, a, 2), "as the test wants it");
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 0); /* and it is not begun again */
+    assert_silence(sim);
+}
+
+/* ---- calls ---- */
+
+static void calls_that_were_made_before_go_when_it_lives(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1);
+
+    CALL(sim, a, 1);
+    CALL(sim, a, 2);
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    assert_null(sim_lives(sim, 1, a, 0));
+    assert_actions(sim, "DISPATCH 2 to 1 stays epoch=0\nDISPATCH 3 to 1 stays epoch=0\n");
+    CALL(sim, a, 3);
+    assert_actions(sim, "DISPATCH 4 to 1 stays epoch=0\n");
+    assert_null(sim_called(sim, 1, 2, 0, 42, false));
+    assert_fate(sim, 2, "inline=42");
+}
+
+/* An actor that lives at rank 1. */
+static int living(struct sim *sim, struct sim_task t)
+{
+    int a;
+
+    t.kind = TBI_ACTOR;
+    a = sim_submit(sim, t);
+    sim_run(sim);
+    assert_null(sim_lives(sim, 1, a, 0));
+    sim_run(sim);
+    return a;
+}
+
+static void a_late_argument_holds_up_no_other_call(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1});
+
+    CALL(sim, a, 1, .after = {x});
+    CALL(sim, a, 2);
+    assert_actions(sim, "DISPATCH 4 to 1 stays epoch=0\nDISPATCH 2 to 1\n");
+    assert_null(sim_done(sim, 1, x, 1, 7, 0));
+    assert_actions(sim, "DISPATCH 3 to 1 stays epoch=0 inline=8\n"); /* the agent knows: it is the first */
+}
+
+static void a_failed_argument_fails_its_call_whose_number_is_skipped(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1}), c;
+
+    c = CALL(sim, a, 1, .after = {x});
+    CALL(sim, a, 2);
+    sim_run(sim);
+    sim_failed(sim, 1, x, TB_ERR_TASK);
+    assert_actions(sim, "SKIP 1 to 1 epoch=0: 0.0's 1 to 1\n");
+    assert_fate(sim, c, "error=-1 in work");
+    c = CALL(sim, a, 3, .after = {x}); /* it has failed already */
+    assert_actions(sim, "SKIP 1 to 1 epoch=0: 0.0's 3 to 3\n");
+    assert_fate(sim, c, "error=-1 in work");
+}
+
+static void numbers_that_were_used_up_before_it_lived_are_skipped(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1), x = sim_put(sim, 5, 0), bad = sim_submit(sim, (struct sim_task){.cpus = 9});
+
+    CALL(sim, a, 1, .after = {bad});
+    CALL(sim, a, 2, .after = {bad});
+    CALL(sim, a, 3, .after = {x});
+    CALL(sim, a, 4, .after = {bad});
+    CALL(sim, a, 5);
+    sim_run(sim);
+    assert_null(sim_lives(sim, 1, a, 0));
+    assert_actions(sim, "SKIP 1 to 1 epoch=0: 0.0's 1 to 2\nDISPATCH 6 to 1 stays epoch=0 inline=8\n"
+                        "SKIP 1 to 1 epoch=0: 0.0's 4 to 4\nDISPATCH 8 to 1 stays epoch=0\n");
+}
+
+static void each_caller_has_numbers_of_its_own(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), bad = sim_submit(sim, (struct sim_task){.cpus = 9});
+
+    CALL(sim, a, 1, .by = 1, .after = {bad});
+    CALL(sim, a, 1, .by = 2);
+    CALL(sim, a, 1, .after = {bad});
+    CALL(sim, a, 2, .by = 1);
+    assert_actions(sim, "SKIP 1 to 1 epoch=0: 1.1's 1 to 1\nDISPATCH 4 to 1 stays epoch=0\n"
+                        "SKIP 1 to 1 epoch=0: 0.0's 1 to 1\nDISPATCH 6 to 1 stays epoch=0\n");
+}
+
+static void a_cancelled_call_is_skipped_if_it_was_not_sent(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1});
+    int waits = CALL(sim, a, 1, .after = {x}), sent = CALL(sim, a, 2);
+
+    sim_run(sim);
+    sim_cancel(sim, waits, 0);
+    assert_actions(sim, "SKIP 1 to 1 epoch=0: 0.0's 1 to 1\n");
+    assert_fate(sim, waits, "error=-3 in work");
+    sim_cancel(sim, sent, TB_CANCEL_FORCE);
+    assert_actions(sim, "ABORT 4 to 1\n"); /* by force it would cost the actor its life */
+    assert_fate(sim, sent, "error=-3 in work");
+    sim_failed(sim, 1, sent, TB_ERR_CANCELLED);
+    assert_silence(sim);
+    CALL(sim, a, 3);
+    assert_actions(sim, "DISPATCH 5 to 1 stays epoch=0\n");
+}
+
+static void a_cancelled_call_that_was_parked_never_goes(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1), c = CALL(sim, a, 1);
+
+    CALL(sim, a, 2);
+    sim_run(sim);
+    sim_cancel(sim, c, 0);
+    assert_fate(sim, c, "error=-3 in work");
+    assert_null(sim_lives(sim, 1, a, 0));
+    assert_actions(sim, "SKIP 1 to 1 epoch=0: 0.0's 1 to 1\nDISPATCH 3 to 1 stays epoch=0\n");
+}
+
+static void a_call_that_fails_is_final_and_the_actor_goes_on(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
+        c = CALL(sim, a, 1);
+
+    sim_run(sim);
+    sim_failed(sim, 1, c, TB_ERR_TASK);
+    assert_fate(sim, c, "error=-1 in work");
+    CALL(sim, a, 2);
+    assert_actions(sim, "DISPATCH 3 to 1 stays epoch=0\n");
+}
+
+static void more_calls_than_may_be_pending_fail(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0, .as = {.max_pending = 2}});
+
+    CALL(sim, a, 1);
+    CALL(sim, a, 2);
+    CALL(sim, a, 3);
+    assert_actions(sim, "DISPATCH 2 to 1 stays epoch=0\nDISPATCH 3 to 1 stays epoch=0\n"
+                        "SKIP 1 to 1 epoch=0: 0.0's 3 to 3\n");
+    assert_fate(sim, 4, "error=-6 in work");
+    assert_non_null(strstr(sim->message, "2 calls of the actor have not ended"));
+    assert_null(sim_called(sim, 1, 2, 0, 0, false));
+    CALL(sim, a, 4);
+    assert_actions(sim, "DISPATCH 5 to 1 stays epoch=0\n");
+}
+
+static void a_call_of_what_is_no_actor_fails(void **state)
+{
+    struct sim *sim = *state;
+    int x = sim_put(sim, 5, 0), bad = sim_submit(sim, (struct sim_task){.cpus = 9});
+
+    assert_fate(sim, CALL(sim, x, 1), "error=-14 in work");
+    assert_non_null(strstr(sim->message, "a call of what is no actor's handle"));
+    assert_fate(sim, CALL(sim, bad, 1), "error=-10 in work"); /* or was to be one */
+    sim_release(sim, x);
+    assert_fate(sim, CALL(sim, x, 2), "error=-14");
+}
+
+static void calls_are_cancelled_with_the_task_that_made_them_and_actors_are_not(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), t = sim_submit(sim, (struct sim_task){.cpus = 1}), b;
+
+    sim_run(sim);
+    CALL(sim, a, 1, .parent = t, .by = 1);
+    b = ACTOR(sim, .cpus = 1, .parent = t, .by = 1);
+    sim_run(sim);
+    sim_cancel(sim, t, 0);
+    assert_actions(sim, "ABORT 2 to 1\nABORT 3 to 1\n");
+    sim_failed(sim, 1, t, TB_ERR_CANCELLED);
+    assert_null(sim_lives(sim, 2, b, 0));
+    assert_fate(sim, b, "pending");
+    CALL(sim, b, 1);
+    assert_actions(sim, "DISPATCH 5 to 2 stays epoch=0\n");
+}
+
+/* ---- handles ---- */
+
+static void with_its_last_handle_it_retires_after_the_calls_that_were_made(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), c = CALL(sim, a, 1);
+
+    sim_run(sim);
+    sim_release(sim, a);
+    assert_silence(sim);
+    assert_null(sim_called(sim, 1, c, 0, 7, false));
+    assert_actions(sim, "RETIRE 1 to 1\n");
+    assert_fate(sim, c, "inline=7");
+    assert_null(sim_ended(sim, 1, a, 0));
+    sim_release(sim, c);
+    assert_nothing_is_left(sim);
+    assert_int_equal(sim->unread, 0);
+}
+
+static void a_handle_in_an_object_keeps_it(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_put(sim, 0, a);
+
+    sim_release(sim, a);
+    assert_silence(sim);
+    sim_release(sim, x);
+    assert_actions(sim, "RETIRE 1 to 1\n");
+}
+
+static void a_handle_kept_by_its_constructor_keeps_another(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), b = ACTOR(sim, .cpus = 1, .holds = {a});
+    struct msg_done *m;
+
+    sim_run(sim);
+    sim_release(sim, a);
+    m = sim_record(sim, TBI_MSG_LIVES, sizeof *m + sizeof(struct tbi_id));
+    *m = (struct msg_done){.task = sim_id((uint64_t)b), .nkept = 1};
+    *(struct tbi_id *)(m + 1) = sim_id((uint64_t)a);
+    assert_null(sim_deliver(sim, 1));
+    assert_silence(sim);
+    sim_release(sim, b);
+    assert_actions(sim, "RETIRE 2 to 1\n");
+    assert_null(sim_ended(sim, 1, b, 0)); /* it holds its arguments as long as it may be begun again */
+    assert_silence(sim);
+    sim_object(sim, TBI_MSG_RELEASE, 1, a); /* what its process held goes with that */
+    assert_actions(sim, "RETIRE 1 to 1\n");
+}
+
+static void one_that_nobody_wants_before_it_is_sent_never_begins(void **state)
+{
+    struct sim *sim = *state;
+    int x = sim_submit(sim, (struct sim_task){.cpus = 1}), a = ACTOR(sim, .cpus = 1, .after = {x});
+
+    sim_run(sim);
+    sim_release(sim, a);
+    assert_silence(sim);
+    assert_null(sim_done(sim, 1, x, 1, 0, 0));
+    sim_release(sim, x);
+    assert_silence(sim);
+    assert_nothing_is_left(sim);
+}
+
+static void one_that_nobody_wants_while_it_begins_is_told_to_end(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1);
+
+    sim_run(sim);
+    sim_release(sim, a);
+    assert_actions(sim, "RETIRE 1 to 1\n");
+    assert_null(sim_lives(sim, 1, a, 0));
+    assert_silence(sim);
+    assert_null(sim_ended(sim, 1, a, 0));
+    assert_nothing_is_left(sim);
+    a = ACTOR(sim, .cpus = 1);
+    sim_run(sim);
+    sim_release(sim, a);
+    sim_failed(sim, 1, a, TB_ERR_CANCELLED); /* its agent had not begun it */
+    assert_nothing_is_left(sim);
+}
+
+static void a_detached_one_lives_until_the_job_ends(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0, .as = {.flags = TBI_ACTOR_DETACHED}, .name = "/a"});
+
+    sim_release(sim, a);
+    assert_silence(sim);
+    sim_find(sim, 2, "/a", 1);
+    assert_actions(sim, "IDENTIFY 1 for ticket 1 to 2\n");
+    sim_object(sim, TBI_MSG_RELEASE, 2, a);
+    assert_silence(sim);
+    tbi_sched_let_go(sim->sched);
+    assert_actions(sim, "RETIRE 1 to 1\n");
+    tbi_sched_let_go(sim->sched); /* again: nothing */
+    assert_silence(sim);
+    assert_null(sim_ended(sim, 1, a, 0));
+    assert_nothing_is_left(sim);
+}
+
+static void a_detached_one_that_is_killed_leaves_nothing(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 1, .as = {.flags = TBI_ACTOR_DETACHED}});
+
+    sim_kill(sim, a, KILL);
+    sim_release(sim, a);
+    assert_actions(sim, "ABORT 1 to 1 by force\n");
+    sim_crashed(sim, 1, a, 0);
+    assert_nothing_is_left(sim);
+}
+
+/* ---- ends ---- */
+
+static void killed_it_fails_all_calls_at_once(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 1, .max_retries = -1, .as = {.max_task_retries = -1}}),
+        x = sim_submit(sim, (struct sim_task){.cpus = 1}), sent = CALL(sim, a, 1),
+        waits = CALL(sim, a, 2, .after = {x});
+
+    sim_run(sim);
+    sim_resolve(sim, 0, sent, 0);
+    sim_resolve(sim, 0, waits, 0);
+    sim_kill(sim, a, KILL);
+    assert_actions(sim, "ABORT 1 to 1 by force\nRESOLVED 3 to 0 error=-5 in work\n"
+                        "RESOLVED 4 to 0 error=-5 in work\n");
+    assert_non_null(strstr(sim->message, "killed by tb_kill"));
+    assert_died(sim, CALL(sim, a, 3), "killed by tb_kill");
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 20000); /* its agent has it still */
+    sim_kill(sim, a, KILL);
+    assert_silence(sim);
+    sim_crashed(sim, 1, sent, 0);
+    sim_crashed(sim, 1, a, 0);
+    assert_silence(sim);
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 10000);
+    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 1);
+}
+
+static void killed_before_it_was_sent_it_never_begins(void **state)
+{
+    struct sim *sim = *state;
+    int x = sim_submit(sim, (struct sim_task){.cpus = 1}), a = ACTOR(sim, .cpus = 1, .after = {x}),
+        c = CALL(sim, a, 1);
+
+    sim_run(sim);
+    sim_kill(sim, a, KILL);
+    assert_died(sim, c, "killed by tb_kill");
+    assert_null(sim_done(sim, 1, x, 1, 0, 0));
+    assert_silence(sim);
+}
+
+static void killed_while_it_begins_it_does_not_live(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1), c = CALL(sim, a, 1);
+
+    sim_run(sim);
+    sim_kill(sim, a, KILL);
+    assert_actions(sim, "ABORT 1 to 1 by force\n");
+    assert_died(sim, c, "killed by tb_kill");
+    assert_null(sim_lives(sim, 1, a, 0)); /* it was on its way */
+    assert_silence(sim);
+    assert_null(sim_ended(sim, 1, a, 0));
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 0);
+}
+
+static void a_kill_of_what_is_no_actor_or_dead_does_nothing(void **state)
+{
+    struct sim *sim = *state;
+    int t = sim_submit(sim, (struct sim_task){.cpus = 1}), a = ACTOR(sim, .cpus = 9);
+
+    sim_run(sim);
+    sim_kill(sim, t, KILL);
+    sim_kill(sim, a, KILL);
+    sim_kill(sim, 77, KILL);
+    assert_silence(sim);
+}
+
+static void it_ends_itself_after_the_call_that_says_so(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 1, .max_retries = -1, .as = {.max_task_retries = -1},
+                                          .name = "/a"}),
+        leaves = CALL(sim, a, 1), behind = CALL(sim, a, 2);
+
+    sim_run(sim);
+    assert_null(sim_called(sim, 1, leaves, 0, 7, true));
+    assert_fate(sim, leaves, "inline=7");
+    assert_null(sim_ended(sim, 1, a, 0));
+    assert_died(sim, behind, "it called tb_actor_exit");
+    assert_died(sim, CALL(sim, a, 3), "it called tb_actor_exit");
+    sim_find(sim, 0, "/a", 1);
+    assert_actions(sim, "IDENTIFY 0 for ticket 1 to 0\n");
+    assert_int_equal(tbi_sched_counts(sim->sched).load, 0);
+}
+
+static void one_that_dies_of_the_call_with_which_it_ends_is_not_begun_again(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 1, .max_retries = -1}), leaves = CALL(sim, a, 1);
+
+    sim_run(sim);
+    assert_null(sim_called(sim, 1, leaves, 0, 7, true));
+    sim_crashed(sim, 1, a, 0); /* in its fini */
+    assert_died(sim, a, "as the test wants it");
+    assert_silence(sim);
+}
+
+static void without_restarts_the_death_of_its_process_is_its_own(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 1, .name = "/a", .as = {.max_task_retries = -1}}),
+        begun = CALL(sim, a, 1), waits = CALL(sim, a, 2);
+
+    sim_run(sim);
+    sim_crashed(sim, 1, begun, 0);
+    assert_fate(sim, begun, "pending"); /* what follows decides */
+    sim_crashed(sim, 1, a, 0);
+    assert_died(sim, begun, "the actor has ended: as the test wants it");
+    assert_died(sim, waits, "as the test wants it");
+    sim_find(sim, 0, "/a", 1);
+    assert_actions(sim, "IDENTIFY 0 for ticket 1 to 0\n");
+    for (int k = a; k <= waits; k++)
+        sim_release(sim, k);
+    assert_nothing_is_left(sim);
+}
+
+static void a_death_that_nobody_read_is_reported_once(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 1}), c = CALL(sim, a, 1);
+
+    sim_run(sim);
+    sim_crashed(sim, 1, c, 0);
+    sim_crashed(sim, 1, a, 0);
+    sim_release(sim, c);
+    assert_int_equal(sim->unread, 0);
+    sim_release(sim, a);
+    assert_int_equal(sim->unread, 1);
+    assert_nothing_is_left(sim);
+}
+
+/* ---- names ---- */
+
+static void a_name_finds_its_actor_and_gives_one_hold_more(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0, .name = "space/sum"});
+
+    sim_find(sim, 2, "space/sum", 8);
+    sim_find(sim, 2, "/sum", 9);
+    sim_find(sim, 2, "space/su", 10);
+    assert_actions(sim, "IDENTIFY 1 for ticket 8 to 2\nIDENTIFY 0 for ticket 9 to 2\n"
+                        "IDENTIFY 0 for ticket 10 to 2\n");
+    sim_release(sim, a);
+    assert_silence(sim);
+    sim_object(sim, TBI_MSG_RELEASE, 2, a);
+    assert_actions(sim, "RETIRE 1 to 1\n");
+}
+
+static void a_name_that_is_taken_fails_the_second(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1, .name = "s/n"), b = ACTOR(sim, .cpus = 1, .name = "s/n");
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    assert_fate(sim, b, "error=-12 in work");
+    assert_non_null(strstr(sim->message, "an actor named 'n' in the namespace 's' is there already"));
+    sim_release(sim, b);
+    sim_find(sim, 0, "s/n", 1); /* that one's end leaves the first's name alone */
+    assert_actions(sim, "IDENTIFY 1 for ticket 1 to 0\n");
+    ACTOR(sim, .cpus = 1, .name = "t/n");
+    ACTOR(sim, .cpus = 1, .name = "s/m");
+    sim_run(sim);
+    sim_find(sim, 0, "t/n", 1);
+    sim_find(sim, 0, "s/m", 1);
+    assert_actions(sim, "IDENTIFY 3 for ticket 1 to 0\nIDENTIFY 4 for ticket 1 to 0\n");
+    (void)a;
+}
+
+static void get_if_exists_makes_one_and_finds_it_for_all_others(void **state)
+{
+    struct sim *sim = *state;
+    struct sim_task t = {.kind = TBI_ACTOR, .cpus = 1, .name = "/n", .as = {.flags = TBI_ACTOR_GET}};
+    int a;
+
+    t.as.ticket = 5;
+    a = sim_submit(sim, t);
+    t.as.ticket = 6;
+    t.by = 2;
+    sim_submit(sim, t);
+    assert_actions(sim, "IDENTIFY 1 for ticket 5 to 0\nIDENTIFY 1 for ticket 6 to 2\nDISPATCH 1 to 1\n");
+    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 1);
+    assert_null(sim_lives(sim, 1, a, 0));
+    sim_release(sim, a);
+    assert_silence(sim); /* the other one has it */
+    sim_object(sim, TBI_MSG_RELEASE, 2, a);
+    assert_actions(sim, "RETIRE 1 to 1\n");
+    t.as.ticket = 7; /* one that retires is not found any more */
+    assert_int_equal(sim_submit(sim, t), SIM_BY(2, 3));
+    assert_actions(sim, "IDENTIFY 3 for ticket 7 to 2\nDISPATCH 3 to 2\n");
+}
+
+static void the_name_of_one_that_is_killed_is_free_at_once(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 1, .name = "/n"});
+
+    sim_kill(sim, a, KILL);
+    ACTOR(sim, .cpus = 1, .name = "/n");
+    assert_actions(sim, "ABORT 1 to 1 by force\nDISPATCH 2 to 2\n");
+    sim_crashed(sim, 1, a, 0); /* which takes nothing from the second */
+    sim_find(sim, 0, "/n", 1);
+    assert_actions(sim, "IDENTIFY 2 for ticket 1 to 0\n");
+}
+
+/* ---- what is refused ---- */
+
+static void records_that_nobody_sends_are_refused_and_change_nothing(void **state)
+{
+    static const struct { const char *why; struct sim_task task; } bad[] = {
+        {"local", {.kind = TBI_ACTOR, .local = 1}},
+        {"another number of objects", {.kind = TBI_ACTOR, .nreturns = 2}},
+        {"no end", {.kind = TBI_ACTOR, .name = "nospace"}},
+        {"call that has a demand", {.kind = TBI_CALL, .seq = 1, .cpus = 1}},
+        {"call that has a demand", {.kind = TBI_CALL, .seq = 1, .more = {{TBI_GPUS, 1}}}},
+        {"call that has a demand", {.kind = TBI_CALL, .seq = 1, .strategy = TBI_SPREAD}},
+        {"no number", {.kind = TBI_CALL, .seq = 0}},
+        {"call that has a demand", {.kind = TBI_CALL, .seq = 1, .lane = TBI_LANES_MAX}},
+        {"local", {.kind = TBI_CALL, .seq = 1, .local = 1}},
+    };
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0});
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct sim_task t = bad[i].task;
+        const char *why;
+
+        t.actor = a;
+        why = sim_try(sim, t);
+        assert_non_null(why);
+        if (strstr(why, bad[i].why) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", why, bad[i].why);
+    }
+    assert_silence(sim);
+    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 1);
+}
+
+static void lives_is_refused_of_what_does_not_begin_there(void **state)
+{
+    struct sim *sim = *state;
+    int t = sim_submit(sim, (struct sim_task){.cpus = 1}), a = ACTOR(sim, .cpus = 1);
+    struct msg_done *m;
+
+    assert_non_null(sim_lives(sim, 1, a, 0)); /* nor anywhere */
+    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 2\n");
+    assert_non_null(sim_lives(sim, 1, t, 0));
+    assert_non_null(sim_lives(sim, 1, a, 0));
+    assert_non_null(sim_lives(sim, 2, a, 1));
+    m = sim_record(sim, TBI_MSG_LIVES, sizeof *m + sizeof(struct tbi_result));
+    *m = (struct msg_done){.task = sim_id((uint64_t)a), .nresults = 1};
+    *(struct tbi_result *)(m + 1) = (struct tbi_result){TBI_AT_STORE, 0, 8};
+    assert_non_null(sim_deliver(sim, 2));
+    assert_null(sim_lives(sim, 2, a, 0));
+    assert_non_null(sim_lives(sim, 2, a, 0));
+    assert_silence(sim);
+}
+
+static void an_end_with_results_of_an_actor_is_refused(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), c = CALL(sim, a, 1);
+
+    sim_run(sim);
+    assert_non_null(sim_done(sim, 1, a, 1, 7, 0));
+    assert_non_null(sim_called(sim, 2, c, 0, 7, false)); /* another rank */
+    assert_non_null(sim_called(sim, 1, c, 1, 7, false)); /* another attempt */
+    assert_silence(sim);
+    assert_null(sim_called(sim, 1, c, 0, 7, false));
+}
+
+#define ON(test) cmocka_unit_test_setup_teardown(test, sim_two_workers, sim_teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON(it_is_placed_as_the_task_that_creates_it),
+        ON(it_waits_for_its_arguments),
+        ON(what_it_asks_for_explicitly_it_holds_for_life),
+        ON(what_it_needs_to_begin_it_gives_back_when_it_lives),
+        cmocka_unit_test(its_other_resources_stay_when_its_cpus_go),
+        ON(one_that_waits_in_its_constructor_lives_all_the_same),
+        ON(an_infeasible_one_fails_its_calls_with_the_reason),
+        ON(a_constructor_that_fails_fails_its_calls_with_its_message),
+        ON(calls_that_were_made_before_go_when_it_lives),
+        ON(a_late_argument_holds_up_no_other_call),
+        ON(a_failed_argument_fails_its_call_whose_number_is_skipped),
+        ON(numbers_that_were_used_up_before_it_lived_are_skipped),
+        ON(each_caller_has_numbers_of_its_own),
+        ON(a_cancelled_call_is_skipped_if_it_was_not_sent),
+        ON(a_cancelled_call_that_was_parked_never_goes),
+        ON(a_call_that_fails_is_final_and_the_actor_goes_on),
+        ON(more_calls_than_may_be_pending_fail),
+        ON(a_call_of_what_is_no_actor_fails),
+        ON(calls_are_cancelled_with_the_task_that_made_them_and_actors_are_not),
+        ON(with_its_last_handle_it_retires_after_the_calls_that_were_made),
+        ON(a_handle_in_an_object_keeps_it),
+        ON(a_handle_kept_by_its_constructor_keeps_another),
+        ON(one_that_nobody_wants_before_it_is_sent_never_begins),
+        ON(one_that_nobody_wants_while_it_begins_is_told_to_end),
+        ON(a_detached_one_lives_until_the_job_ends),
+        ON(a_detached_one_that_is_killed_leaves_nothing),
+        ON(killed_it_fails_all_calls_at_once),
+        ON(killed_before_it_was_sent_it_never_begins),
+        ON(killed_while_it_begins_it_does_not_live),
+        ON(a_kill_of_what_is_no_actor_or_dead_does_nothing),
+        ON(it_ends_itself_after_the_call_that_says_so),
+        ON(one_that_dies_of_the_call_with_which_it_ends_is_not_begun_again),
+        ON(without_restarts_the_death_of_its_process_is_its_own),
+        ON(a_death_that_nobody_read_is_reported_once),
+        ON(a_name_finds_its_actor_and_gives_one_hold_more),
+        ON(a_name_that_is_taken_fails_the_second),
+        ON(get_if_exists_makes_one_and_finds_it_for_all_others),
+        ON(the_name_of_one_that_is_killed_is_free_at_once),
+        ON(records_that_nobody_sends_are_refused_and_change_nothing),
+        ON(lives_is_refused_of_what_does_not_begin_there),
+        ON(an_end_with_results_of_an_actor_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
