@@ -21,7 +21,12 @@ struct fake {
     unsigned not_begun;         /* how many of the tasks given to it an executor has not begun */
 };
 
-static inline struct tbi_id id(int k) { return tbi_id_make(1, 0, 0, (uint64_t)k, 0); }
+/* What process p of rank p has made, p not 0, is known by this number; other numbers are the driver's. */
+#define BY(p, k) ((p) << 24 | (k))
+static inline struct tbi_id id(int k)
+{
+    return tbi_id_make(1, (unsigned)k >> 24, (unsigned)k >> 24, (uint64_t)k & 0xffffff, 0);
+}
 
 static inline void print(struct fake *f, const char *fmt, ...)
 {
@@ -55,6 +60,12 @@ static inline void describe_run(struct fake *f, const struct msg_run *m)
     const uint16_t *place =
         (const uint16_t *)((const struct tbi_run_arg *)(m + 1) + m->nargs) + m->data_bytes / 2;
 
+    if (m->kind == TBI_ACTOR)
+        print(f, " actor");
+    if (m->attempt > 0)
+        print(f, " attempt %u", m->attempt);
+    if (m->lane > 0)
+        print(f, " lane %u", m->lane);
     if (m->in_bundle)
         print(f, " in a bundle");
     describe_places(f, "cores", place, m->ncores);
@@ -85,6 +96,12 @@ static inline void describe(struct fake *f)
             print(f, " local");
         if (r->type == TBI_MSG_FINISHED && done->error != 0)
             print(f, " error=%d%s", done->error, done->crashed ? " crashed" : "");
+        if (r->type == TBI_MSG_FINISHED && done->exits)
+            print(f, " exits");
+        if (r->type == TBI_MSG_SUBMIT && ((const struct msg_submit *)done)->kind == TBI_CALL)
+            print(f, " number %d", (int)tbi_submit_call((const void *)done)->seq);
+        if (r->type == TBI_MSG_FOUND)
+            print(f, " is %d", (int)tbi_id_counter(((const struct msg_found *)done)->id));
         if (r->type == TBI_MSG_CREATED && created->error_bytes > 0)
             print(f, " error=%d", ((const struct tbi_error_link *)(created + 1))->code);
         if (r->type == TBI_MSG_FETCH)
