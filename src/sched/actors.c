@@ -322,6 +322,7 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
         set_cpus(sched, maker, 0);
         tbi_ledger_take(maker);
     }
+    tbi_ledger_settle(maker);
     actor->state = TBI_ACTOR_LIVES;
     actor->epoch = maker->attempt;
     for (struct tbi_link *l = actor->calls.next, *next; l != &actor->calls; l = next) {

@@ -6,7 +6,7 @@
 /* What tasks on a node sum up to, to be compared with what the ledger says. */
 struct sums {
     int64_t load[TBI_RESOURCES_MAX], gpu[TBI_GPUS_MAX], backlog, blocked;
-    unsigned count, light, unknown;
+    unsigned count, light, unknown, actors;
 };
 
 static void add_up(struct sums *sums, const struct tbi_maker *task)
@@ -22,9 +22,13 @@ static void add_up(struct sums *sums, const struct tbi_maker *task)
     for (unsigned g = 0; g < TBI_GPUS_MAX; g++)
         if (class->gpus > 0 && task->gpus >> g & 1)
             sums->gpu[g] += class->gpus < TBI_UNIT ? class->gpus : TBI_UNIT;
-    *(class->light ? &sums->light : &sums->count) += !blocked;
-    sums->backlog += blocked ? 0 : task->cost_us;
-    sums->unknown += !blocked && task->cost_us == 0;
+    if (task->settled)
+        sums->actors += class->nparts == 0 || class->part[0].resource != TBI_CPUS;
+    if (blocked || task->settled)
+        return;
+    *(class->light ? &sums->light : &sums->count) += 1;
+    sums->backlog += task->cost_us;
+    sums->unknown += task->cost_us == 0;
 }
 
 /* Is a ledger's forecast the sum of the tasks that were sent to it? */
@@ -50,7 +54,7 @@ static const char *check_ledger(const struct tbi_sched *sched, const struct tbi_
                         nodes->nresources * sizeof *sums[i].load) == 0;
         right &= node->count == sums[i].count && node->light == sums[i].light &&
                  node->backlog_us == sums[i].backlog && node->unknown == sums[i].unknown &&
-                 node->blocked == sums[i].blocked;
+                 node->blocked == sums[i].blocked && node->actors == sums[i].actors;
         for (unsigned g = 0; g < node->ngpus; g++, gpus -= TBI_UNIT)
             right &= node->gpu[g] + node->held[g] + sums[i].gpu[g] ==
                      (gpus < TBI_UNIT ? gpus : TBI_UNIT);

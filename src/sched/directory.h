@@ -84,6 +84,7 @@ struct tbi_maker {
     uint16_t depth;
     uint8_t takebacks;          /* how often it was taken back */
     bool is_actor, is_call;     /* on record in actors.c */
+    bool settled;               /* an actor that lives, and is counted so in the ledger */
     bool is_direct;             /* DISPATCHED: a call that its caller's agent has sent */
     uint8_t stops;              /* ... that is not wanted any more, if its agent agrees: 1 + TB_CANCEL_* */
     uint32_t attempt, node, unmet;

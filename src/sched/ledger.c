@@ -207,6 +207,25 @@ static void return_gpus(struct tbi_node *node, struct tbi_maker *task)
     pay_owed(node);
 }
 
+/* Among what runs there and will end, or no longer. */
+static void count(const struct tbi_maker *task, int sign)
+{
+    struct tbi_class *class = task->class;
+    struct tbi_node *node = &class->nodes->node[task->place];
+
+    *(class->light ? &node->light : &node->count) += (unsigned)sign;
+    node->backlog_us += (int64_t)task->cost_us * sign;
+    node->unknown += task->cost_us == 0 ? (unsigned)sign : 0;
+}
+
+static void count_sent(struct tbi_class *class, int sign)
+{
+    if (sign > 0 && class->sent++ == 0)
+        tbi_list_append(&class->nodes->sent, &class->sending);
+    else if (sign < 0 && --class->sent == 0)
+        tbi_list_unlink(&class->sending);
+}
+
 /* The load of all that the task asks for, or of its CPUs alone, and the counts. */
 static void move(const struct tbi_maker *task, int sign, bool only_cpus)
 {
@@ -220,11 +239,28 @@ static void move(const struct tbi_maker *task, int sign, bool only_cpus)
             add(&load[class->part[p].resource], class->part[p].amount * sign);
     if (only_cpus && class->nparts > 0 && class->part[0].resource == TBI_CPUS)
         node->blocked -= class->part[0].amount * sign;
-    *(class->light ? &node->light : &node->count) += (unsigned)sign;
-    node->backlog_us += (int64_t)task->cost_us * sign;
-    node->unknown += task->cost_us == 0 ? (unsigned)sign : 0;
+    count(task, sign);
     node->freed += sign < 0;
     note(nodes, task->place, sign < 0);
+}
+
+/* An actor is counted apart, if it takes no CPUs. */
+static void settle(struct tbi_maker *actor, int sign)
+{
+    const struct tbi_class *class = actor->class;
+    struct tbi_node *node = &class->nodes->node[actor->place];
+
+    actor->settled = sign > 0;
+    count(actor, -sign);
+    count_sent(actor->class, -sign);
+    if (class->nparts == 0 || class->part[0].resource != TBI_CPUS)
+        node->actors += (unsigned)sign;
+}
+
+void tbi_ledger_settle(struct tbi_maker *actor)
+{
+    settle(actor, 1);
+    note(actor->class->nodes, actor->place, true);
 }
 
 void tbi_ledger_take(struct tbi_maker *task)
@@ -235,17 +271,17 @@ void tbi_ledger_take(struct tbi_maker *task)
     task->gpus = 0;
     if (class->gpus > 0 && !grant_gpus(node, task))
         tbi_list_append(&node->owed, &task->link);
-    if (class->sent++ == 0)
-        tbi_list_append(&class->nodes->sent, &class->sending);
+    count_sent(class, 1);
     move(task, 1, false);
 }
 
 void tbi_ledger_give(struct tbi_maker *task)
 {
+    if (task->settled)
+        settle(task, -1);
     if (task->class->gpus > 0)
         return_gpus(&task->class->nodes->node[task->place], task);
-    if (--task->class->sent == 0)
-        tbi_list_unlink(&task->class->sending);
+    count_sent(task->class, -1);
     move(task, -1, false);
 }
 

@@ -1,7 +1,8 @@
 /* ledger.h - what each node has, and the head's forecast of what of it is taken.
  *
  * Amounts are in 1/10000 of a unit and exact. The forecast counts every task that was sent to a
- * node and has not ended; a blocked one without its CPUs. Only the node's agent knows which of them
+ * node and has not ended; a blocked one without its CPUs; an actor that lives there by what it keeps alone,
+ * for it is not what others wait for. Only the node's agent knows which of them
  * have started, so a load may exceed the total, by what waits there.
  * GPUs are instances: a fraction is part of one, the fullest that has room; whole ones are wholly
  * the task's own. A task that was sent ahead and found none is owed them: it gets them, oldest
@@ -22,6 +23,7 @@ struct tbi_node {
     unsigned light;          /* ... that ask for nothing */
     int64_t backlog_us;      /* how long they will run, as far as is known */
     unsigned unknown;        /* of how many it is not */
+    unsigned actors;         /* that live there and take no CPUs */
     unsigned ngpus;
     int32_t *gpu;            /* what is free of each instance */
     int32_t *held;           /* what bundles hold of each */
@@ -92,6 +94,8 @@ bool tbi_ledger_has_gpus(const struct tbi_node *node, int64_t amount);
 /* The task goes to the node at its place, or has ended there (or was taken back). */
 void tbi_ledger_take(struct tbi_maker *task);
 void tbi_ledger_give(struct tbi_maker *task);
+/* It is an actor, and lives there now. */
+void tbi_ledger_settle(struct tbi_maker *actor);
 /* It waits for others: only its CPUs are free meanwhile. */
 void tbi_ledger_block(struct tbi_maker *task);
 void tbi_ledger_unblock(struct tbi_maker *task);

@@ -109,32 +109,41 @@ static double share(int64_t used, int64_t total)
     return used < total ? (double)used / (double)total : 1;
 }
 
+/* What is in use of a resource, as far as a choice between nodes goes: actors that take no CPUs compute all
+ * the same, and would else all come to be on the first node. */
+static int64_t in_use(const struct tbi_nodes *nodes, unsigned i, unsigned resource)
+{
+    int64_t load = tbi_ledger_load(nodes, i)[resource];
+
+    return resource == TBI_CPUS ? load + nodes->node[i].actors * (int64_t)TBI_UNIT : load;
+}
+
 /* The value of a node that has room for a task of the class. */
 static uint64_t room_value(const struct tbi_nodes *nodes, unsigned i,
                            const struct tbi_class *class, bool spread, enum tier *tier)
 {
-    const int64_t *total = tbi_ledger_total(nodes, i), *load = tbi_ledger_load(nodes, i);
+    const int64_t *total = tbi_ledger_total(nodes, i);
     const struct tbi_node *node = &nodes->node[i];
-    unsigned tasks = node->count + node->light;
+    unsigned tasks = node->count + node->light + node->actors;
     double before = 0, after = 0, larger;
 
     if (class->light)
-        before = after = share(load[TBI_CPUS], total[TBI_CPUS]);
+        before = after = share(in_use(nodes, i, TBI_CPUS), total[TBI_CPUS]);
     for (unsigned p = 0; p < class->nparts; p++) {
         unsigned r = class->part[p].resource;
 
         if (class->part[p].amount == 0)
             continue;
-        larger = share(load[r], total[r]);
+        larger = share(in_use(nodes, i, r), total[r]);
         before = larger > before ? larger : before;
-        larger = share(load[r] + class->part[p].amount, total[r]);
+        larger = share(in_use(nodes, i, r) + class->part[p].amount, total[r]);
         after = larger > after ? larger : after;
     }
     *tier = !spread && after > 0.5 ? ROOM : HALF;
-    if (spread) /* of equally empty ones the one with the fewest tasks */
-        return (uint64_t)((1 - before) * (double)(VALUE_MAX >> 10)) << 10 |
-               (1023 - (tasks < 1023 ? tasks : 1023));
-    return (uint64_t)((*tier == HALF ? before : 1 - before) * (double)VALUE_MAX);
+    if (*tier == HALF && !spread)
+        return (uint64_t)(before * (double)VALUE_MAX);
+    return (uint64_t)((1 - before) * (double)(VALUE_MAX >> 10)) << 10 | /* of equally empty ones the one with */
+           (1023 - (tasks < 1023 ? tasks : 1023));                      /* the fewest tasks */
 }
 
 static uint64_t rate(struct tbi_nodes *nodes, unsigned i, struct tbi_class *class, bool spread,

@@ -154,8 +154,8 @@ static void a_late_argument_holds_up_no_other_call(void **state)
 
     CALL(sim, a, 1, .after = {x});
     CALL(sim, a, 2);
-    assert_actions(sim, "DISPATCH 4 to 1 stays epoch=0\nDISPATCH 2 to 1\n");
-    assert_null(sim_done(sim, 1, x, 1, 7, 0));
+    assert_actions(sim, "DISPATCH 4 to 1 stays epoch=0\nDISPATCH 2 to 2\n");
+    assert_null(sim_done(sim, 2, x, 1, 7, 0));
     assert_actions(sim, "DISPATCH 3 to 1 stays epoch=0 inline=8\n"); /* the agent knows: it is the first */
 }
 
@@ -167,7 +167,7 @@ static void a_failed_argument_fails_its_call_whose_number_is_skipped(void **stat
     c = CALL(sim, a, 1, .after = {x});
     CALL(sim, a, 2);
     sim_run(sim);
-    sim_failed(sim, 1, x, TB_ERR_TASK);
+    sim_failed(sim, 2, x, TB_ERR_TASK);
     assert_actions(sim, "SKIP 1 to 1 epoch=0: 0.0's 1 to 1\n");
     assert_fate(sim, c, "error=-1 in work");
     c = CALL(sim, a, 3, .after = {x}); /* it has failed already */
@@ -288,12 +288,47 @@ static void calls_are_cancelled_with_the_task_that_made_them_and_actors_are_not(
     b = ACTOR(sim, .cpus = 1, .parent = t, .by = 1);
     sim_run(sim);
     sim_cancel(sim, t, 0);
-    assert_actions(sim, "ABORT 2 to 1\nABORT 3 to 1\n");
-    sim_failed(sim, 1, t, TB_ERR_CANCELLED);
-    assert_null(sim_lives(sim, 2, b, 0));
+    assert_actions(sim, "ABORT 2 to 2\nABORT 3 to 1\n");
+    sim_failed(sim, 2, t, TB_ERR_CANCELLED);
+    assert_null(sim_lives(sim, 1, b, 0));
     assert_fate(sim, b, "pending");
     CALL(sim, b, 1);
-    assert_actions(sim, "DISPATCH 5 to 2 stays epoch=0\n");
+    assert_actions(sim, "DISPATCH 5 to 1 stays epoch=0\n");
+}
+
+/* ---- beside tasks ---- */
+
+static void tasks_that_ask_for_nothing_go_beside_any_number_of_actors(void **state)
+{
+    struct sim *sim = *state;
+
+    for (int i = 0; i < 200; i++) {
+        int a = ACTOR(sim, .cpus = 0, .strategy = TBI_ON_NODE, .node = 1);
+
+        tbi_sched_run(sim->sched);
+        assert_null(sim_lives(sim, 1, a, 0));
+    }
+    sim_run(sim);
+    sim_submit(sim, (struct sim_task){.cpus = 0, .strategy = TBI_ON_NODE, .node = 1});
+    assert_actions(sim, "DISPATCH 201 to 1 stays\n");
+}
+
+static void actors_without_cpus_are_spread_as_if_each_took_one(void **state)
+{
+    struct sim *sim = *state;
+    unsigned on[3] = {0};
+
+    for (int i = 0; i < 8; i++) {
+        int a = ACTOR(sim, .cpus = 1, .as = {.flags = TBI_ACTOR_PLACED_ONLY});
+        unsigned rank;
+
+        tbi_sched_run(sim->sched);
+        rank = strstr(sim_actions(sim), "to 1") != NULL ? 1 : 2;
+        on[rank]++;
+        assert_null(sim_lives(sim, rank, a, 0));
+    }
+    assert_int_equal(on[1], 4);
+    assert_int_equal(on[2], 4);
 }
 
 /* ---- handles ---- */
@@ -337,13 +372,13 @@ static void a_handle_kept_by_its_constructor_keeps_another(void **state)
     m = sim_record(sim, TBI_MSG_LIVES, sizeof *m + sizeof(struct tbi_id));
     *m = (struct msg_done){.task = sim_id((uint64_t)b), .nkept = 1};
     *(struct tbi_id *)(m + 1) = sim_id((uint64_t)a);
-    assert_null(sim_deliver(sim, 1));
+    assert_null(sim_deliver(sim, 2));
     assert_silence(sim);
     sim_release(sim, b);
-    assert_actions(sim, "RETIRE 2 to 1\n");
-    assert_null(sim_ended(sim, 1, b, 0)); /* it holds its arguments as long as it may be begun again */
+    assert_actions(sim, "RETIRE 2 to 2\n");
+    assert_null(sim_ended(sim, 2, b, 0)); /* it holds its arguments as long as it may be begun again */
     assert_silence(sim);
-    sim_object(sim, TBI_MSG_RELEASE, 1, a); /* what its process held goes with that */
+    sim_object(sim, TBI_MSG_RELEASE, 2, a); /* what its process held goes with that */
     assert_actions(sim, "RETIRE 1 to 1\n");
 }
 
@@ -692,6 +727,8 @@ int main(void)
         ON(more_calls_than_may_be_pending_fail),
         ON(a_call_of_what_is_no_actor_fails),
         ON(calls_are_cancelled_with_the_task_that_made_them_and_actors_are_not),
+        ON(tasks_that_ask_for_nothing_go_beside_any_number_of_actors),
+        ON(actors_without_cpus_are_spread_as_if_each_took_one),
         ON(with_its_last_handle_it_retires_after_the_calls_that_were_made),
         ON(a_handle_in_an_object_keeps_it),
         ON(a_handle_kept_by_its_constructor_keeps_another),
