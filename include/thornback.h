@@ -1031,7 +1031,8 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
     tb_arg_array_((call), (i), TB_BYTES, 1, (void *)(pview), (n))
 
 /* Sets the results: all at once, one, or one that is built in place in the store and sealed when the
- * task ends. Returns: 0 or the error that the call fails with. Blocks: until the store has room. */
+ * task ends. Refs and actors in them may be released then. Returns: 0 or the error that the call fails with.
+ * Blocks: until the store has room. */
 #define tb_return(...) tb_return_v_(TB_FIRST_(__VA_ARGS__), TB_REST_(__VA_ARGS__))
 #define tb_return_v(call, ...) tb_return_v_((call), __VA_ARGS__)
 #define tb_return_at(call, i, x) tb_return_at_((call), (i), tb_value_of(x))

@@ -154,19 +154,35 @@ static void *room_for(tb_call *call, size_t i, size_t bytes, int *rc)
     return at;
 }
 
+/* What a result refers to is held until DONE has been sent, even if the function releases it before. */
+static int hold_contained(const tb_call *call, const tb_value *v)
+{
+    struct tbi_process *p = tbi_process_enter("tb_return");
+    const void *ids;
+    size_t n;
+    int rc;
+
+    if (p == NULL)
+        return TB_ERR_STATE;
+    rc = tbi_contained_check(p, v);
+    ids = tbi_contained(v, &n);
+    for (size_t k = 0; rc == 0 && k < n; k++) {
+        struct tbi_id id = tbi_contained_id(ids, k);
+
+        tbi_handle_own(p, id);
+        tbi_scope_note_in(call->scope, id);
+    }
+    tbi_process_leave(p);
+    return rc;
+}
+
 static int set_result(tb_call *call, size_t i, const tb_value *v)
 {
-    struct tbi_process *p;
     void *at;
     int rc = tbi_value_check(v);
 
-    if (rc == 0 && tbi_type_is_handle(v->type)) {
-        p = tbi_process_enter("tb_return");
-        if (p == NULL)
-            return TB_ERR_STATE;
-        rc = tbi_contained_check(p, v);
-        tbi_process_leave(p);
-    }
+    if (rc == 0 && tbi_type_is_handle(v->type))
+        rc = hold_contained(call, v);
     if (rc != 0)
         return rc;
     at = room_for(call, i, tbi_value_packed_size(v), &rc);

@@ -243,6 +243,7 @@ static inline tb_actor tbi_actor_of(struct tbi_id id)
 /* The caller's innermost scope owns one count of this. */
 void tbi_scope_note(struct tbi_process *process, struct tbi_id id);
 struct tbi_scope *tbi_scope_create(void);
+void tbi_scope_note_in(struct tbi_scope *scope, struct tbi_id id);
 /* The same for borrowed refs alone, ahead of the rest. */
 void tbi_scope_release_borrowed(struct tbi_process *process, struct tbi_scope *scope);
 /* Gives back what is left in it, and frees it. */

@@ -44,6 +44,11 @@ void tbi_scope_note(struct tbi_process *p, struct tbi_id id)
         note(scope, id);
 }
 
+void tbi_scope_note_in(struct tbi_scope *scope, struct tbi_id id)
+{
+    note(scope, id);
+}
+
 void tbi_scope_release_borrowed(struct tbi_process *p, struct tbi_scope *scope)
 {
     size_t left = 0;

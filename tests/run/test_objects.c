@@ -45,6 +45,22 @@ static int returns_a_ref(tb_call *call)
 }
 TB_TASK(returns_a_ref);
 
+static int returns_refs_and_lets_them_go(tb_call *call)
+{
+    tb_ref a = tb_put(tb_arg_int(call, 0)), b[2] = {tb_put(1), tb_put(2)};
+    int rc = tb_return(call, tb_nested(a), tb_array(b, 2));
+
+    TB_SCOPE {
+        tb_ref two[2] = {b[0], tb_put(3)};
+
+        tb_must(tb_return_at(call, 1, tb_array(two, 2)));
+    }
+    tb_must(tb_release(a));
+    tb_must(tb_release_all(b, 2));
+    return rc;
+}
+TB_TASK(returns_refs_and_lets_them_go);
+
 static tb_ref kept;
 static int keeps_its_argument(tb_call *call)
 {
@@ -164,6 +180,26 @@ static void a_nested_ref_stays_a_ref(void **state)
     assert_ok(tb_release(inner));
     assert_ok(tb_release(in_object));
     assert_ok(tb_release(doubled));
+}
+
+static void a_result_holds_what_it_refers_to(void **state)
+{
+    tb_ref r[2], inner;
+    const tb_ref *view;
+    size_t n;
+    int v[2];
+
+    (void)state;
+    assert_ok(tb_remote_n(returns_refs_and_lets_them_go, r, 2, 11));
+    assert_ok(tb_get(r[0], &inner));
+    assert_ok(tb_get(inner, v));
+    assert_int_equal(v[0], 11);
+    assert_ok(tb_get_array(r[1], &view, &n));
+    assert_int_equal(n, 2);
+    assert_ok(tb_get_all(view, 2, v));
+    assert_true(v[0] == 1 && v[1] == 3);
+    assert_ok(tb_release(inner));
+    assert_ok(tb_release_all(r, 2));
 }
 
 static void an_array_of_refs_keeps_them_alive(void **state)
@@ -298,6 +334,7 @@ RUN(cmocka_unit_test(what_is_put_is_got),
     cmocka_unit_test(views_stay_until_the_last_is_unpinned),
     cmocka_unit_test(several_are_got_at_once_the_same_one_twice),
     cmocka_unit_test(a_nested_ref_stays_a_ref),
+    cmocka_unit_test(a_result_holds_what_it_refers_to),
     cmocka_unit_test(an_array_of_refs_keeps_them_alive),
     cmocka_unit_test(a_ref_may_be_kept_over_the_end_of_a_task),
     cmocka_unit_test(a_get_gives_up_at_its_timeout),
