@@ -478,6 +478,11 @@ TB_API void tb_scope_begin(void);
 TB_API void tb_scope_end(void);
 TB_API int tb_scope_keep(tb_ref ref);
 TB_API int tb_scope_keep_actor(tb_actor actor);
+/* The opposite: one count that the caller has, say by tb_retain, is released with this thread's innermost scope, or
+ * at the end of the task; without either it stays the caller's.
+ * Errors: TB_ERR_REF if the ref or actor is not held here. */
+TB_API int tb_scope_give(tb_ref ref);
+TB_API int tb_scope_give_actor(tb_actor actor);
 TB_API void tb_scope_cleanup_(const int *unused);
 
 /* ---- objects ---- */

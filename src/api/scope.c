@@ -136,6 +136,35 @@ int tb_scope_keep_actor(tb_actor actor)
     return keep(tbi_actor_id(actor), "tb_scope_keep_actor", "actor");
 }
 
+static int give(struct tbi_id id, const char *function, const char *what)
+{
+    struct tbi_process *p = tbi_process_enter(function);
+    const struct tbi_handle *h;
+    int rc;
+
+    if (p == NULL)
+        return TB_ERR_STATE;
+    rc = tbi_id_check(p, id, what);
+    h = rc == 0 ? tbi_handle_find(p, id) : NULL;
+    if (h != NULL && h->count > 0)
+        tbi_scope_note(p, id);
+    else if (rc == 0)
+        rc = tbi_error_set(TB_ERR_REF, "%s: this process does not hold the %s: it was released before, or only "
+                           "seen in a view", function, what);
+    tbi_process_leave(p);
+    return rc;
+}
+
+int tb_scope_give(tb_ref ref)
+{
+    return give(tbi_id_of(ref), "tb_scope_give", "ref");
+}
+
+int tb_scope_give_actor(tb_actor actor)
+{
+    return give(tbi_actor_id(actor), "tb_scope_give_actor", "actor");
+}
+
 void tb_scope_cleanup_(const int *unused)
 {
     (void)unused;

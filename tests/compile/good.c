@@ -136,7 +136,7 @@ int use_all(tb_call *call)
     }
     tb_must(tb_unpin(r));
     TB_SCOPE {
-        TB_SCOPE { rc |= tb_scope_keep(r); }
+        TB_SCOPE { rc |= tb_scope_keep(r) | tb_scope_give(r); }
         if (rc != 0)
             return tb_fail(call, "%d", rc);
     }

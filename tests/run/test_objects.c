@@ -329,6 +329,26 @@ static void a_scope_releases_what_was_made_in_it(void **state)
     assert_fails(TB_ERR_REF, "freed", tb_get(outer, &v));
 }
 
+static void a_scope_takes_what_it_is_given(void **state)
+{
+    tb_ref r = tb_put(5), kept;
+    int v;
+
+    (void)state;
+    assert_ok(tb_scope_give(r)); /* there is no scope to take it */
+    TB_SCOPE {
+        kept = tb_put(6);
+        assert_ok(tb_retain(kept)); /* outlives the scope */
+        assert_ok(tb_scope_give(r));
+        assert_ok(tb_get(r, &v));
+    }
+    assert_fails(TB_ERR_REF, "freed", tb_get(r, &v));
+    assert_fails(TB_ERR_REF, "does not hold the ref", tb_scope_give(r));
+    assert_ok(tb_get(kept, &v));
+    assert_int_equal(v, 6);
+    assert_ok(tb_release(kept));
+}
+
 RUN(cmocka_unit_test(what_is_put_is_got),
     cmocka_unit_test(an_array_is_built_in_place),
     cmocka_unit_test(views_stay_until_the_last_is_unpinned),
@@ -340,4 +360,5 @@ RUN(cmocka_unit_test(what_is_put_is_got),
     cmocka_unit_test(a_get_gives_up_at_its_timeout),
     cmocka_unit_test(a_string_must_fit_the_buffer),
     cmocka_unit_test(counts_are_the_callers),
-    cmocka_unit_test(a_scope_releases_what_was_made_in_it))
+    cmocka_unit_test(a_scope_releases_what_was_made_in_it),
+    cmocka_unit_test(a_scope_takes_what_it_is_given))
