@@ -1,5 +1,5 @@
 /* Everything a user may write with values compiles without a single warning. */
-#include <thornback.h>
+#include <thornback_tools.h>
 
 struct point { double x, y; };
 int main(void)
@@ -81,6 +81,38 @@ int use_actors(tb_call *call)
 }
 
 /* The macros around calls: every form, each argument once, no warning. */
+static int sees(size_t i, tb_ref result, void *arg)
+{
+    return tb_ref_is_null(result) && i > 0 && arg != NULL;
+}
+
+int use_map_and_pool(tb_actor actor)
+{
+    const int in[3] = {1, 2, 3};
+    double out[3];
+    tb_value values[2] = {tb_value_of(1), tb_value_of("two")};
+    tb_pool *pool = tb_pool_new(&actor, 1);
+    tb_ref refs[2];
+    size_t number;
+    int rc = 0;
+
+    rc |= tb_map(plain, in, 3, 0, out) | tb_map(plain, in, 3, 1, out, 2.5, "more");
+    rc |= tb_map_timeout(plain, 0.5, in, 3, 1, out) | tb_map_timeout(plain, 0.5, in, 3, 1, out, 1);
+    rc |= tb_map_with(plain, TB_OPTIONS(.num_cpus = 2, .num_gpus = 1), in, 3, 1, out, refs[0]);
+    rc |= tb_map_v(plain, NULL, -1, tb_records(out, 3), 1, out, NULL, 0);
+    rc |= tb_pool_submit(pool, counter_increment) | tb_pool_submit(pool, counter_increment, 1, "two", refs[0]);
+    rc |= tb_pool_map(pool, counter_increment, in, 3, out) | tb_pool_map(pool, counter_increment, in, 3, NULL);
+    rc |= tb_pool_map_timeout(pool, counter_increment, in, 3, out, 0.5);
+    rc |= tb_pool_map_refs(pool, counter_increment, values, 2, refs);
+    rc |= tb_pool_map_refs_timeout(pool, counter_increment, values, 2, refs, 1);
+    rc |= tb_pool_map_unordered(pool, counter_increment, in, 3, sees, NULL);
+    rc |= tb_pool_get_next(pool, refs) | tb_pool_get_next_unordered(pool, refs, &number);
+    rc |= tb_pool_has_next(pool) || tb_pool_has_free(pool) ? tb_pool_push(pool, actor) : 0;
+    rc |= tb_pool_pop_idle(pool, &actor);
+    tb_pool_free(pool);
+    return rc;
+}
+
 int use_all(tb_call *call);
 int use_all(tb_call *call)
 {
