@@ -1,5 +1,5 @@
-/* thornback_tools.h - what many programs would else write themselves: a map over an array, and a pool of
- * actors. All of it is made of the calls of thornback.h, and works in the driver, in tasks and in
+/* thornback_tools.h - what many programs would else write themselves: a map over an array, a pool of actors, and a
+ * queue between tasks. All of it is made of the calls of thornback.h, and works in the driver, in tasks and in
  * actors.
  *
  * C11; from C++ only the plain functions and types. Errors, outputs and timeouts are as in thornback.h; each waiting
@@ -80,6 +80,47 @@ TB_API int tb_pool_map_(tb_pool *pool, tb_function_ *method, const char *name, t
 TB_API int tb_pool_map_unordered_(tb_pool *pool, tb_function_ *method, const char *name, tb_value in,
                                   tb_pool_each *each, void *arg, double timeout);
 
+/* ---- a queue ---- */
+
+/* A queue that any number of tasks, actors and the driver put values into and get them from, each once, in order. It
+ * is an actor, and its handle is used as one: an argument, a result or part of an object, got by tb_arg_actor, kept
+ * with tb_actor_retain and given back with tb_actor_release; the queue ends with its last handle. With options.name
+ * tb_get_actor finds it.
+ * A call that waits is served in its turn. Who dies or is cancelled while it waits takes nothing with it; but what
+ * it was just being given is lost. */
+typedef tb_actor tb_queue;
+
+/* Makes a queue that holds `maxsize` values at most; 0: any number. options: of the actor, may be NULL.
+ * Returns: its handle, at once, as tb_actor_new; what is wrong is what its calls fail with.
+ * Owns:    the handle is the caller's, with one count. */
+TB_API TB_USE_RESULT_ tb_queue tb_queue_new(int64_t maxsize);
+TB_API TB_USE_RESULT_ tb_queue tb_queue_new_with(int64_t maxsize, const tb_options *options);
+
+/* See tb_queue_put and tb_queue_get. */
+TB_API int tb_queue_put_(tb_queue queue, tb_value value, double timeout);
+TB_API int tb_queue_get_(tb_queue queue, tb_type type, size_t size, void *out, double timeout);
+
+/* All of these values, or none if there is no room for all now (TB_ERR_TIMEOUT; TB_ERR_ARGUMENT if there never is).
+ * Shapes:  values[n]: TB_VALUES(1, "two"), or an array and its length. */
+TB_API int tb_queue_put_nowait_batch(tb_queue queue, const tb_value *values, size_t n);
+
+/* The next n values, or none if there are fewer now (TB_ERR_TIMEOUT).
+ * Shapes:  refs[n].
+ * Owns:    each becomes the caller's, with one count. */
+TB_API int tb_queue_get_nowait_batch(tb_queue queue, tb_ref *refs, size_t n);
+
+/* How many values it holds; whether that is none, or as many as it can. Others may put and get meanwhile. */
+TB_API int tb_queue_size(tb_queue queue, size_t *size);
+TB_API int tb_queue_empty(tb_queue queue, bool *empty);
+TB_API int tb_queue_full(tb_queue queue, bool *full);
+/* How many calls wait to get and to put, of the first 64 of each; either may be NULL. */
+TB_API int tb_queue_waiting(tb_queue queue, size_t *getters, size_t *putters);
+
+/* Ends the queue and drops what it holds: after the calls that reached it before, or after `grace` seconds (0: at
+ * once). Calls that wait, and later ones, fail with TB_ERR_ACTOR_DIED. The handle is still to be released.
+ * Returns: 0, also if it had ended. */
+TB_API int tb_queue_shutdown(tb_queue queue, double grace);
+
 #ifdef __cplusplus
 }
 #endif
@@ -132,6 +173,25 @@ TB_API int tb_pool_map_unordered_(tb_pool *pool, tb_function_ *method, const cha
     tb_pool_map_unordered_timeout(pool, method, in, n, each, arg, -1)
 #define tb_pool_map_unordered_timeout(pool, method, in, n, each, arg, timeout)                     \
     tb_pool_map_unordered_((pool), TB_ADDRESS_((method)), #method, tb_array(in, n), (each), (arg), (timeout))
+
+/* Puts a value of any kind into the queue: a number, a string, tb_array(...), an actor. A ref stands for its value,
+ * which need not be there yet: it is what the getter gets. With a timeout of 0, `nowait`, only if there is room now.
+ * Errors:  TB_ERR_TIMEOUT if the queue is full until then; TB_ERR_ACTOR_DIED if it has ended; TB_ERR_TYPE if the actor
+ *          is no queue.
+ * Blocks:  until the queue has room, and in any case for a message there and back. A queue that does not answer, say
+ *          because there is no CPU to begin it, is given a second more than the timeout. */
+#define tb_queue_put(queue, x) tb_queue_put_timeout(queue, x, -1)
+#define tb_queue_put_nowait(queue, x) tb_queue_put_timeout(queue, x, 0)
+#define tb_queue_put_timeout(queue, x, timeout) tb_queue_put_((queue), tb_value_of(x), (timeout))
+
+/* Gets the next value: into a tb_ref, for all that tb_get and tb_get_array read, which becomes the caller's; or
+ * into a number or tb_actor itself. A value that cannot be read as that is lost, so read what may be of several types
+ * by a tb_ref.
+ * Errors, blocks: as tb_queue_put, for an empty queue; TB_ERR_TYPE; what the value's task failed with. */
+#define tb_queue_get(queue, ptr) tb_queue_get_timeout(queue, ptr, -1)
+#define tb_queue_get_nowait(queue, ptr) tb_queue_get_timeout(queue, ptr, 0)
+#define tb_queue_get_timeout(queue, ptr, timeout)                                                  \
+    tb_queue_get_((queue), tb_type_to_read_(ptr), TB_SIZEOF_(ptr), (ptr), (timeout))
 #endif
 
 #endif

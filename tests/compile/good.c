@@ -113,6 +113,24 @@ int use_map_and_pool(tb_actor actor)
     return rc;
 }
 
+int use_queue(void)
+{
+    tb_queue q = tb_queue_new(10), named = tb_queue_new_with(0, TB_OPTIONS(.name = "q"));
+    float x[2] = {1, 2};
+    size_t n;
+    bool is;
+    double d;
+    tb_ref r;
+    int rc = 0;
+
+    rc |= tb_queue_put(q, 1) | tb_queue_put(q, "two") | tb_queue_put_nowait(q, tb_array(x, 2));
+    rc |= tb_queue_put_timeout(q, named, 0.5) | tb_queue_put_nowait_batch(q, TB_VALUES(1, "two", 3.0));
+    rc |= tb_queue_get(q, &d) | tb_queue_get_nowait(q, &r) | tb_queue_get_timeout(q, &named, 0.5);
+    rc |= tb_queue_get(q, NULL) | tb_queue_get_nowait_batch(q, &r, 1);
+    rc |= tb_queue_size(q, &n) | tb_queue_empty(q, &is) | tb_queue_full(q, &is) | tb_queue_waiting(q, &n, NULL);
+    return rc | tb_queue_shutdown(q, 1) | tb_actor_release(q);
+}
+
 int use_all(tb_call *call);
 int use_all(tb_call *call)
 {

@@ -1,5 +1,6 @@
 /* test_tools.c - holds the map over an array and the pool of actors: that all elements come out in their places, each
- * call is made once, by an actor that is idle, and what fails, dies or comes late is told and hangs nobody. */
+ * call is made once, by an actor that is idle, and what fails, dies or comes late is told and hangs nobody. The queue
+ * is in test_queue.c. */
 #include "counter.h"
 
 #include <thornback_tools.h>
