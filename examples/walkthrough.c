@@ -1,11 +1,13 @@
-/* walkthrough.c - Ray's "Core Walkthrough" in C, section by section, with every claim asserted. So far:
- * starting, remote functions, passing refs, resources, multiple returns, cancelling, objects, fetching
- * results and waiting. Runs as ./walkthrough or under mpirun, with any number of ranks. */
+/* walkthrough.c - Ray's "Core Walkthrough" in C, section by section, with every claim asserted: starting, remote
+ * functions, passing refs, resources, placement groups, multiple returns, cancelling, objects, fetching results,
+ * waiting, and actors: their resources, calling and killing them. Runs as ./walkthrough or under mpirun, with any
+ * number of ranks. */
 #define _XOPEN_SOURCE 700
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <thornback.h>
 
@@ -303,6 +305,188 @@ static void waiting(void)
     tb_must(tb_release_all(refs, 2));
 }
 
+/* ---- Remote classes (actors) ---- */
+
+/* A regular C struct and the functions that work on it ... */
+struct counter { int value; };
+
+static int counter_init(tb_call *call, struct counter *self)
+{
+    (void)call; /* its arguments are those of tb_actor_new */
+    self->value = 0;
+    return 0;
+}
+
+static int counter_increment(tb_call *call, struct counter *self)
+{
+    return tb_return(call, ++self->value);
+}
+
+static int counter_pid(tb_call *call, struct counter *self)
+{
+    (void)self;
+    return tb_return(call, (int)getpid());
+}
+
+static int counter_slow_increment(tb_call *call, struct counter *self)
+{
+    pretend_to_compute(0.2);
+    return tb_return(call, ++self->value);
+}
+
+static int counter_never_returns(tb_call *call, struct counter *self)
+{
+    pretend_to_compute(10e6);
+    return tb_return(call, self->value);
+}
+/* ... become a class of actors and its methods. */
+TB_ACTOR(counter, struct counter, .init = counter_init);
+TB_METHOD(counter, counter_increment);
+TB_METHOD(counter, counter_pid);
+TB_METHOD(counter, counter_slow_increment);
+TB_METHOD(counter, counter_never_returns);
+
+/* Required resources of an actor: it has them as long as it lives. */
+struct worker { int calls; };
+
+static int worker_look(tb_call *call, struct worker *self)
+{
+    return tb_return(call, tb_call_rank(call), visible_gpus(), ++self->calls);
+}
+TB_ACTOR(worker, struct worker, .num_cpus = 2, .num_gpus = 0.5);
+TB_METHOD(worker, worker_look);
+
+/* Is so much of it free, as far as the scheduler knows, which hears of ends a moment later? */
+static int soon_free(const char *resource, double amount)
+{
+    double begin = now(), is;
+
+    do
+        tb_must(tb_available_resources(resource, &is));
+    while (is != amount && now() - begin < 10);
+    return is == amount;
+}
+
+static void calling_an_actor(void)
+{
+    tb_actor counter = tb_actor_new(counter), other = tb_actor_new(counter); /* at once */
+    tb_ref ref = tb_actor_call(counter, counter_increment), pids[2];
+    int value, pid[2];
+
+    tb_must(tb_get(ref, &value));
+    check(value == 1);
+    /* Each actor runs in a process of its own. */
+    pids[0] = tb_actor_call(counter, counter_pid);
+    pids[1] = tb_actor_call(other, counter_pid);
+    tb_must(tb_get_all(pids, 2, pid));
+    check(pid[0] != pid[1] || tb_nodes(NULL, 0) > 1); /* on two hosts they may be equal by chance */
+    tb_must(tb_release(ref));
+    tb_must(tb_release_all(pids, 2));
+    tb_must(tb_actor_release(other)); /* with its last handle an actor ends */
+    tb_must(tb_actor_release(counter));
+}
+
+static void ten_actors(void)
+{
+    tb_actor counters[10];
+    tb_ref refs[10];
+    int values[10];
+    double begin, all;
+
+    for (int i = 0; i < 10; i++)
+        counters[i] = tb_actor_new(counter);
+    /* Methods called on different actors run in parallel. */
+    for (int i = 0; i < 10; i++)
+        refs[i] = tb_actor_call(counters[i], counter_increment);
+    tb_must(tb_get_all(refs, 10, values));
+    for (int i = 0; i < 10; i++)
+        check(values[i] == 1);
+    tb_must(tb_release_all(refs, 10));
+    /* An actor that names no CPUs needs one to begin, and none afterwards: ten live on eight. */
+    tb_must(tb_cluster_resources("CPU", &all));
+    check(soon_free("CPU", all));
+    /* Methods called on the same actor run one after the other, in the order of the calls, and share its state. */
+    for (int i = 0; i < 5; i++)
+        refs[i] = tb_actor_call(counters[0], counter_increment);
+    tb_must(tb_get_all(refs, 5, values));
+    for (int i = 0; i < 5; i++)
+        check(values[i] == i + 2);
+    tb_must(tb_release_all(refs, 5));
+    begin = now();
+    for (int i = 0; i < 10; i++)
+        refs[i] = tb_actor_call(counters[i], counter_slow_increment);
+    tb_must(tb_get_all(refs, 10, values));
+    check(now() - begin < 10 * 0.2 && values[0] == 7 && values[9] == 2);
+    tb_must(tb_release_all(refs, 10));
+    for (int i = 0; i < 10; i++)
+        tb_must(tb_actor_release(counters[i]));
+}
+
+static void resources_of_actors(void)
+{
+    tb_actor a = tb_actor_new(worker), b = tb_actor_new_with(worker, TB_OPTIONS(.num_cpus = 1, .num_gpus = 1)),
+             impossible = tb_actor_new_with(worker, TB_OPTIONS(.num_cpus = 9));
+    tb_ref look[3];
+    double all;
+    int v[3];
+
+    tb_must(tb_actor_call_n(a, worker_look, look, 3));
+    tb_must(tb_get_all(look, 3, v));
+    check(v[1] == 1 && v[2] == 1); /* half a GPU is one that others may see, too */
+    tb_must(tb_release_all(look, 3));
+    tb_must(tb_actor_call_n(b, worker_look, look, 3));
+    tb_must(tb_get_all(look, 3, v));
+    check(v[1] == 1 && v[2] == 1);
+    tb_must(tb_release_all(look, 3));
+    tb_must(tb_cluster_resources("CPU", &all));
+    check(soon_free("CPU", all - 3)); /* also while no method runs */
+    tb_must(tb_actor_call_n(impossible, worker_look, look, 3));
+    check(tb_get(look[0], v) == TB_ERR_INFEASIBLE);
+    tb_must(tb_release_all(look, 3));
+    tb_must(tb_actor_release(a));
+    tb_must(tb_actor_release(b));
+    tb_must(tb_actor_release(impossible));
+}
+
+/* A method that runs is stopped by killing the actor. */
+static void killing_an_actor(void)
+{
+    tb_actor c = tb_actor_new(counter);
+    tb_ref first = tb_actor_call(c, counter_increment), runs = tb_actor_call(c, counter_never_returns),
+           waits = tb_actor_call(c, counter_increment), late;
+    int value;
+
+    tb_must(tb_get(first, &value));
+    check(value == 1);
+    tb_must(tb_kill(c, TB_KILL_NO_RESTART));
+    check(tb_get(runs, &value) == TB_ERR_ACTOR_DIED); /* at once */
+    check(tb_get(waits, &value) == TB_ERR_ACTOR_DIED);
+    late = tb_actor_call(c, counter_increment);
+    check(tb_get(late, &value) == TB_ERR_ACTOR_DIED);
+    tb_must(tb_release_all((tb_ref[]){first, runs, waits, late}, 4));
+    tb_must(tb_actor_release(c));
+}
+
+static void actors_in_placement_groups(void)
+{
+    const tb_bundle bundles[] = {{.num_cpus = 2}, {.num_cpus = 2, .num_gpus = 1}};
+    tb_group group = tb_group_new(bundles, 2, TB_GROUP_PACK);
+    tb_actor a = tb_actor_new_with(worker, TB_OPTIONS(.group = group)); /* there are GPUs in the second bundle only */
+    tb_ref look[3];
+    int ranks[2], v[3];
+
+    check(tb_group_nodes(group, ranks, 2) == 2);
+    tb_must(tb_actor_call_n(a, worker_look, look, 3));
+    tb_must(tb_get_all(look, 3, v));
+    check(v[0] == ranks[1] && v[1] == 1);
+    tb_must(tb_release_all(look, 3));
+    tb_must(tb_group_remove(group)); /* which ends the actors in it */
+    tb_must(tb_actor_call_n(a, worker_look, look, 3));
+    check(tb_get(look[0], v) == TB_ERR_ACTOR_DIED);
+    tb_must(tb_release_all(look, 3));
+    tb_must(tb_actor_release(a));
+}
+
 int main(int argc, char **argv)
 {
     /* ---- Starting ---- */
@@ -319,6 +503,11 @@ int main(int argc, char **argv)
     objects();
     fetching_results();
     waiting();
+    calling_an_actor();
+    ten_actors();
+    resources_of_actors();
+    killing_an_actor();
+    actors_in_placement_groups();
     printf("every claim of the walk-through holds\n");
     return tb_finalize();
 }
