@@ -156,6 +156,13 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
 
         sim_print(sim, " epoch=%u: %u.%u's %d to %d", m->epoch, m->rank, m->proc, (int)m->from,
                   (int)m->to - 1);
+    } else if (r->type == TBI_MSG_WHERE) {
+        const struct msg_where *m = (const void *)id;
+
+        if (m->rank != TBI_NOWHERE)
+            sim_print(sim, ".%u epoch=%u: %u", m->proc, m->epoch, m->rank);
+        else
+            sim_print(sim, ".%u: %s", m->proc, m->ended ? "ended" : "nowhere");
     } else if (r->type == TBI_MSG_RETIRE) {
         const struct msg_task *m = (const void *)id;
 

@@ -541,7 +541,7 @@ static void one_whose_group_goes_while_it_restarts_fails_with_it(void **state)
     sim_run(sim);
     sim_crashed(sim, 1, a, 0);
     sim_object(sim, TBI_MSG_UNGROUP, 0, g);
-    assert_actions(sim, "UNRESERVE 1.1 to 1\n");
+    assert_actions(sim, "WHERE 2 to 0.0: ended\nUNRESERVE 1.1 to 1\n");
     assert_fate(sim, a, "error=-3 in work");
     assert_fate(sim, c, "error=-3 in work");
 }
