@@ -1,7 +1,8 @@
 #!/bin/bash
 # placement.sh - over three hosts of the bed with two worker ranks each, or with one: tasks run where their
-# arguments are, only where they may, fairly and without idle CPUs; each host's GPUs are shared between
-# its ranks; and TB_SHOW_MAP shows what every rank has. Needs root and iproute2.
+# arguments are, only where they may, fairly and without idle CPUs; actors are reached from everywhere, and
+# come back elsewhere; each host's GPUs are shared between its ranks; and TB_SHOW_MAP shows what every rank has.
+# Needs root and iproute2.
 set -u
 here=$(dirname "$(readlink -f "$0")")
 bed=$here/../bed/hosts.sh
@@ -19,6 +20,8 @@ run locality 6 "$programs/locality"
 TB_FETCH=p2p run locality_by_messages 4 "$programs/locality"
 run strategies 6 "$programs/strategies"
 run groups 6 "$programs/groups"
+run actors 6 "$programs/actors"
+TB_FETCH=p2p run actors_by_messages 4 "$programs/actors"
 run fair_one_node 2 "$programs/fair"
 run fair_three_nodes 4 "$programs/fair"
 TB_AHEAD=0 run fair_when_nothing_is_sent_ahead 4 "$programs/fair"

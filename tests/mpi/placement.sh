@@ -1,7 +1,8 @@
 #!/bin/bash
 # placement.sh - under mpirun, on virtual nodes: tasks run where their arguments are, only where they may,
-# fairly and without idle CPUs; placement groups are where they should be; the GPUs of a host are shared
-# between its ranks, whichever variable names them; and TB_SHOW_MAP shows what every rank has.
+# fairly and without idle CPUs; placement groups and actors are where they should be, and actors reached from
+# everywhere; the GPUs of a host are shared between its ranks, whichever variable names them; and TB_SHOW_MAP
+# shows what every rank has.
 set -u
 . "$(dirname "$0")"/placed
 trap 'rm -f "$out"' EXIT
@@ -15,6 +16,8 @@ TB_FETCH=p2p run locality_two_ranks_a_node 6 3 "$programs/locality"
 run strategies 4 4 "$programs/strategies"
 run groups 4 4 "$programs/groups"
 run groups_two_ranks_a_node 6 3 "$programs/groups"
+run actors 4 4 "$programs/actors"
+TB_FETCH=p2p run actors_two_ranks_a_node 6 3 "$programs/actors"
 run fair_one_node 2 1 "$programs/fair"
 run fair_three_nodes 4 4 "$programs/fair"
 TB_AHEAD=0 run fair_when_nothing_is_sent_ahead 4 4 "$programs/fair"
