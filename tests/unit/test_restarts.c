@@ -340,7 +340,7 @@ static void what_it_needs_to_begin_it_needs_each_time(void **state)
     sim_crashed(sim, 1, a, 0);
     assert_silence(sim); /* all CPUs are in use */
     assert_int_equal(tbi_sched_counts(sim->sched).load, 40000);
-    assert_null(sim_done(sim, 1, 2, 1, 0, 0));
+    assert_null(sim_done(sim, 1, 3, 1, 0, 0));
     assert_actions(sim, "DISPATCH 1 to 1 attempt=1\n");
     assert_int_equal(tbi_sched_counts(sim->sched).load, 40000);
     assert_null(sim_lives(sim, 1, a, 1));
