@@ -69,6 +69,17 @@ static inline int get_int(tb_ref r)
     return v;
 }
 
+/* Meanwhile other actors begin, are called and end: what was to follow from what was said before, has. */
+static inline void others_come_and_go(void)
+{
+    for (int i = 0; i < 3; i++) {
+        tb_actor other = tb_actor_new(counter, 0);
+
+        assert_int_equal(get_int(tb_actor_call(other, counter_increment)), 1);
+        assert_ok(tb_actor_release(other));
+    }
+}
+
 #define assert_call_fails(code, text, ref)                                                         \
     do {                                                                                           \
         tb_ref r_ = ref;                                                                           \

@@ -337,7 +337,7 @@ static void an_actor_ends_with_its_last_handle_after_the_calls_that_were_made(vo
     gate_open(&g);
     assert_int_equal(get_int(waits), 0);
     assert_int_equal(get_int(last), 1);
-    usleep(20000);
+    others_come_and_go();
     assert_int_equal(marks_count(m.path), 1); /* the friend has one */
     assert_ok(tb_actor_call_n(s, store_unfriend, NULL, 0));
     assert_soon(marks_count(m.path) == 2); /* fini */
@@ -358,7 +358,7 @@ static void the_last_handle_may_be_in_an_object(void **state)
 
     (void)state;
     assert_ok(tb_actor_release(c));
-    usleep(20000);
+    others_come_and_go();
     assert_ok(tb_get(r, &got));
     assert_int_equal(get_int(tb_actor_call(got, counter_increment)), 1);
     assert_ok(tb_actor_release(got));
@@ -433,7 +433,7 @@ static void a_detached_actor_lives_without_a_handle(void **state)
     (void)state;
     assert_int_equal(get_int(tb_actor_call(c, counter_increment)), 2);
     assert_ok(tb_actor_release(c));
-    usleep(20000);
+    others_come_and_go();
     assert_int_equal(marks_count(m.path), 1);
     assert_ok(tb_get_actor("stays", NULL, &c));
     assert_int_equal(get_int(tb_actor_call(c, counter_increment)), 3);
@@ -533,6 +533,9 @@ static int ends(void **state)
 
     (void)state;
     if (get_int(tb_actor_call(c, counter_increment)) != 1 || tb_actor_release(c) != 0)
+        return -1;
+    d = tb_actor_new_with(counter, TB_OPTIONS(.lifetime = TB_LIFETIME_DETACHED), 0); /* ends with the job */
+    if (get_int(tb_actor_call(d, counter_increment)) != 1 || tb_actor_release(d) != 0)
         return -1;
     rc = tb_finalize();
     d = tb_actor_new(counter, 0);

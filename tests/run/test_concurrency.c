@@ -142,7 +142,7 @@ static void as_many_calls_run_at_once_as_were_asked_for(void **state)
         r[i] = tb_actor_call(p, pool_wait, g[i].path);
     for (int i = 0; i < 3; i++)
         gate_reach(&g[i]); /* all three are there */
-    usleep(20000);
+    others_come_and_go();
     assert_int_equal(open(g[3].path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1); /* the fourth is not */
     gate_open(&g[1]);
     assert_int_equal(get_int(r[1]), 1); /* ends before the first */
@@ -234,7 +234,7 @@ static void a_handle_that_two_calls_came_with_stays_until_both_have_ended(void *
     assert_ok(tb_actor_release(c));
     gate_open(&a);
     assert_int_equal(get_int(first), 1);
-    usleep(20000);
+    others_come_and_go();
     assert_int_equal(marks_count(m.path), 1);
     gate_open(&b);
     assert_int_equal(get_int(second), 2);
@@ -254,7 +254,7 @@ static void one_call_is_cancelled_and_the_others_go_on(void **state)
     gate_reach(&g);
     assert_soon(marks_count(m.path) == 1);
     waits = tb_actor_call(p, pool_wait, never.path); /* behind both */
-    usleep(20000);
+    others_come_and_go();
     assert_ok(tb_cancel(waits, TB_CANCEL_DEFAULT));
     assert_call_fails(TB_ERR_CANCELLED, "", waits);
     assert_ok(tb_cancel(listens, TB_CANCEL_DEFAULT));
@@ -308,7 +308,7 @@ static void an_actor_leaves_when_all_its_calls_have_ended(void **state)
     (void)state;
     gate_reach(&g);
     assert_int_equal(get_int(leaves), 1);
-    usleep(20000);
+    others_come_and_go();
     assert_int_equal(marks_count(m.path), 0);
     gate_open(&g);
     assert_int_equal(get_int(stays), 1);

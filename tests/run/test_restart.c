@@ -73,7 +73,7 @@ static void an_actor_ends_itself_cleanly(void **state)
     assert_call_fails(TB_ERR_ACTOR_DIED, "", behind);
     assert_soon(marks_count(m.path) == 2); /* fini, and no restart */
     assert_call_fails(TB_ERR_ACTOR_DIED, "", tb_actor_call(c, counter_increment));
-    usleep(20000);
+    others_come_and_go();
     assert_int_equal(marks_end(&m), 2);
     assert_ok(tb_actor_release(c));
 }
