@@ -269,7 +269,7 @@ struct tbi_agent_counts tbi_agent_counts(const struct tbi_agent *agent)
 static const char *check_procs(const struct tbi_agent *agent)
 {
     struct tbi_map_slot e, pin;
-    unsigned executors = 0, running = 0, blocked = 0;
+    unsigned executors = 0, running = 0, blocked = 0, actors = 0;
     size_t at = 0, in;
 
     while (tbi_map_next(&agent->procs, &at, &e)) {
@@ -280,6 +280,7 @@ static const char *check_procs(const struct tbi_agent *agent)
         executors += proc->proc != TBI_PROC_DRIVER;
         running += proc->job != NULL;
         blocked += proc->job != NULL && !held;
+        actors += proc->actor != NULL;
         if (proc->actor != NULL) {
             const char *why = tbi_calls_check_calls(agent, proc);
 
@@ -310,7 +311,7 @@ static const char *check_procs(const struct tbi_agent *agent)
             if (tbi_objects_find(agent, pin.key) == NULL)
                 return "a pin on nothing";
     }
-    if (executors != agent->executors || running != agent->running || blocked != agent->blocked)
+    if (executors != agent->executors || actors != agent->nactors || running != agent->running || blocked != agent->blocked)
         return "the counts of executors are wrong";
     return NULL;
 }

@@ -242,6 +242,7 @@ const char *tbi_calls_construct(struct tbi_agent *agent, struct tbi_proc *proc,
     proc->nwork--;
     tbi_list_unlink(&proc->link);
     tbi_list_append(&agent->actors, &proc->link);
+    agent->nactors++;
     if (!job->aborted) /* else it is to end, and is killed if it does not */
         tbi_list_unlink(&job->timer);
     tbi_jobs_give_arguments_back(agent, job);
@@ -368,7 +369,7 @@ bool tbi_calls_died(struct tbi_agent *agent, struct tbi_proc *proc, const struct
     return told;
 }
 
-void tbi_calls_free(struct tbi_proc *proc)
+void tbi_calls_free(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     struct tbi_local_actor *actor = proc->actor;
     struct tbi_map_slot e;
@@ -388,6 +389,7 @@ void tbi_calls_free(struct tbi_proc *proc)
     }
     tbi_map_fini(&actor->callers);
     tbi_map_fini(&actor->stopped);
+    agent->nactors--;
     free(actor);
     proc->actor = NULL;
 }

@@ -173,6 +173,7 @@ struct tbi_agent {
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
     struct tbi_link actors;     /* their processes */
+    unsigned nactors;
     struct tbi_map direct;      /* task -> direct call of a process here, without an answer so far */
     struct tbi_link dropped;    /* calls of actors that have ended, whose copies are under way */
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
@@ -284,7 +285,7 @@ void tbi_calls_retire(struct tbi_agent *agent, const struct msg_task *m);
 /* Its process has died: calls that were begun have crashed, the others are dropped. Returns whether it had
  * been told to end. */
 bool tbi_calls_died(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_error_link *why);
-void tbi_calls_free(struct tbi_proc *proc);
+void tbi_calls_free(struct tbi_agent *agent, struct tbi_proc *proc);
 void tbi_calls_feed(struct tbi_agent *agent, struct tbi_proc *proc); /* what was taken back goes on */
 const char *tbi_calls_check_calls(const struct tbi_agent *agent, const struct tbi_proc *proc);
 

@@ -28,7 +28,7 @@ void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc)
     if (proc->proc != TBI_PROC_DRIVER)
         agent->executors--;
     tbi_list_unlink(&proc->link);
-    tbi_calls_free(proc);
+    tbi_calls_free(agent, proc);
     tbi_direct_forget_proc(agent, proc);
     tbi_map_fini(&proc->handles);
     tbi_map_fini(&proc->pins);

@@ -95,6 +95,12 @@ static void give(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job 
     tbi_run_send(agent, proc, job);
 }
 
+/* Processes for tasks: actors keep theirs. */
+static bool may_have_more(const struct tbi_agent *agent)
+{
+    return agent->executors - agent->nactors < agent->config.max_executors;
+}
+
 /* An idle executor, or a new one if there may be more; NULL: none for this job now. */
 static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_job *job)
 {
@@ -105,7 +111,7 @@ static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_
         tbi_list_unlink(&proc->link);
         return proc;
     }
-    if (agent->executors >= agent->config.max_executors && !job->wanted && !is_actor(job))
+    if (!may_have_more(agent) && !job->wanted && !is_actor(job))
         return NULL;
     proc = tbi_procs_add(agent, ++agent->next_proc);
     agent->ops.fork(agent->ops.ctx, proc->proc);
@@ -345,7 +351,7 @@ bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
 /* CPUs are free and nothing waits for them but what was given to executors ahead of its turn. */
 static bool take_back_for_free_cpus(struct tbi_agent *agent)
 {
-    if ((tbi_list_empty(&agent->idle) && agent->executors >= agent->config.max_executors) ||
+    if ((tbi_list_empty(&agent->idle) && !may_have_more(agent)) ||
         (agent->whole.nready > 0 && agent->bundles.count == 0))
         return false;
     for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
@@ -395,8 +401,7 @@ void tbi_run_start(struct tbi_agent *agent)
 const char *tbi_run_check(const struct tbi_agent *agent)
 {
     size_t nready = 0, nfree = 0;
-    bool executors = !tbi_list_empty(&agent->idle) ||
-                     agent->executors < agent->config.max_executors;
+    bool executors = !tbi_list_empty(&agent->idle) || may_have_more(agent);
 
     for (unsigned d = 0; d < agent->depths; d++)
         for (const struct tbi_link *l = agent->ready[d].next; l != &agent->ready[d]; l = l->next) {

@@ -171,6 +171,12 @@ static void actors_are_not_counted_among_the_processes_there_may_be(void **state
         assert_null(dispatch_actor(f, k, (struct actor){0}));
     assert_said(f, "fork p1\nRUN 1 to p1 actor\nfork p2\nRUN 2 to p2 actor\nfork p3\nRUN 3 to p3 actor\n"
                    "fork p4\nRUN 4 to p4 actor\nfork p5\nRUN 5 to p5 actor\n");
+    for (int k = 1; k <= 5; k++)
+        assert_null(constructed(f, (uint32_t)k, k, 0));
+    forget(f);
+    dispatch(f, 6, 1, 0, -1);
+    dispatch(f, 7, 1, 0, -1);
+    assert_said(f, "fork p6\nRUN 6 to p6\nfork p7\nRUN 7 to p7\n"); /* tasks have as many as without actors */
 }
 
 static void nothing_waits_behind_an_actor_that_begins(void **state)
