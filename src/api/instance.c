@@ -2,6 +2,7 @@
 #include "api/errors.h"
 #include "api/registry.h"
 #include "util/alloc.h"
+#include "util/fault.h"
 
 #include <stdalign.h>
 
@@ -47,6 +48,7 @@ int tbi_instance_construct(struct tbi_instance *i, struct tb_call *call)
     i->id = call->run->task;
     i->run = call->run;
     i->state = new_state(about);
+    tbi_fault_point(TBI_FAULT_CONSTRUCT);
     if (actor->flags & TBI_ACTOR_RESTORES && about->restore != NULL)
         rc = about->restore(call, i->state);
     else if (about->init != NULL)
@@ -93,6 +95,7 @@ void tbi_instance_end(struct tbi_instance *i)
 {
     if (tbi_id_is_null(i->id))
         return;
+    tbi_fault_point(TBI_FAULT_LEAVE);
     if (i->cls->cls->fini != NULL)
         i->cls->cls->fini(i->state);
     tbi_instance_drop(i);
@@ -169,8 +172,10 @@ int tb_actor_checkpoint(tb_call *call, tb_ref ref)
         return TB_ERR_STATE;
     rc = check_checkpoint(p, call, tbi_id_of(ref));
     if (rc == 0) {
-        struct msg_checkpoint *m = p->port.send(p->port.ctx, TBI_MSG_CHECKPOINT, sizeof *m);
+        struct msg_checkpoint *m;
 
+        tbi_fault_point(TBI_FAULT_CHECKPOINT);
+        m = p->port.send(p->port.ctx, TBI_MSG_CHECKPOINT, sizeof *m);
         *m = (struct msg_checkpoint){call->instance->id, tbi_id_of(ref)};
     }
     tbi_process_leave(p);

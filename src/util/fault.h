@@ -46,6 +46,9 @@
     X(SEAL,         seal,        KILL,  "seal what it has written")                                \
     X(HOLD,         hold,        KILL,  "say that it holds a ref")                                 \
     X(RELEASE,      release,     KILL,  "say that it holds a ref no more")                         \
+    X(CONSTRUCT,    construct,   KILL,  "call the constructor of an actor, or restore it")         \
+    X(CHECKPOINT,   checkpoint,  KILL,  "say which object is its actor's checkpoint")              \
+    X(LEAVE,        leave,       KILL,  "end its actor in order; it was told to")                  \
     X(ALLOC,        alloc,       END,   "an allocation for bookkeeping fails; the process ends")         \
     X(FORK,         fork,        FAIL,  "the fork of an executor fails with EAGAIN")               \
     X(POPULATE,     populate,    FAIL,  "getting memory for an object fails: STORE_FULL")          \

@@ -1,6 +1,6 @@
 /* work.h - trees of tasks that pass every point of util/fault.h on their way: nested tasks, waits, refs
- * in results, objects small and large made in each way. What a tree gives can be computed, so each
- * one is right, or has failed because an executor was killed or the store had no memory. */
+ * in results, objects small and large made in each way, actors that keep a checkpoint. What a tree gives can be
+ * computed, so each one is right, or has failed because an executor was killed or the store had no memory. */
 #ifndef TB_WORK_H
 #define TB_WORK_H
 
@@ -47,6 +47,65 @@ static int deposit(tb_call *call)
     return tb_return(call, tb_nested(tb_put(tb_arg_int(call, 0))));
 }
 TB_TASK(deposit);
+
+/* An actor that has done each of its numbers, 1 to the last, once, though it may have been begun again between
+ * any two steps of a call. */
+struct keeper { int number, value; };
+
+static int keeper_init(tb_call *call, struct keeper *self)
+{
+    self->value = tb_arg_int(call, 0);
+    return 0;
+}
+
+static int keeper_restore(tb_call *call, struct keeper *self)
+{
+    return tb_arg_struct(call, tb_num_args(call) - 1, self);
+}
+
+static void keeper_fini(struct keeper *self)
+{
+    if (self->number < 0)
+        abort();
+}
+
+/* Returns the value after this number. */
+static int keeper_step(tb_call *call, struct keeper *self)
+{
+    int number = tb_arg_int(call, 0), rc;
+
+    if (number != self->number && number != self->number + 1)
+        return tb_fail(call, "number %d after %d", number, self->number);
+    if (number == self->number + 1) {
+        self->number++;
+        self->value = work_mix(self->value, number);
+        if ((rc = tb_actor_checkpoint(call, tb_put(tb_struct(*self)))) != 0)
+            return rc;
+    }
+    return tb_return(call, self->value);
+}
+TB_ACTOR(keeper, struct keeper, .init = keeper_init, .restore = keeper_restore, .fini = keeper_fini,
+         .max_restarts = -1, .max_task_retries = -1);
+TB_METHOD(keeper, keeper_step);
+
+enum { WORK_STEPS = 3 };
+
+/* 0, or why a step failed, which only the store can be the reason of. */
+static int work_with_keeper(tb_call *call, int seed)
+{
+    tb_actor k = tb_actor_new(keeper, seed);
+    tb_ref step[WORK_STEPS];
+    int value[WORK_STEPS], rc;
+
+    for (int i = 0; i < WORK_STEPS; i++)
+        step[i] = tb_actor_call(k, keeper_step, i + 1);
+    if ((rc = tb_get_all(step, WORK_STEPS, value)) != 0)
+        return rc;
+    for (int i = 0; i < WORK_STEPS; i++)
+        if ((seed = work_mix(seed, i + 1)) != value[i])
+            return tb_fail(call, "step %d gave %d instead of %d", i + 1, value[i], seed);
+    return tb_actor_release(k);
+}
 
 /* A child of work() and its argument, made by tb_put or in place. */
 static int work(tb_call *call);
@@ -100,7 +159,9 @@ static int work_with_children(tb_call *call, int depth, int seed)
         return rc;
     if (v != seed)
         return tb_fail(call, "%d was deposited, %d came back", seed, v);
-    return tb_release(inside);
+    if ((rc = tb_release(inside)) != 0)
+        return rc;
+    return work_with_keeper(call, seed);
 }
 
 /* depth, seed, numbers filled with the seed */
