@@ -14,6 +14,7 @@
 struct fake {
     struct tbi_agent *agent;
     struct tbi_outbox out, in;
+    unsigned rank;
     char text[4096];
     size_t len;
     uint32_t ticket;      /* of the last FETCH or copy */
@@ -72,6 +73,40 @@ static inline void describe_run(struct fake *f, const struct msg_run *m)
     describe_places(f, "gpus", place + m->ncores, m->ngpus);
 }
 
+static inline void describe_object(struct fake *f, const struct msg_located *m)
+{
+    if (m->where == TBI_AT_INLINE)
+        print(f, " inline=%d", (int)*(const int64_t *)(m + 1));
+    if (m->where == TBI_AT_PENDING)
+        print(f, " pending");
+}
+
+/* Its first value, all that there is to say of it. */
+static inline void describe_answer(struct fake *f, const struct msg_done *m)
+{
+    if (m->nresults == 0)
+        print(f, " ask the head");
+    else
+        print(f, " inline=%d", (int)*(const int64_t *)((const struct tbi_result *)(m + 1) + m->nresults));
+}
+
+static inline void describe_made_call(struct fake *f, const struct msg_call *m)
+{
+    print(f, " number %d", (int)m->seq);
+    if (m->flags & TBI_CALL_LOCATES)
+        print(f, " asks");
+    if (m->flags & TBI_CALL_DIRECT)
+        print(f, " direct");
+}
+
+/* The argument of one that has any is an int64. */
+static inline void describe_call(struct fake *f, const struct msg_dispatch *m)
+{
+    print(f, " number %d in life %u", (int)tbi_dispatch_call(m)->seq, tbi_dispatch_call(m)->epoch);
+    if (m->data_bytes > 0)
+        print(f, " of %d", (int)*(const int64_t *)((const uint64_t *)(m + 1) + m->nargs));
+}
+
 /* What was sent is described one call later, when its body has been filled in. */
 static inline void describe(struct fake *f)
 {
@@ -87,7 +122,10 @@ static inline void describe(struct fake *f)
             f->out.begin += r->len;
             continue;
         }
-        print(f, "%s %d to ", tbi_msg_info[r->type].name, (int)tbi_id_counter(*first));
+        print(f, "%s %d", tbi_msg_info[r->type].name, (int)tbi_id_counter(*first));
+        if ((r->type == TBI_MSG_OBJECT || r->type == TBI_MSG_RESOLVE) && tbi_id_index(*first) > 0)
+            print(f, ".%u", tbi_id_index(*first));
+        print(f, " to ");
         if (tbi_msg_info[r->type].to == TBI_ROLE_PROC)
             print(f, "p%u", r->proc);
         else
@@ -98,8 +136,16 @@ static inline void describe(struct fake *f)
             print(f, " error=%d%s", done->error, done->crashed ? " crashed" : "");
         if (r->type == TBI_MSG_FINISHED && done->exits)
             print(f, " exits");
+        if (r->type == TBI_MSG_FINISHED && done->direct)
+            print(f, " direct");
         if (r->type == TBI_MSG_SUBMIT && ((const struct msg_submit *)done)->kind == TBI_CALL)
-            print(f, " number %d", (int)tbi_submit_call((const void *)done)->seq);
+            describe_made_call(f, tbi_submit_call((const void *)done));
+        if (r->type == TBI_MSG_CALL)
+            describe_call(f, (const void *)(r + 1));
+        if (r->type == TBI_MSG_ANSWER)
+            describe_answer(f, done);
+        if (r->type == TBI_MSG_OBJECT)
+            describe_object(f, (const void *)(r + 1));
         if (r->type == TBI_MSG_FOUND)
             print(f, " is %d", (int)tbi_id_counter(((const struct msg_found *)done)->id));
         if (r->type == TBI_MSG_CREATED && created->error_bytes > 0)
@@ -118,14 +164,14 @@ static inline void describe(struct fake *f)
         print(f, "\n");
         f->out.begin += r->len;
     }
-    f->out.begin = f->out.end = 0;
 }
 
-/* The rank rides in eight bytes of its own behind the body. */
-static inline void *fake_send(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+/* The rank rides in eight bytes of its own behind the body. What is sent stays where it is until the next record is
+ * delivered, for the agent may copy from it. */
+static inline void *fake_send(void *ctx, unsigned dest, enum tbi_msg type, uint32_t proc, size_t size)
 {
     struct fake *f = ctx;
-    uint64_t to = rank;
+    uint64_t to = dest;
     uint8_t *body;
 
     describe(f);
@@ -140,7 +186,7 @@ static inline void fake_fork(void *ctx, uint32_t proc)
     print(ctx, "fork p%u\n", proc);
 }
 
-static inline void fake_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
+static inline void fake_copy(void *ctx, uint32_t ticket, unsigned source, uint64_t from, uint64_t to,
                       uint64_t bytes)
 {
     struct fake *f = ctx;
@@ -148,7 +194,7 @@ static inline void fake_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t
     (void)from, (void)to, (void)bytes;
     describe(f);
     f->ticket = ticket;
-    print(f, "copy from %u\n", rank);
+    print(f, "copy from %u\n", source);
 }
 
 static inline uint64_t fake_take_back(void *ctx, uint32_t proc, uint64_t offered)
@@ -173,7 +219,8 @@ static inline void fake_kill(void *ctx, uint32_t proc)
     print(ctx, "kill p%u\n", proc);
 }
 
-static unsigned nested; /* of the next agent's config */
+static unsigned nested, rank = 1; /* of the next agent's config */
+enum { ROOM = 1 << 16 /* bytes of all that the agent sends for one record */ };
 
 static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsigned ncores, unsigned gpus)
 {
@@ -181,7 +228,7 @@ static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsig
     unsigned host[3] = {0, 0, 1};
     int64_t totals[TBI_CUSTOM + 1] = {cpus * 10000, gpus * 10000, 0, 10000 /* a label */};
     struct tbi_core core[4] = {{.nthreads = 1}, {.nthreads = 1}, {.nthreads = 1}, {.nthreads = 1}};
-    struct tbi_agent_config config = {.rank = 1, .nranks = 3, .host = host,
+    struct tbi_agent_config config = {.rank = rank, .nranks = 3, .host = host,
                                       .resources = {.nresources = TBI_CUSTOM + 1, .totals = totals,
                                                     .core = core, .ncores = ncores},
                                       .max_executors = cpus, .overtakes = 2, .offers = offers,
@@ -189,6 +236,9 @@ static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsig
                                       .fetch = TBI_FETCH_RMA, .grace_us = 500,
                                       .nested = nested};
 
+    f->rank = rank;
+    tbi_outbox_append(&f->out, TBI_MSG_BYE, TBI_PROC_NONE, ROOM);
+    f->out.begin = f->out.end = 0;
     f->agent = tbi_agent_create(&config, (struct tbi_port){f, fake_send},
                                 (struct tbi_agent_ops){f, fake_fork, fake_copy, NULL,
                                                        fake_take_back, fake_interrupt,
@@ -226,6 +276,15 @@ static inline int setup_nested(void **state)
     return 0;
 }
 
+/* The rank of the driver and the head. */
+static inline int setup_head(void **state)
+{
+    rank = 0;
+    setup_with(state, 0);
+    rank = 1;
+    return 0;
+}
+
 static inline int setup_ahead(void **state)
 {
     return setup_with(state, 2);
@@ -257,10 +316,12 @@ static inline void *record(struct fake *f, enum tbi_msg type, uint32_t proc, siz
     return tbi_outbox_append(&f->in, type, proc, size);
 }
 
-static inline const char *deliver(struct fake *f, unsigned rank)
+static inline const char *deliver(struct fake *f, unsigned from)
 {
+    describe(f);
+    f->out.begin = f->out.end = 0;
     assert_null(tbi_record_check((void *)f->in.data, tbi_outbox_bytes(&f->in)));
-    return tbi_agent_handle(f->agent, rank, (void *)f->in.data, f->now);
+    return tbi_agent_handle(f->agent, from, (void *)f->in.data, f->now);
 }
 
 /* A task without or, if `at` >= 0, with one stored argument, object 100, at that rank. */
@@ -336,12 +397,12 @@ static inline const char *create(struct fake *f, uint32_t proc, struct tbi_id ob
     return deliver(f, 1);
 }
 
-/* `rank` answers our last FETCH of object 100. */
-static inline void answer_fetch(struct fake *f, unsigned rank, bool refused)
+/* Rank `from` answers our last FETCH of object 100. */
+static inline void answer_fetch(struct fake *f, unsigned from, bool refused)
 {
     *(struct msg_fetched *)record(f, TBI_MSG_FETCHED, TBI_PROC_NONE, sizeof(struct msg_fetched)) =
         (struct msg_fetched){id(100), refused ? 0 : 8192, refused ? 0 : 5000, f->ticket, refused};
-    assert_null(deliver(f, rank));
+    assert_null(deliver(f, from));
 }
 
 /* Rank 2 asks for object 1. */

@@ -762,8 +762,8 @@ static void a_process_is_told_what_number_its_calls_have_of_each_actor(void **st
     submit_call(f, 12, 1);
     submit_call(f, 13, 2);
     submit_call(f, 14, 1);
-    assert_said(f, "fork p1\nRUN 9 to p1\nSUBMIT 11 to 0 number 1\nSUBMIT 12 to 0 number 2\n"
-                   "SUBMIT 13 to 0 number 1\nSUBMIT 14 to 0 number 3\n");
+    assert_said(f, "fork p1\nRUN 9 to p1\nSUBMIT 11 to 0 number 1 asks\nSUBMIT 12 to 0 number 2\n"
+                   "SUBMIT 13 to 0 number 1 asks\nSUBMIT 14 to 0 number 3\n");
 }
 
 /* ---- what is refused ---- */
