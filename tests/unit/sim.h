@@ -163,6 +163,10 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
             sim_print(sim, ".%u epoch=%u: %u", m->proc, m->epoch, m->rank);
         else
             sim_print(sim, ".%u: %s", m->proc, m->ended ? "ended" : "nowhere");
+    } else if (r->type == TBI_MSG_STOP) {
+        const struct msg_stop *m = (const void *)id;
+
+        sim_print(sim, " number=%d epoch=%u", (int)m->seq, m->epoch);
     } else if (r->type == TBI_MSG_RETIRE) {
         const struct msg_task *m = (const void *)id;
 
@@ -254,6 +258,8 @@ struct sim_task {
     int actor;            /* a call: of this actor, ... */
     uint64_t seq;         /* ... by its caller's number for it */
     unsigned lane;
+    unsigned call_flags;  /* ... TBI_CALL_*, ... */
+    uint32_t epoch;       /* ... and in which life, if it was sent directly */
     unsigned by;          /* the process p of rank p that submits it; 0: the driver */
 };
 
@@ -265,7 +271,8 @@ static inline size_t sim_kind(struct sim_task t, void *to)
 
     if (t.kind == TBI_CALL && to != NULL)
         *(struct msg_call *)to = (struct msg_call){.actor = sim_id((uint64_t)t.actor), .seq = t.seq,
-                                                   .lane = (uint16_t)t.lane};
+                                                   .epoch = t.epoch, .lane = (uint16_t)t.lane,
+                                                   .flags = (uint16_t)t.call_flags};
     if (t.kind == TBI_ACTOR && to != NULL) {
         *actor = t.as;
         actor->name_bytes = (uint32_t)name;
