@@ -48,15 +48,15 @@ struct tbi_handle {
     uint32_t users;         /* API calls under way: they keep the handle from being forgotten */
     uint32_t views;         /* handed out and not yet unpinned */
     uint8_t state;          /* enum tbi_handle_state */
-    uint32_t borrowers;     /* how often running tasks hold it for us */
-    const struct tb_call *borrower; /* the last of them; NULL: it has ended */
-    bool told;              /* borrowed, and yet the agent has noted us as a holder */
-    bool seen;              /* FAILED: the program has read why */
-    bool local;             /* stands for a call that failed at once: the head knows nothing of it */
-    bool asked, asked_exists, polled; /* a GET, of either kind, is not answered yet */
-    bool near;              /* EXISTS, and was on this host when last seen */
-    bool kept;              /* a string of it was handed out: pinned as long as the handle lives */
+    bool told : 1;          /* borrowed, and yet the agent has noted us as a holder */
+    bool seen : 1;          /* FAILED: the program has read why */
+    bool local : 1;         /* stands for a call that failed at once: the head knows nothing of it */
+    bool asked : 1, asked_exists : 1, polled : 1; /* a GET, of either kind, is not answered yet */
+    bool near : 1;          /* EXISTS, and was on this host when last seen */
+    bool kept : 1;          /* a string of it was handed out: pinned as long as the handle lives */
+    uint16_t borrowers;     /* how often running tasks hold it for us: once each at most */
     uint32_t rank;          /* STORED: in whose segment */
+    const struct tb_call *borrower; /* the last of them; NULL: it has ended */
     uint64_t offset, bytes; /* OPEN, STORED: where; bytes of the blob otherwise */
     void *blob;             /* INLINE, FAILED: aligned to 64, ours */
 };

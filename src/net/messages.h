@@ -496,7 +496,8 @@ enum {
     TBI_DISPATCH_BUNDLE = 4,
     TBI_DISPATCH_ACTOR = 8,
     TBI_DISPATCH_CALL = 16,
-    TBI_DISPATCH_DIRECT = 32    /* it came as CALL */
+    TBI_DISPATCH_DIRECT = 32,   /* it came as CALL */
+    TBI_DISPATCH_BOUND = 64     /* it must be on this node */
 };
 static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispatch *m)
 {
@@ -531,10 +532,10 @@ static inline const struct msg_call *tbi_dispatch_call(const struct msg_dispatch
 struct msg_take_back {
     uint32_t most, nfree;
 };
-/* The answer to each TAKE_BACK: these attempts are not here any more and never began. Behind it:
- * struct msg_task task[ntasks]. */
+/* The answer to each TAKE_BACK: these attempts are not here any more and never began. Or unasked: they would
+ * have to wait until an actor ends. Behind it: struct msg_task task[ntasks]. */
 struct msg_taken {
-    uint32_t ntasks, unused;
+    uint32_t ntasks, unasked;
 };
 
 /* A task for an executor. Behind it:

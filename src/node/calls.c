@@ -217,6 +217,18 @@ void tbi_calls_stop(struct tbi_agent *agent, const struct msg_stop *m)
 
 /* ---- a life ---- */
 
+/* What it keeps from others as long as it lives. */
+static void count_lasting(struct tbi_agent *agent, const struct tbi_job *job, int sign)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+
+    if (job->bundle != &agent->whole)
+        return;
+    agent->lasting[TBI_CPUS] += (int64_t)demand.cpus * sign;
+    for (unsigned i = 0; i < demand.nmore; i++)
+        agent->lasting[demand.more[i].resource] += demand.more[i].amount * sign;
+}
+
 const char *tbi_calls_construct(struct tbi_agent *agent, struct tbi_proc *proc,
                                  const struct msg_done *m)
 {
@@ -252,6 +264,7 @@ const char *tbi_calls_construct(struct tbi_agent *agent, struct tbi_proc *proc,
         job->m->cpus = 0;
     }
     proc->actor = actor;
+    count_lasting(agent, job, 1);
     return NULL;
 }
 
@@ -351,6 +364,7 @@ bool tbi_calls_died(struct tbi_agent *agent, struct tbi_proc *proc, const struct
     struct tbi_local_actor *actor = proc->actor;
     bool told = actor->ends;
 
+    count_lasting(agent, actor->job, -1);
     actor->ends = true;
     tbi_calls_take_back(agent, proc);
     while (!tbi_list_empty(&proc->work)) {

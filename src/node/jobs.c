@@ -211,7 +211,10 @@ void tbi_jobs_argument_here(struct tbi_agent *agent, struct tbi_job *job)
         fail_job(agent, job, false);
         return;
     }
-    tbi_jobs_put_in(agent, job, false);
+    if (!tbi_job_is_call(job) && tbi_takeback_unasked(agent, job))
+        tbi_jobs_forget(agent, job);
+    else
+        tbi_jobs_put_in(agent, job, false);
 }
 
 static bool is_copied(const struct tbi_agent *agent, const struct msg_located *at)

@@ -174,6 +174,7 @@ struct tbi_agent {
     unsigned running, blocked;
     struct tbi_link actors;     /* their processes */
     unsigned nactors;
+    int64_t lasting[TBI_RESOURCES_MAX]; /* what those of them have that are in no bundle */
     struct tbi_map direct;      /* task -> direct call of a process here, without an answer so far */
     struct tbi_link dropped;    /* calls of actors that have ended, whose copies are under way */
     struct tbi_link timers;     /* running jobs that something is due for, in no order */
@@ -326,6 +327,10 @@ bool tbi_nested_waits(const struct tbi_agent *agent, unsigned depth);
 
 /* takeback.c: gives tasks back and says which. NULL, or why not. */
 const char *tbi_takeback(struct tbi_agent *agent, const struct msg_take_back *m);
+/* A task that is ready, but would have to wait until an actor ends, is told to the head as given back: then it
+ * is to be removed. And all of those. */
+bool tbi_takeback_unasked(struct tbi_agent *agent, struct tbi_job *job);
+void tbi_takeback_beside_actors(struct tbi_agent *agent);
 
 /* abort.c */
 void tbi_abort_job(struct tbi_agent *agent, const struct msg_abort *m);

@@ -380,6 +380,7 @@ static const char *on_constructed(struct tbi_agent *agent, struct tbi_proc *proc
     for (uint32_t k = 0; k < m->nkept; k++)
         tbi_procs_add_hold(proc, kept[k]);
     forward(agent, record, TBI_MSG_LIVES);
+    tbi_takeback_beside_actors(agent);
     if (proc->job->retires || proc->job->aborted)
         tbi_calls_retire(agent, &(struct msg_task){proc->job->m->task, proc->job->m->attempt, 0});
     return NULL;

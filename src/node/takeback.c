@@ -76,6 +76,50 @@ static void take_from_executors(struct tbi_agent *agent, const struct room *room
     }
 }
 
+/* ---- unasked ---- */
+
+static bool waits_for_an_actor(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    const struct tbi_amount *more = tbi_dispatch_more(job->m);
+
+    if (job->bundle != &agent->whole || job->m->flags & TBI_DISPATCH_BOUND)
+        return false;
+    if (job->m->cpus > tbi_grants_total(agent->whole.grants, TBI_CPUS) - agent->lasting[TBI_CPUS])
+        return true;
+    for (unsigned i = 0; i < job->m->nmore; i++)
+        if (more[i].amount > tbi_grants_total(agent->whole.grants, more[i].resource) -
+                                 agent->lasting[more[i].resource])
+            return true;
+    return false;
+}
+
+bool tbi_takeback_unasked(struct tbi_agent *agent, struct tbi_job *job)
+{
+    struct msg_taken *m;
+
+    if (agent->nactors == 0 || !waits_for_an_actor(agent, job))
+        return false;
+    m = agent->port.send(agent->port.ctx, 0, TBI_MSG_TAKEN, TBI_PROC_NONE,
+                         sizeof *m + sizeof(struct msg_task));
+    *m = (struct msg_taken){1, 1};
+    *(struct msg_task *)(m + 1) = (struct msg_task){job->m->task, job->m->attempt, 0};
+    return true;
+}
+
+void tbi_takeback_beside_actors(struct tbi_agent *agent)
+{
+    for (unsigned d = 0; d < agent->depths; d++)
+        for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
+            struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+
+            next = l->next;
+            if (tbi_takeback_unasked(agent, job)) {
+                tbi_jobs_remove(agent, job);
+                next = agent->ready[d].next; /* removing one may admit others, which changes the lists */
+            }
+        }
+}
+
 const char *tbi_takeback(struct tbi_agent *agent, const struct msg_take_back *m)
 {
     const struct tbi_amount *free_there = (const struct tbi_amount *)(m + 1);

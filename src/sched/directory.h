@@ -76,17 +76,17 @@ struct tbi_maker {
     struct tbi_link sibling;    /* in its parent's `children` */
     struct msg_submit *submit;  /* a task's description with its tail; NULL for a put */
     uint8_t state;
-    bool wanted;                /* a blocked task waits for it, directly or not */
-    bool aborted;               /* DISPATCHED, BLOCKED: cancelled, its objects are FAILED or FREED */
-    bool aborts_children;       /* ... and what it still submits is cancelled too */
+    bool wanted : 1;            /* a blocked task waits for it, directly or not */
+    bool aborted : 1;           /* DISPATCHED, BLOCKED: cancelled, its objects are FAILED or FREED */
+    bool aborts_children : 1;   /* ... and what it still submits is cancelled too */
+    bool is_actor : 1, is_call : 1; /* on record in actors.c */
+    bool settled : 1;           /* an actor that lives, and is counted so in the ledger */
+    bool is_direct : 1;         /* DISPATCHED: a call that its caller's agent has sent */
+    uint8_t stops;              /* ... that is not wanted any more, if its agent agrees: 1 + TB_CANCEL_* */
+    uint8_t takebacks;          /* how often it was taken back */
     uint16_t nobjects;
     uint16_t live;              /* objects not FREED */
     uint16_t depth;
-    uint8_t takebacks;          /* how often it was taken back */
-    bool is_actor, is_call;     /* on record in actors.c */
-    bool settled;               /* an actor that lives, and is counted so in the ledger */
-    bool is_direct;             /* DISPATCHED: a call that its caller's agent has sent */
-    uint8_t stops;              /* ... that is not wanted any more, if its agent agrees: 1 + TB_CANCEL_* */
     uint32_t attempt, node, unmet;
     struct tbi_class *class;    /* a task's demand; NULL: a call */
     union {

@@ -126,8 +126,8 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
     struct tbi_id checkpoint_id;
     const struct tbi_object *checkpoint = tbi_actors_checkpoint(sched, task, &checkpoint_id);
     unsigned more = checkpoint != NULL; /* the last argument */
-    bool stays = submit->kind == TBI_CALL || bundle != NULL || task->class->node != TBI_ANY_NODE ||
-                 task->takebacks >= TBI_TAKEBACKS_MAX;
+    bool bound = submit->kind == TBI_CALL || bundle != NULL || task->class->node != TBI_ANY_NODE;
+    bool stays = bound || task->takebacks >= TBI_TAKEBACKS_MAX;
     struct msg_dispatch *m;
     struct msg_located *at;
     uint8_t *to;
@@ -150,6 +150,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         .nmore = submit->nmore, .depth = submit->depth,
         .flags = (uint16_t)((task->wanted ? TBI_DISPATCH_WANTED : 0) |
                             (stays ? TBI_DISPATCH_STAYS : 0) |
+                            (bound ? TBI_DISPATCH_BOUND : 0) |
                             (bundle != NULL ? TBI_DISPATCH_BUNDLE : 0) |
                             (submit->kind == TBI_ACTOR ? TBI_DISPATCH_ACTOR : 0) |
                             (submit->kind == TBI_CALL ? TBI_DISPATCH_CALL : 0)),

@@ -62,6 +62,7 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
     nodes->node = tbi_alloc_zeroed(n, sizeof *nodes->node);
     nodes->total = tbi_copy(totals, cells * sizeof *totals);
     nodes->load = tbi_alloc_zeroed(cells, sizeof *nodes->load);
+    nodes->lasting = tbi_alloc_zeroed(cells, sizeof *nodes->lasting);
     for (unsigned i = 0; i < n; i++) {
         struct tbi_node *node = &nodes->node[i];
         int64_t *total = nodes->total + (size_t)i * nresources;
@@ -102,6 +103,7 @@ void tbi_ledger_fini(struct tbi_nodes *nodes)
     free(nodes->total);
     free(nodes->whole);
     free(nodes->load);
+    free(nodes->lasting);
     free(nodes->gpus);
     free(nodes->by_host);
 }
@@ -255,6 +257,10 @@ static void settle(struct tbi_maker *actor, int sign)
     count_sent(actor->class, -sign);
     if (class->nparts == 0 || class->part[0].resource != TBI_CPUS)
         node->actors += (unsigned)sign;
+    for (unsigned p = 0; p < class->nparts; p++)
+        class->nodes->lasting[(size_t)actor->place * class->nodes->nresources +
+                              class->part[p].resource] += class->part[p].amount * sign;
+    class->nodes->holds++;
 }
 
 void tbi_ledger_settle(struct tbi_maker *actor)

@@ -47,8 +47,9 @@ struct tbi_nodes {
     unsigned n, nresources;
     uint64_t number;         /* of this ledger: the main one is 0 */
     int64_t *total, *load;   /* [node * nresources + resource]; total: without what bundles hold */
+    int64_t *lasting;        /* of the load, what actors that live have: it is not waited for */
     int64_t *whole;          /* the total with it */
-    uint64_t holds;          /* how often bundles were taken out or put back */
+    uint64_t holds;          /* how often bundles were taken out or put back, or actors lived or ended */
     int32_t *gpus;           /* all instances' */
     unsigned *by_host;       /* all nodes, those of a host together */
     struct tbi_link kept;    /* nodes that are kept for somebody */
@@ -84,6 +85,11 @@ static inline const int64_t *tbi_ledger_whole(const struct tbi_nodes *nodes, uns
 static inline const int64_t *tbi_ledger_load(const struct tbi_nodes *nodes, unsigned i)
 {
     return nodes->load + (size_t)i * nodes->nresources;
+}
+
+static inline const int64_t *tbi_ledger_lasting(const struct tbi_nodes *nodes, unsigned i)
+{
+    return nodes->lasting + (size_t)i * nodes->nresources;
 }
 
 /* Can the node ever run a task of this class? */

@@ -56,7 +56,7 @@ static unsigned tasks_on(const struct tbi_node *node, const struct tbi_class *cl
 static unsigned count_slots(const struct tbi_nodes *nodes, unsigned i,
                             const struct tbi_class *class)
 {
-    const int64_t *total = tbi_ledger_total(nodes, i);
+    const int64_t *total = tbi_ledger_total(nodes, i), *lasting = tbi_ledger_lasting(nodes, i);
     int64_t least = class->light ? LIGHT_SLOTS : INT32_MAX;
 
     for (unsigned p = 0; p < class->nparts; p++) {
@@ -66,7 +66,7 @@ static unsigned count_slots(const struct tbi_nodes *nodes, unsigned i,
         if (part->resource == TBI_GPUS && part->amount > 0 && part->amount < TBI_UNIT)
             n = nodes->node[i].ngpus * (TBI_UNIT / part->amount);
         else if (part->amount > 0)
-            n = total[part->resource] / part->amount;
+            n = (total[part->resource] - lasting[part->resource]) / part->amount;
         if (n < least)
             least = n;
     }
@@ -151,6 +151,7 @@ static uint64_t rate(struct tbi_nodes *nodes, unsigned i, struct tbi_class *clas
 {
     const struct tbi_node *node = &nodes->node[i];
     const int64_t *total = tbi_ledger_total(nodes, i), *load = tbi_ledger_load(nodes, i);
+    const int64_t *lasting = tbi_ledger_lasting(nodes, i);
     bool fits = !class->light || node->light < LIGHT_SLOTS;
     enum tier tier = QUEUE;
     uint64_t value, random;
@@ -160,8 +161,8 @@ static uint64_t rate(struct tbi_nodes *nodes, unsigned i, struct tbi_class *clas
     for (unsigned p = 0; p < class->nparts; p++) {
         int64_t amount = class->part[p].amount, all = total[class->part[p].resource];
 
-        if (all < amount || all == 0)
-            return 0;
+        if (all < amount || all == 0 || all - lasting[class->part[p].resource] < amount)
+            return 0; /* never, or not as long as an actor lives */
         fits &= load[class->part[p].resource] <= all - amount;
     }
     if (fits && class->gpus > 0)

@@ -16,7 +16,7 @@ struct tbi_ready {
     struct tbi_link wanted;
     struct tbi_class **heap;   /* heap[1 .. nheap]: classes with tasks that are not stuck */
     unsigned nheap, room;
-    struct tbi_link aside;     /* wanted ones that no node can take while bundles hold so much */
+    struct tbi_link aside;     /* wanted ones that no node can take while bundles or actors hold so much */
     struct tbi_link starving;  /* those that were overtaken `limit` times */
     unsigned limit;
     uint64_t next_seq;
@@ -35,7 +35,7 @@ struct tbi_maker *tbi_ready_best(const struct tbi_ready *ready);
 struct tbi_maker *tbi_ready_best_of(const struct tbi_class *class);
 void tbi_ready_set_stuck(struct tbi_ready *ready, struct tbi_class *class, bool stuck);
 
-/* A wanted task that finds no node stands aside, until some bundle is given back. */
+/* A wanted task that finds no node stands aside, until some bundle is given back, or an actor ends. */
 void tbi_ready_set_aside(struct tbi_ready *ready, struct tbi_maker *task);
 void tbi_ready_bring_back(struct tbi_ready *ready);
 

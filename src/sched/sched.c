@@ -513,6 +513,8 @@ const char *tbi_sched_on_finished(struct tbi_sched *sched, unsigned rank, const 
         tbi_ledger_unblock(task);
     if (task->state != TBI_OPEN && !task->is_call) {
         tbi_ledger_give(task);
+        if (task->is_actor) /* what waits for what it had may be sent now */
+            tbi_ready_bring_back(&sched->ready);
         tbi_sched_ran(sched, task->submit->fn, m->run_us);
     }
     if (task->aborted) {

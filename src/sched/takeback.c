@@ -143,27 +143,29 @@ const char *tbi_takeback_answer(struct tbi_sched *sched, unsigned rank, const st
     const struct msg_task *taken = (const struct msg_task *)(m + 1);
     struct tbi_node *node = &sched->nodes.node[rank], *hungry;
 
-    if (node->asked_for == TBI_ANY_NODE)
+    if (!m->unasked && node->asked_for == TBI_ANY_NODE)
         return "TAKEN, and nobody asked";
     for (unsigned i = 0; i < m->ntasks; i++)
         if (!is_there(sched, rank, &taken[i]))
             return "TAKEN of a task that does not wait there";
-    hungry = &sched->nodes.node[node->asked_for];
-    node->asked_for = TBI_ANY_NODE;
-    sched->asked--;
+    hungry = &sched->nodes.node[m->unasked ? rank : node->asked_for];
+    if (!m->unasked) {
+        node->asked_for = TBI_ANY_NODE;
+        sched->asked--;
+    }
     for (unsigned i = 0; i < m->ntasks; i++) {
         struct tbi_maker *task = tbi_directory_maker(&sched->dir, taken[i].task);
 
         if (!is_there(sched, rank, &taken[i]))
             continue; /* it is in the list twice */
         tbi_ledger_give(task);
-        task->takebacks++;
+        task->takebacks += !m->unasked && task->takebacks < UINT8_MAX;
         if (task->aborted)
             tbi_sched_conclude(sched, task);
         else
             tbi_sched_queue(sched, task);
     }
-    if (m->ntasks == 0 && ++hungry->questions < QUESTIONS && !tbi_list_linked(&hungry->hungry))
+    if (!m->unasked && m->ntasks == 0 && ++hungry->questions < QUESTIONS && !tbi_list_linked(&hungry->hungry))
         tbi_list_append(&sched->hungry, &hungry->hungry);
     return NULL;
 }

@@ -42,7 +42,7 @@ static inline void describe_taken(struct fake *f, const struct msg_taken *m)
 {
     const struct msg_task *task = (const struct msg_task *)(m + 1);
 
-    print(f, "TAKEN");
+    print(f, "TAKEN%s", m->unasked ? " unasked" : "");
     for (unsigned i = 0; i < m->ntasks; i++)
         print(f, " %d", (int)tbi_id_counter(task[i].task));
     print(f, "\n");

@@ -97,7 +97,12 @@ static void nothing_waits_behind_an_actor_that_begins(void **state)
     assert_null(dispatch_actor(f, 3, (struct actor){.cpus = 2}));
     assert_said(f, "fork p1\nRUN 1 to p1 actor\n");
     assert_null(constructed(f, 1, 1, 0));
-    assert_said(f, "LIVES 1 to 0\n"); /* nor behind one that lives */
+    assert_said(f, "LIVES 1 to 0\nTAKEN unasked 2\nTAKEN unasked 3\n"); /* nor behind one that lives: back to the head, unasked */
+    dispatch(f, 4, 2, 0, 2);
+    assert_said(f, "FETCH 100 to 2\n");
+    answer_fetch(f, 2, false);
+    tbi_agent_copied(f->agent, f->ticket, true);
+    assert_said(f, "copy from 2\nFETCH_DONE 100 to 2\nREPLICA 100 to 0\nTAKEN unasked 4\n"); /* as soon as it is ready */
 }
 
 static void nor_does_an_actor_wait_behind_a_task(void **state)
@@ -137,8 +142,9 @@ static void cores_go_with_the_cpus_and_gpus_stay(void **state)
     assert_null(constructed(f, 2, 2, 0));
     dispatch(f, 3, 3, 0, -1);
     assert_null(dispatch_actor(f, 4, (struct actor){.gpus = 2}));
-    assert_said(f, "LIVES 1 to 0\nLIVES 2 to 0\nfork p3\nRUN 3 to p3 cores 0 2 3\n");
+    assert_said(f, "LIVES 1 to 0\nLIVES 2 to 0\nfork p3\nRUN 3 to p3 cores 0 2 3\nTAKEN unasked 4\n");
     crash(f, 1);
+    assert_null(dispatch_actor(f, 4, (struct actor){.gpus = 2}));
     assert_said(f, "FINISHED 1 to 0 error=-2 crashed\nfork p4\nRUN 4 to p4 actor gpus 0 1\n");
 }
 
@@ -194,7 +200,7 @@ static void an_answer_to_a_wait_of_its_constructor_comes_too_late(void **state)
     assert_null(constructed(f, 1, 1, 0));
     assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 1));
     dispatch(f, 2, 2, 0, -1);
-    assert_said(f, "fork p1\nRUN 1 to p1 actor\nBLOCK 1 to 0\nRESUME 1 to p1\nLIVES 1 to 0\n");
+    assert_said(f, "fork p1\nRUN 1 to p1 actor\nBLOCK 1 to 0\nRESUME 1 to p1\nLIVES 1 to 0\nTAKEN unasked 2\n");
 }
 
 /* ---- order ---- */

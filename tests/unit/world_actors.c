@@ -306,6 +306,41 @@ const char *world_calls_go_on(struct world *w)
     return NULL;
 }
 
+static bool may_run_on(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+
+    return tbi_list_empty(&agent->whole.resuming) && agent->nready == 0 && !agent->kept &&
+           tbi_grants_feasible(agent->whole.grants, &demand) && tbi_grants_fits(agent->whole.grants, &demand) &&
+           (!tbi_list_empty(&agent->idle) || agent->executors - agent->nactors < agent->config.max_executors);
+}
+
+/* Not only now, but as long as the actors there live. */
+static bool waits_for_actors(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+    bool fits = demand.cpus <= tbi_grants_total(agent->whole.grants, TBI_CPUS) - agent->lasting[TBI_CPUS];
+
+    for (unsigned i = 0; i < demand.nmore; i++)
+        fits &= demand.more[i].amount <= tbi_grants_total(agent->whole.grants, demand.more[i].resource) -
+                                             agent->lasting[demand.more[i].resource];
+    return !fits && job->bundle == &agent->whole && !(job->m->flags & TBI_DISPATCH_BOUND);
+}
+
+const char *world_tasks_go_on(struct world *w)
+{
+    for (unsigned r = 0; r < w->nranks; r++)
+        for (unsigned d = 0; d < w->agent[r]->depths; d++)
+            for (struct tbi_link *l = w->agent[r]->ready[d].next; l != &w->agent[r]->ready[d]; l = l->next) {
+                const struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+
+                for (unsigned other = 0; other < w->nranks; other++)
+                    if (other != r && waits_for_actors(w->agent[r], job) && may_run_on(w->agent[other], job))
+                        return "a task waits beside actors although another node could run it";
+            }
+    return NULL;
+}
+
 void world_actors_free(struct world *w)
 {
     free(w->actor);

@@ -53,6 +53,8 @@ void world_call_done(struct world *w, struct tbi_id task);
 bool world_kill_all(struct world *w);
 /* Nothing moves any more: does a call wait at an actor that does nothing? */
 const char *world_calls_go_on(struct world *w);
+/* ... or a task beside actors, for what they keep? */
+const char *world_tasks_go_on(struct world *w);
 void world_actors_free(struct world *w);
 
 #endif
