@@ -28,6 +28,7 @@ struct executor {
     struct tbi_ring_writer out;
     struct tbi_ring_reader in;
     struct tbi_outbox backlog;      /* records on their way into the ring */
+    _Atomic bool behind;            /* some found no room yet */
     struct tbi_outbox runs;         /* RUN records that came */
     bool unrung;                    /* something was written that the agent was not woken for */
     uint64_t rung_us, news_us;
@@ -89,12 +90,16 @@ static bool flush(void *ctx)
         }
         if (n == 0) {
             ring(x);
+            atomic_store(&x->behind, true);
+            if (x->process.leading) /* it may sleep, while others compute */
+                tbi_bell_ring(&x->slot->bell);
             if (b->end - b->begin <= BACKLOG_MAX)
                 return false;
             usleep(50);
         }
     }
     b->begin = b->end = 0;
+    atomic_store_explicit(&x->behind, false, memory_order_relaxed);
     if (x->unrung && !may_be_quiet(x))
         ring(x);
     if (x->instance.exits) /* the main thread may sleep */
@@ -118,18 +123,14 @@ static void take_all(struct executor *x)
     }
 }
 
-/* Whatever was asked for is on its way before we wait; true: some of it found no room yet. */
-static bool flush_all(struct executor *x)
+/* Whatever was asked for is on its way before we wait. */
+static void flush_all(struct executor *x)
 {
-    bool left;
-
     pthread_mutex_lock(&x->process.lock);
     flush(x);
     if (x->unrung)
         ring(x);
-    left = x->backlog.end > x->backlog.begin;
     pthread_mutex_unlock(&x->process.lock);
-    return left;
 }
 
 static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
@@ -138,11 +139,12 @@ static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
     uint32_t value;
 
     if (!tbi_ring_has_news(&x->in)) {
-        if (flush_all(x) && tbi_now_us() + 100 < deadline_us)
-            deadline_us = tbi_now_us() + 100;
+        flush_all(x);
         while (!tbi_ring_has_news(&x->in) && tbi_linger(x->news_us)) {
         }
         value = tbi_bell_arm(&x->slot->bell, TBI_BELL_LEADER);
+        if (atomic_load(&x->behind) && tbi_now_us() + 100 < deadline_us)
+            deadline_us = tbi_now_us() + 100;
         if (!tbi_ring_has_news(&x->in) && atomic_load(&x->process.news) == seen) /* else: the actor's end */
             tbi_bell_wait(&x->slot->bell, value, TBI_BELL_LEADER, deadline_us);
         tbi_bell_disarm(&x->slot->bell);
@@ -298,7 +300,7 @@ static void leave(struct executor *x)
         tbi_instance_end(&x->instance);
         fflush(stdout);
     }
-    while (flush_all(x))
+    for (flush_all(x); atomic_load(&x->behind); flush_all(x))
         usleep(50);
 }
 

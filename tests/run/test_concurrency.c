@@ -116,10 +116,23 @@ static int pool_must(tb_call *call, struct pool *self)
     tb_must(tb_arg_(call, 7, TB_INT32, &(int){0}, sizeof(int)));
     return tb_return(call, 1);
 }
+/* Goes on holding all refs of an array. */
+static int pool_keep(tb_call *call, struct pool *self)
+{
+    const tb_ref *refs;
+    size_t n;
+    int rc = tb_arg_array(call, 0, &refs, &n);
+
+    (void)self;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = tb_retain(refs[i]);
+    return rc != 0 ? rc : tb_return(call, (int)n);
+}
 TB_ACTOR(pool, struct pool, .init = pool_init, .fini = pool_fini,
          .concurrency_groups = {{"io", 2}, {"compute", 1}});
 TB_METHOD(pool, pool_wait);
 TB_METHOD(pool, pool_add);
+TB_METHOD(pool, pool_keep);
 TB_METHOD(pool, pool_most);
 TB_METHOD(pool, pool_io, .concurrency_group = "io");
 TB_METHOD(pool, pool_compute, .concurrency_group = "compute");
@@ -361,6 +374,28 @@ static void too_many_threads_fail_the_constructor(void **state)
     assert_ok(tb_actor_release(a));
 }
 
+/* The thread that had to leave some of it to others has nothing more to do. */
+static void what_a_call_says_gets_out_though_it_is_more_than_the_ring_takes(void **state)
+{
+    const int sizes[] = {3000, 4000, 5000, 6000, 7000, 10000};
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = 4));
+    tb_ref *r = calloc(10000, sizeof *r), n;
+    int v;
+
+    (void)state;
+    for (int k = 0; k < 6; k++) {
+        for (int i = 0; i < sizes[k]; i++)
+            r[i] = tb_put(i);
+        n = tb_actor_call(p, pool_keep, tb_array(r, sizes[k]));
+        assert_ok(tb_get_timeout(n, &v, 60));
+        assert_int_equal(v, sizes[k]);
+        assert_ok(tb_release(n));
+        assert_ok(tb_release_all(r, (size_t)sizes[k]));
+    }
+    free(r);
+    assert_ok(tb_actor_release(p));
+}
+
 RUN(cmocka_unit_test(as_many_calls_run_at_once_as_were_asked_for),
     cmocka_unit_test(a_thousand_calls_of_ten_threads_are_all_answered),
     cmocka_unit_test(groups_do_not_hold_each_other_up),
@@ -371,4 +406,5 @@ RUN(cmocka_unit_test(as_many_calls_run_at_once_as_were_asked_for),
     cmocka_unit_test(tb_must_in_one_call_says_why_all_have_ended),
     cmocka_unit_test(an_actor_leaves_when_all_its_calls_have_ended),
     cmocka_unit_test(calls_above_max_pending_fail_at_once),
+    cmocka_unit_test(what_a_call_says_gets_out_though_it_is_more_than_the_ring_takes),
     cmocka_unit_test(too_many_threads_fail_the_constructor))
