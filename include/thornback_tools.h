@@ -179,7 +179,7 @@ TB_API int tb_queue_shutdown(tb_queue queue, double grace);
  * Errors:  TB_ERR_TIMEOUT if the queue is full until then; TB_ERR_ACTOR_DIED if it has ended; TB_ERR_TYPE if the actor
  *          is no queue.
  * Blocks:  until the queue has room, and in any case for a message there and back. A queue that does not answer, say
- *          because there is no CPU to begin it, is given a second more than the timeout. */
+ *          because there is no CPU to begin it, is given five seconds more than the timeout. */
 #define tb_queue_put(queue, x) tb_queue_put_timeout(queue, x, -1)
 #define tb_queue_put_nowait(queue, x) tb_queue_put_timeout(queue, x, 0)
 #define tb_queue_put_timeout(queue, x, timeout) tb_queue_put_((queue), tb_value_of(x), (timeout))

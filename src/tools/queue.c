@@ -15,7 +15,7 @@
 
 enum { WAITING_MAX = 64 /* threads for calls in each line; further calls wait for one of them */ };
 #define LOOK 0.1    /* seconds after which a waiting call looks whether it was cancelled */
-#define PATIENCE 1  /* seconds that a queue which does not answer is given more than a timeout */
+#define PATIENCE 5  /* seconds that a queue which does not answer is given more than a timeout */
 
 /* ---- in the actor ---- */
 

@@ -135,6 +135,31 @@ static void batches_go_whole_or_not_at_all(void **state)
     assert_ok(tb_actor_release(q));
 }
 
+static void a_batch_may_be_large(void **state)
+{
+    enum { N = 10000 };
+    tb_queue q = tb_queue_new(0);
+    tb_value *values = calloc(N, sizeof *values);
+    tb_ref *r = calloc(N, sizeof *r);
+    int *v = calloc(N, sizeof *v);
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        values[i] = tb_value_of(i);
+    for (int round = 0; round < 3; round++) {
+        assert_ok(tb_queue_put_nowait_batch(q, values, N));
+        assert_ok(tb_queue_get_nowait_batch(q, r, N));
+        assert_ok(tb_get_all(r, N, v));
+        for (int i = 0; i < N; i++)
+            assert_int_equal(v[i], i);
+        assert_ok(tb_release_all(r, N));
+    }
+    free(values);
+    free(r);
+    free(v);
+    assert_ok(tb_actor_release(q));
+}
+
 /* ---- waiting ---- */
 
 static size_t getters(tb_queue q)
@@ -390,6 +415,7 @@ static void a_queue_that_cannot_begin_yet_is_waited_for_in_bounds(void **state)
 RUN(cmocka_unit_test(values_of_all_kinds_come_out_in_order),
     cmocka_unit_test(a_full_queue_takes_and_an_empty_one_gives_nothing),
     cmocka_unit_test(batches_go_whole_or_not_at_all),
+    cmocka_unit_test(a_batch_may_be_large),
     cmocka_unit_test(who_waits_is_served_and_holds_nobody_up),
     cmocka_unit_test(who_is_cancelled_or_dies_takes_nothing),
     cmocka_unit_test(many_put_and_get_each_value_once),
