@@ -1,7 +1,7 @@
 /* test_world.c - holds head and agents together: random jobs under a network that reorders between
  * channels, with executors killed at any step. After every event nothing is oversubscribed and all
  * books agree; at the end every ref is ready or failed and no pin, lease, handle, byte or task is
- * left. TB_WORLDS sets how many worlds (default 10000), TB_SEED runs a single one again. */
+ * left. And small ones, in which a task or a direct call is cancelled, or its actor ends, at every event in turn. TB_WORLDS sets how many worlds (default 10000), TB_SEED runs a single one again. */
 #include "world.h"
 
 static void every_world_ends_with_every_ref_settled_and_nothing_left(void **state)
@@ -87,10 +87,52 @@ static void a_cancel_at_any_event_gives_a_value_or_cancelled(void **state)
     print_message("%lu races\n", races);
 }
 
+static void race_a_direct_call(enum race race)
+{
+    unsigned long races = 0, direct = 0, values = 0;
+
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct raced raced = {0};
+
+        for (unsigned at = 1; !raced.late; at++, races++) {
+            const char *why = world_race_direct(seed, race, at, &raced);
+
+            if (why != NULL)
+                fail_msg("seed %llu, at event %u after the call: %s", (unsigned long long)seed, at, why);
+            assert_true(at < 10000);
+            direct += raced.direct;
+            values += raced.heard == 0;
+        }
+    }
+    print_message("%lu races, %lu of the calls went directly, %lu have a value\n", races, direct, values);
+    assert_true(direct > races / 2 && values > races / 10 && values < races - 100); /* too late for each seed once */
+}
+
+static void a_direct_call_cancelled_at_any_event_is_the_same_to_all_who_ask(void **state)
+{
+    (void)state;
+    race_a_direct_call(CANCEL_CALL);
+}
+
+static void so_is_one_whose_actor_is_killed_at_any_event(void **state)
+{
+    (void)state;
+    race_a_direct_call(KILL_ACTOR);
+}
+
+static void and_one_whose_actors_process_dies_at_any_event(void **state)
+{
+    (void)state;
+    race_a_direct_call(CRASH_ACTOR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cancel_at_any_event_gives_a_value_or_cancelled),
+        cmocka_unit_test(a_direct_call_cancelled_at_any_event_is_the_same_to_all_who_ask),
+        cmocka_unit_test(so_is_one_whose_actor_is_killed_at_any_event),
+        cmocka_unit_test(and_one_whose_actors_process_dies_at_any_event),
         cmocka_unit_test(every_world_ends_with_every_ref_settled_and_nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

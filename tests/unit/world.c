@@ -170,7 +170,7 @@ static void send_task(struct proc *p, enum tbi_msg type)
     *m = (struct msg_task){p->run.task, p->run.attempt, 0};
 }
 
-static void send_get(struct proc *p, struct tbi_id id, uint32_t flags)
+void world_send_get(struct proc *p, struct tbi_id id, uint32_t flags)
 {
     struct msg_get *m = tbi_outbox_append(&p->out, TBI_MSG_GET, p->number, sizeof *m);
 
@@ -296,7 +296,7 @@ static void do_submit(struct world *w, struct proc *p)
         add_handle(p, tbi_id_with_index(m->task, i), false);
 }
 
-static void send_cancel(struct proc *p, struct tbi_id id, uint32_t flags)
+void world_send_cancel(struct proc *p, struct tbi_id id, uint32_t flags)
 {
     struct msg_cancel *m = tbi_outbox_append(&p->out, TBI_MSG_CANCEL, p->number, sizeof *m);
 
@@ -306,7 +306,7 @@ static void send_cancel(struct proc *p, struct tbi_id id, uint32_t flags)
 static void do_cancel(struct world *w, struct proc *p)
 {
     if (!tbi_id_is_null(some_ref(w, p)) && pick(w, 2) == 0)
-        send_cancel(p, some_ref(w, p), pick(w, 4));
+        world_send_cancel(p, some_ref(w, p), pick(w, 4));
 }
 
 static void do_put(struct world *w, struct proc *p)
@@ -333,19 +333,24 @@ static void do_create(struct world *w, struct proc *p, struct tbi_id id)
     p->creating = id;
 }
 
+void world_wait(struct proc *p, struct tbi_id id)
+{
+    p->waiting = id;
+    world_send_get(p, id, TBI_GET_WANTED);
+    if (p->run.kind != TBI_CALL) /* an actor keeps what it has */
+        send_task(p, TBI_MSG_BLOCK);
+}
+
 static void do_get(struct world *w, struct proc *p)
 {
     struct tbi_id ref = some_ref(w, p);
 
     if (tbi_id_is_null(ref) || p->number == 0 || p->run.ngpus > 0)
         return; /* who keeps GPUs while it waits may wait for who needs them */
-    p->waiting = ref;
-    send_get(p, p->waiting, TBI_GET_WANTED);
-    if (p->run.kind != TBI_CALL) /* an actor keeps what it has */
-        send_task(p, TBI_MSG_BLOCK);
+    world_wait(p, ref);
 }
 
-static void do_end(struct world *w, struct proc *p)
+void world_end_task(struct world *w, struct proc *p)
 {
     unsigned n = p->run.nreturns, nrefs[4] = {0}, total = 0, nkept = 0, data = 0;
     struct tbi_error_link link;
@@ -353,7 +358,8 @@ static void do_end(struct world *w, struct proc *p)
     struct tbi_result *result;
     struct msg_done *m;
     uint8_t *at;
-    bool fails = pick(w, 12) == 0, exits = p->run.kind == TBI_CALL && pick(w, 20) == 0;
+    bool steady = w->races.race > CANCEL_TASK; /* all ends well but for what races */
+    bool fails = !steady && pick(w, 12) == 0, exits = !steady && p->run.kind == TBI_CALL && pick(w, 20) == 0;
     bool constructs = p->run.kind == TBI_ACTOR && !fails;
 
     if (fails)
@@ -431,6 +437,8 @@ static bool can_act(const struct proc *p)
 
 static void act(struct world *w, struct proc *p)
 {
+    if (world_race_act(w, p))
+        return;
     if (p->steps-- > 0 && p->number != TBI_PROC_DRIVER && w->calls_more && w->actors_max > 0 && pick(w, 3) > 0) {
         if (pick(w, 3) == 0) /* executors are what calls directly: they know of the results before the head */
             pick(w, 2) ? do_cancel(w, p) : do_get(w, p);
@@ -484,7 +492,7 @@ static void act(struct world *w, struct proc *p)
     } else if (p->number == TBI_PROC_DRIVER) {
         for (unsigned i = 0; i < p->nhandles; i++) /* the last act: every ref ends */
             if (!p->handle[i].actor) {
-                send_get(p, p->handle[i].id, pick(w, 3) == 0 ? TBI_GET_EXISTS : 0);
+                world_send_get(p, p->handle[i].id, pick(w, 3) == 0 ? TBI_GET_EXISTS : 0);
                 p->asked++;
             }
         p->running = false;
@@ -493,7 +501,7 @@ static void act(struct world *w, struct proc *p)
     } else if (p->results_made < p->run.nreturns && pick(w, 2) == 0) {
         p->results_made++;
     } else {
-        do_end(w, p);
+        world_end_task(w, p);
     }
 }
 
@@ -574,6 +582,7 @@ static const char *got_object(struct world *w, struct proc *p, const struct msg_
     if (code != 0 && pick(w, 2) == 0)
         send_object(p, TBI_MSG_SEEN, m->id);
     TRY(note_outcome(w, m->id, code));
+    TRY(world_race_heard(w, p, m->id, code));
     if (p->number == TBI_PROC_DRIVER) {
         p->answered++;
         return NULL;
@@ -653,7 +662,7 @@ static const char *proc_takes(struct world *w, struct proc *p)
 }
 
 /* SIGKILL at any moment; what it had sent is handled first, as the rings are drained. */
-static const char *kill_proc(struct world *w, struct proc *p)
+const char *world_kill_proc(struct world *w, struct proc *p)
 {
     struct tbi_error_link link;
 
@@ -731,7 +740,7 @@ static bool one_event(struct world *w, const char **why)
         break;
     case COPY:
         w->copy[e->a].active = false;
-        copied = w->race_at > 0 || pick(w, 20) > 0; /* else there is no memory for it */
+        copied = w->races.race != NO_RACE || pick(w, 20) > 0; /* else there is no memory for it */
         w->copies_failed += !copied;
         tbi_agent_copied(w->agent[w->copy[e->a].rank], w->copy[e->a].ticket, copied);
         break;
@@ -752,10 +761,10 @@ static bool one_event(struct world *w, const char **why)
         break;
     case KILL:
         w->kills_left--;
-        *why = kill_proc(w, &w->proc[e->a]);
+        *why = world_kill_proc(w, &w->proc[e->a]);
         break;
     case LEAVE:
-        *why = kill_proc(w, &w->proc[e->a]);
+        *why = world_kill_proc(w, &w->proc[e->a]);
     }
     w->events++;
     return true;
@@ -776,11 +785,7 @@ static const char *until_quiet(struct world *w)
         uint64_t deadline = tbi_sched_deadline(w->sched);
         const char *why = NULL;
 
-        if (w->race_at != 0 && !w->raced && w->events + 1 >= w->race_at) {
-            send_cancel(&w->proc[0], w->proc[0].handle[0].id, (uint32_t)w->tasks_left);
-            w->raced = true;
-        }
-
+        TRY(world_disturb(w));
         if (events > 200000)
             return "the world does not come to rest";
         if (one_event(w, &why)) {
@@ -824,7 +829,7 @@ static const char *nothing_left(struct world *w)
     return NULL;
 }
 
-static void create(struct world *w, uint64_t seed)
+void world_create(struct world *w, uint64_t seed, unsigned nranks)
 {
     int32_t cpus[WORLD_RANKS];
     int64_t totals[WORLD_RANKS][TBI_CUSTOM] = {{0}};
@@ -832,7 +837,7 @@ static void create(struct world *w, uint64_t seed)
 
     w->seed = seed;
     w->random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    w->nranks = 1 + pick(w, WORLD_RANKS);
+    w->nranks = nranks > 0 ? nranks : 1 + pick(w, WORLD_RANKS);
     w->tasks_left = 10 + pick(w, 50);
     w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
     w->groups_max = pick(w, 2) ? WORLD_GROUPS : 0;
@@ -869,7 +874,7 @@ static void create(struct world *w, uint64_t seed)
     }
 }
 
-static const char *to_the_end(struct world *w)
+const char *world_to_the_end(struct world *w)
 {
     struct proc *driver = &w->proc[0];
 
@@ -901,7 +906,7 @@ static const char *to_the_end(struct world *w)
                     return "a task never ended";
                 any = true;
                 w->killed--;
-                TRY(kill_proc(w, &w->proc[i]));
+                TRY(world_kill_proc(w, &w->proc[i]));
             }
         TRY(until_quiet(w));
     }
@@ -913,47 +918,8 @@ const char *world_run(uint64_t seed, struct world **out)
     struct world *w = tbi_alloc_zeroed(1, sizeof *w);
 
     *out = w;
-    create(w, seed);
-    return to_the_end(w);
-}
-
-/* The driver has submitted its two tasks, asks for both, and does nothing else. */
-static void begin_race(struct world *w)
-{
-    struct proc *driver = &w->proc[0];
-
-    w->kills_left = 0;
-    driver->steps = 0;
-    for (int i = 0; i < 2; i++) {
-        struct msg_submit *m = tbi_outbox_append(&driver->out, TBI_MSG_SUBMIT, driver->number,
-                                                 sizeof *m + (size_t)i * 24);
-
-        *m = (struct msg_submit){.task = new_id(driver), .cpus = 5000, .nreturns = 1,
-                                 .nargs = (uint16_t)i, .nrefs = (uint16_t)i,
-                                 .nresolve = (uint16_t)i, .max_retries = 2};
-        if (i == 1) {
-            *(struct tbi_id *)(m + 1) = driver->handle[0].id;
-            *(uint64_t *)((struct tbi_id *)(m + 1) + 1) = TBI_ARG_REF;
-        }
-        add_handle(driver, m->task, false);
-    }
-}
-
-const char *world_race(uint64_t seed, unsigned at, bool force, bool *late)
-{
-    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
-    const char *why;
-
-    create(w, seed);
-    begin_race(w);
-    w->tasks_left = force; /* none are submitted any more; the flags of the cancel */
-    w->race_at = at;
-    why = to_the_end(w);
-    *late = !w->raced;
-    if (why == NULL && w->noutcomes + w->full < 2)
-        why = "a ref has neither a value nor an error";
-    world_free(w);
-    return why;
+    world_create(w, seed, 0);
+    return world_to_the_end(w);
 }
 
 void world_free(struct world *w)

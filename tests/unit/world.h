@@ -77,6 +77,21 @@ struct copying {
     bool active;
 };
 
+/* What races, see world_races.c: what is done at which event; null ids and zeros while that does not matter. */
+enum race { NO_RACE, CANCEL_TASK, CANCEL_CALL, KILL_ACTOR, CRASH_ACTOR };
+enum asking { AT_ONCE, CALLER_FIRST, DRIVER_FIRST };
+struct races {
+    enum race race;
+    enum asking asking;
+    unsigned at;                   /* the event at which it is done; of a call: the how manyth after the call */
+    bool done, by_caller;
+    uint32_t flags;
+    struct tbi_id caller, actor, call[2];
+    unsigned step;                 /* of the caller */
+    unsigned called_at;            /* events before the second call, which goes directly; 0: it was not made yet */
+    bool driver_asks, caller_heard, driver_heard;
+};
+
 struct world {
     uint64_t seed, random;
     unsigned nranks;
@@ -95,8 +110,8 @@ struct world {
     struct outcome *outcome;
     unsigned noutcomes;
     unsigned full;                  /* how often a reader had no room for a copy */
-    unsigned events, race_at;       /* race_at: cancel the first task at this event; 0: not a race */
-    bool raced;
+    unsigned events;
+    struct races races;
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */
@@ -116,6 +131,15 @@ const char *world_run(uint64_t seed, struct world **kept_for_reports);
 /* The smallest world in which a task is cancelled at its event number `at`, with one dependant, by force
  * or not. *late: there was no such event, the task was over. */
 const char *world_race(uint64_t seed, unsigned at, bool force, bool *late);
+/* The smallest world in which an executor calls an actor on another rank directly. At event number `at` after that
+ * call was made it is cancelled, or its actor or the actor's process is killed. The caller and the driver both ask
+ * what became of the call and must hear the same. */
+struct raced {
+    bool late;     /* as above */
+    bool direct;   /* the call went directly: the actor had not died before it left */
+    int heard;     /* 0: a value; else the error */
+};
+const char *world_race_direct(uint64_t seed, enum race race, unsigned at, struct raced *raced);
 void world_free(struct world *world);
 
 #endif

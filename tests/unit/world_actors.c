@@ -13,7 +13,7 @@ bool world_is_actor(const struct world *w, struct tbi_id id)
     return false;
 }
 
-static void note_actor(struct world *w, struct tbi_id id)
+void world_note_actor(struct world *w, struct tbi_id id)
 {
     w->actor = tbi_realloc(w->actor, (w->nactors + 1) * sizeof *w->actor);
     w->actor[w->nactors++] = id;
@@ -89,9 +89,21 @@ void world_do_actor(struct world *w, struct proc *p)
         terms->name_bytes = write_name(w, (char *)(terms + 1));
         terms->flags |= pick(w, 2) ? TBI_ACTOR_GET : 0;
     }
-    note_actor(w, m->task);
+    world_note_actor(w, m->task);
     if (!(terms->flags & TBI_ACTOR_GET)) /* else when it is FOUND */
         add_actor(p, m->task);
+}
+
+void world_note_call(struct world *w, const struct proc *p, struct tbi_id task, const struct msg_call *terms)
+{
+    struct made_call *made;
+
+    w->call = tbi_realloc(w->call, (w->ncalls + 1) * sizeof *w->call);
+    made = &w->call[w->ncalls++];
+    *made = (struct made_call){task, terms->actor, 1, terms->lane, false};
+    for (unsigned i = 0; i + 1 < w->ncalls; i++)
+        made->seq += tbi_id_equal(w->call[i].actor, terms->actor) &&
+                     tbi_id_rank(w->call[i].task) == p->rank && tbi_id_proc(w->call[i].task) == p->number;
 }
 
 bool world_do_call(struct world *w, struct proc *p)
@@ -102,7 +114,6 @@ bool world_do_call(struct world *w, struct proc *p)
     unsigned nargs = nresolve + nheld;
     struct msg_submit *m;
     struct msg_call *terms;
-    struct made_call *made;
     struct tbi_id *refs;
     uint64_t *args;
 
@@ -133,12 +144,7 @@ bool world_do_call(struct world *w, struct proc *p)
     *terms = (struct msg_call){.actor = actor, .lane = (uint16_t)(pick(w, 4) == 0)};
     for (unsigned i = 0; i < m->nreturns; i++)
         add_handle(p, tbi_id_with_index(m->task, i), false);
-    w->call = tbi_realloc(w->call, (w->ncalls + 1) * sizeof *w->call);
-    made = &w->call[w->ncalls++];
-    *made = (struct made_call){m->task, actor, 1, terms->lane, false};
-    for (unsigned i = 0; i + 1 < w->ncalls; i++)
-        made->seq += tbi_id_equal(w->call[i].actor, actor) &&
-                     tbi_id_rank(w->call[i].task) == p->rank && tbi_id_proc(w->call[i].task) == p->number;
+    world_note_call(w, p, m->task, terms);
     return true;
 }
 

@@ -37,9 +37,31 @@ static inline struct tbi_id some_ref(struct world *w, const struct proc *p)
     return (struct tbi_id){0};
 }
 
+/* ---- world.c ---- */
+
+/* The world of this seed before anything happens; of `nranks` ranks, 0: of as many as the seed says. */
+void world_create(struct world *w, uint64_t seed, unsigned nranks);
+const char *world_to_the_end(struct world *w);
+void world_end_task(struct world *w, struct proc *p);
+void world_wait(struct proc *p, struct tbi_id id);
+void world_send_get(struct proc *p, struct tbi_id id, uint32_t flags);
+void world_send_cancel(struct proc *p, struct tbi_id id, uint32_t flags);
+const char *world_kill_proc(struct world *w, struct proc *p);
+
+/* ---- world_races.c ---- */
+
+/* Before each event: is it time for what races? */
+const char *world_disturb(struct world *w);
+/* In a race the process has done what it does there; false: it does as in other worlds. */
+bool world_race_act(struct world *w, struct proc *p);
+/* A process has heard what became of an object. NULL, or what is wrong with that. */
+const char *world_race_heard(struct world *w, struct proc *p, struct tbi_id id, int code);
+
 /* ---- world_actors.c ---- */
 
 bool world_is_actor(const struct world *w, struct tbi_id id);
+void world_note_actor(struct world *w, struct tbi_id id);
+void world_note_call(struct world *w, const struct proc *p, struct tbi_id task, const struct msg_call *terms);
 void world_do_actor(struct world *w, struct proc *p);
 bool world_do_call(struct world *w, struct proc *p); /* false: it has no actor to call */
 void world_do_kill(struct world *w, struct proc *p);
