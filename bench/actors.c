@@ -153,6 +153,45 @@ static void actor_async_n_n(const char *name)
     bench_row(name, bench_median(rate, ROUNDS), "calls/s", 250e3);
 }
 
+/* How long a call takes that waits for its value, in microseconds. */
+static int waiting_caller(tb_call *call)
+{
+    tb_actor actor = tb_arg_actor(call, 0);
+
+    call_us(actor, 10); /* the first one goes by the head, and asks where the actor lives */
+    return tb_return(call, call_us(actor, tb_arg_int(call, 1)));
+}
+TB_TASK(waiting_caller, .num_cpus = TB_NONE, .strategy = TB_STRATEGY_NODE);
+
+static double waiting_caller_us(tb_actor actor)
+{
+    tb_ref r = tb_remote_with(waiting_caller, TB_OPTIONS(.node = 2), actor, 2000);
+    double us;
+
+    tb_must(tb_get(r, &us));
+    tb_must(tb_release(r));
+    return us;
+}
+
+/* From a task on rank 2 to an actor on rank 1: directly; and by the head, which has to count the calls of an actor that
+ * limits them. */
+static void actor_sync_ranks(void)
+{
+    tb_actor unlimited = tb_actor_new_with(counter, TB_OPTIONS(.strategy = TB_STRATEGY_NODE, .node = 1));
+    tb_actor limited = tb_actor_new_with(counter, TB_OPTIONS(.strategy = TB_STRATEGY_NODE, .node = 1,
+                                                             .max_pending_calls = BATCH));
+    double direct[ROUNDS], by_head[ROUNDS];
+
+    for (int k = 0; k < ROUNDS; k++) {
+        direct[k] = waiting_caller_us(unlimited);
+        by_head[k] = waiting_caller_us(limited);
+    }
+    tb_must(tb_actor_release(unlimited));
+    tb_must(tb_actor_release(limited));
+    bench_row("actor_sync_ranks", bench_median(direct, ROUNDS), "us", 0);
+    bench_row("actor_sync_head", bench_median(by_head, ROUNDS), "us", 0);
+}
+
 /* So many at a time, each called once. */
 static double created_per_second(int n)
 {
@@ -215,6 +254,7 @@ int main(int argc, char **argv)
     nodes = tb_nodes(NULL, 0);
     if (nodes > 1) {
         actor_async_n_n("actor_async_n_n_ranks");
+        actor_sync_ranks();
         return tb_finalize();
     }
     actor_sync();
