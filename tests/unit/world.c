@@ -688,8 +688,7 @@ static void pass_time(struct world *w, uint64_t now)
 /* One event of all that are possible now; false: none is. */
 static bool one_event(struct world *w, const char **why)
 {
-    enum kind { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL, LEAVE, TIME };
-    struct { enum kind kind; unsigned a, b; } can[2048], *e;
+    struct event can[2048], *e;
     unsigned n = 0;
     bool copied;
 
@@ -728,6 +727,8 @@ static bool one_event(struct world *w, const char **why)
     if (pick(w, 200) == 0)
         can[n++].kind = TIME;
     e = &can[pick(w, n)];
+    for (unsigned tries = 0; tries < world_race_slowness(w, e); tries++)
+        e = &can[pick(w, n)];
     switch (e->kind) {
     case HEAD:
         *why = head_takes(w, e->a);

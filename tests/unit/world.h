@@ -11,7 +11,7 @@
 #include "thornback.h"
 #include "util/map.h"
 
-enum { WORLD_RANKS = 4, WORLD_PROCS = 400, WORLD_HANDLES = 64, WORLD_GROUPS = 8 };
+enum { WORLD_RANKS = 4, WORLD_PROCS = 400, WORLD_HANDLES = 64, WORLD_GROUPS = 8, RACE_CHANNELS = 6 };
 
 struct handle {
     struct tbi_id id;
@@ -86,6 +86,7 @@ struct races {
     unsigned at;                   /* the event at which it is done; of a call: the how manyth after the call */
     bool done, by_caller;
     uint32_t flags;
+    unsigned slowness[RACE_CHANNELS]; /* how often others go first, see world_races.c */
     struct tbi_id caller, actor, call[2];
     unsigned step;                 /* of the caller */
     unsigned called_at;            /* events before the second call, which goes directly; 0: it was not made yet */

@@ -39,6 +39,12 @@ static inline struct tbi_id some_ref(struct world *w, const struct proc *p)
 
 /* ---- world.c ---- */
 
+/* Of a rank, process or copy `a`; BETWEEN: from rank a to rank b. */
+struct event {
+    enum { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL, LEAVE, TIME } kind;
+    unsigned a, b;
+};
+
 /* The world of this seed before anything happens; of `nranks` ranks, 0: of as many as the seed says. */
 void world_create(struct world *w, uint64_t seed, unsigned nranks);
 const char *world_to_the_end(struct world *w);
@@ -54,6 +60,8 @@ const char *world_kill_proc(struct world *w, struct proc *p);
 const char *world_disturb(struct world *w);
 /* In a race the process has done what it does there; false: it does as in other worlds. */
 bool world_race_act(struct world *w, struct proc *p);
+/* How often others have their chance when it is this event's turn. */
+unsigned world_race_slowness(const struct world *w, const struct event *e);
 /* A process has heard what became of an object. NULL, or what is wrong with that. */
 const char *world_race_heard(struct world *w, struct proc *p, struct tbi_id id, int code);
 

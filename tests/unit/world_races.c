@@ -147,6 +147,19 @@ bool world_race_act(struct world *w, struct proc *p)
     return true;
 }
 
+/* Channels that matter to a direct call: its own and its answer's, and those of what agents and head say of it. Some are
+ * slow, so that what is in them is overtaken. */
+static const struct event channel[RACE_CHANNELS] = {{BETWEEN, 2, 1}, {BETWEEN, 1, 2}, {HEAD, 1, 0},
+                                                    {HEAD, 2, 0},    {AGENT, 1, 0},   {AGENT, 2, 0}};
+
+unsigned world_race_slowness(const struct world *w, const struct event *e)
+{
+    for (unsigned i = 0; w->races.race > CANCEL_TASK && i < RACE_CHANNELS; i++)
+        if (e->kind == channel[i].kind && e->a == channel[i].a && (e->kind != BETWEEN || e->b == channel[i].b))
+            return w->races.slowness[i];
+    return 0;
+}
+
 static struct proc *find_running(struct world *w, struct tbi_id task)
 {
     for (unsigned i = 0; i < w->nprocs; i++)
@@ -245,6 +258,10 @@ const char *world_race_direct(uint64_t seed, enum race race, unsigned at, struct
     world_create(w, seed, 3);
     w->races = (struct races){.race = race, .at = at, .asking = (enum asking)pick(w, 3), .by_caller = pick(w, 2),
                               .flags = pick(w, 2)};
+    for (unsigned i = 0; i < RACE_CHANNELS; i++)
+        w->races.slowness[i] = pick(w, 2) * pick(w, 4);
+    if (race == CRASH_ACTOR)
+        w->races.slowness[0] = 0; /* a call that comes when it was sent again is refused, see tbi_jobs_dispatch */
     begin_call(w);
     why = world_to_the_end(w);
     *raced = (struct raced){.late = !w->races.done, .direct = w->direct > 0};
