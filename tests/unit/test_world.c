@@ -126,6 +126,12 @@ static void and_one_whose_actors_process_dies_at_any_event(void **state)
     race_a_direct_call(CRASH_ACTOR);
 }
 
+static void and_one_that_is_cancelled_before_that(void **state)
+{
+    (void)state;
+    race_a_direct_call(CANCEL_AND_CRASH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +139,7 @@ int main(void)
         cmocka_unit_test(a_direct_call_cancelled_at_any_event_is_the_same_to_all_who_ask),
         cmocka_unit_test(so_is_one_whose_actor_is_killed_at_any_event),
         cmocka_unit_test(and_one_whose_actors_process_dies_at_any_event),
+        cmocka_unit_test(and_one_that_is_cancelled_before_that),
         cmocka_unit_test(every_world_ends_with_every_ref_settled_and_nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,13 +78,14 @@ struct copying {
 };
 
 /* What races, see world_races.c: what is done at which event; null ids and zeros while that does not matter. */
-enum race { NO_RACE, CANCEL_TASK, CANCEL_CALL, KILL_ACTOR, CRASH_ACTOR };
+enum race { NO_RACE, CANCEL_TASK, CANCEL_CALL, KILL_ACTOR, CRASH_ACTOR, CANCEL_AND_CRASH };
 enum asking { AT_ONCE, CALLER_FIRST, DRIVER_FIRST };
 struct races {
     enum race race;
     enum asking asking;
     unsigned at;                   /* the event at which it is done; of a call: the how manyth after the call */
     bool done, by_caller;
+    unsigned crash_at;             /* of CANCEL_AND_CRASH: the event at which the process dies; 0: not yet, or done */
     uint32_t flags;
     unsigned slowness[RACE_CHANNELS]; /* how often others go first, see world_races.c */
     struct tbi_id caller, actor, call[2];
@@ -133,7 +134,8 @@ const char *world_run(uint64_t seed, struct world **kept_for_reports);
  * or not. *late: there was no such event, the task was over. */
 const char *world_race(uint64_t seed, unsigned at, bool force, bool *late);
 /* The smallest world in which an executor calls an actor on another rank directly. At event number `at` after that
- * call was made it is cancelled, or its actor or the actor's process is killed. The caller and the driver both ask
+ * call was made it is cancelled, or its actor or the actor's process is killed, or it is cancelled and soon the process
+ * is killed. The caller and the driver both ask
  * what became of the call and must hear the same. */
 struct raced {
     bool late;     /* as above */

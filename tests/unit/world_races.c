@@ -179,13 +179,15 @@ static struct proc *find_actor(struct world *w)
 const char *world_race_heard(struct world *w, struct proc *p, struct tbi_id id, int code)
 {
     struct races *r = &w->races;
+    bool cancelled, ended;
     struct proc *caller;
 
     if (r->race <= CANCEL_TASK || !tbi_id_equal(id, r->call[1]))
         return NULL;
-    if (code != 0 && code != TB_ERR_STORE_FULL &&
-        (r->race == CANCEL_CALL ? code != TB_ERR_CANCELLED
-                                : code != TB_ERR_ACTOR_DIED && code != TB_ERR_ACTOR_UNAVAILABLE))
+    cancelled = r->race == CANCEL_CALL || r->race == CANCEL_AND_CRASH;
+    ended = r->race != CANCEL_CALL;
+    if (code != 0 && code != TB_ERR_STORE_FULL && !(cancelled && code == TB_ERR_CANCELLED) &&
+        !(ended && (code == TB_ERR_ACTOR_DIED || code == TB_ERR_ACTOR_UNAVAILABLE)))
         return "the call fails with what nobody did to it";
     if (p->number != TBI_PROC_DRIVER) {
         r->caller_heard = true;
@@ -214,6 +216,14 @@ static void driver_asks(struct world *w)
     driver->asked++;
 }
 
+static const char *crash_actor(struct world *w)
+{
+    struct proc *p = find_actor(w);
+
+    w->races.crash_at = 0;
+    return p == NULL ? NULL : world_kill_proc(w, p);
+}
+
 static void send_kill(struct world *w, struct proc *p)
 {
     struct msg_cancel *m = tbi_outbox_append(&p->out, TBI_MSG_KILL, p->number, sizeof *m);
@@ -229,6 +239,8 @@ const char *world_disturb(struct world *w)
     if (r->race == NO_RACE)
         return NULL;
     driver_asks(w);
+    if (r->crash_at > 0 && w->events >= r->crash_at)
+        return crash_actor(w);
     if (r->done || (r->race != CANCEL_TASK && r->called_at == 0) || w->events + 1 < r->at + r->called_at)
         return NULL;
     r->done = true;
@@ -244,9 +256,12 @@ const char *world_disturb(struct world *w)
     case KILL_ACTOR:
         send_kill(w, by);
         return NULL;
+    case CANCEL_AND_CRASH:
+        world_send_cancel(by, r->call[1], r->flags);
+        r->crash_at = w->events + 1 + pick(w, 16);
+        return NULL;
     default:
-        by = find_actor(w);
-        return by == NULL ? NULL : world_kill_proc(w, by);
+        return crash_actor(w);
     }
 }
 
@@ -260,7 +275,7 @@ const char *world_race_direct(uint64_t seed, enum race race, unsigned at, struct
                               .flags = pick(w, 2)};
     for (unsigned i = 0; i < RACE_CHANNELS; i++)
         w->races.slowness[i] = pick(w, 2) * pick(w, 4);
-    if (race == CRASH_ACTOR)
+    if (race == CRASH_ACTOR || race == CANCEL_AND_CRASH)
         w->races.slowness[0] = 0; /* a call that comes when it was sent again is refused, see tbi_jobs_dispatch */
     begin_call(w);
     why = world_to_the_end(w);
