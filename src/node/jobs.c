@@ -296,13 +296,13 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
 
     struct tbi_local_actor *actor = NULL;
 
-    if (tbi_map_get(&agent->jobs, m->task) != NULL)
-        return "DISPATCH of a task that is here";
     if (m->flags & TBI_DISPATCH_CALL) {
         actor = tbi_calls_of_call(agent, m);
         if (actor == NULL)
-            return NULL; /* it has ended: the head will hear of that */
+            return NULL; /* it has ended: the head will hear of that, and may have sent the call again */
     }
+    if (tbi_map_get(&agent->jobs, m->task) != NULL)
+        return "DISPATCH of a task that is here";
     if (bundle == NULL)
         return "DISPATCH of a task in a bundle that is not here";
     job = tbi_alloc_zeroed(1, sizeof *job);
