@@ -293,7 +293,6 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     struct tbi_bundle *bundle = tbi_bundles_find(agent, tbi_dispatch_bundle(m));
     struct tbi_demand demand;
     struct tbi_job *job;
-
     struct tbi_local_actor *actor = NULL;
 
     if (m->flags & TBI_DISPATCH_CALL) {
