@@ -39,7 +39,8 @@ static bool may_go(const struct tbi_agent *agent, const struct tbi_callee *calle
     return agent->config.rank != 0 && callee->direct && m->nrefs == 1;
 }
 
-static void send_call(struct tbi_agent *agent, const struct tbi_callee *callee, const struct msg_submit *m)
+static void send_call(struct tbi_agent *agent, const struct tbi_callee *callee, const struct msg_submit *m,
+                      const struct msg_call *terms)
 {
     size_t tail = m->nargs * sizeof(uint64_t) + m->data_bytes;
     size_t size = sizeof(struct msg_dispatch) + tail + sizeof(struct msg_call);
@@ -54,7 +55,7 @@ static void send_call(struct tbi_agent *agent, const struct tbi_callee *callee, 
                                .flags = TBI_DISPATCH_STAYS | TBI_DISPATCH_CALL | TBI_DISPATCH_DIRECT,
                                .limit_ms = m->limit_ms};
     memcpy(d + 1, tbi_submit_args(m), tail);
-    *(struct msg_call *)((uint8_t *)(d + 1) + tail) = *tbi_submit_call(m);
+    *(struct msg_call *)((uint8_t *)(d + 1) + tail) = *terms;
     if (!here)
         return;
     *record = (struct tbi_record){.len = (uint32_t)(sizeof *record + size), .type = TBI_MSG_CALL,
@@ -63,25 +64,30 @@ static void send_call(struct tbi_agent *agent, const struct tbi_callee *callee, 
     free(record);
 }
 
-void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const struct msg_submit *m)
+void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const struct msg_submit *m,
+                       struct msg_submit *sent)
 {
-    struct msg_call *call = (struct msg_call *)(uintptr_t)tbi_submit_call(m);
-    struct tbi_callee *callee = callee_of(proc, call->actor);
+    struct msg_call call = *tbi_submit_call(m);
+    struct tbi_callee *callee = callee_of(proc, call.actor);
     struct tbi_direct *direct;
+    bool goes = may_go(agent, callee, m);
 
-    call->seq = ++callee->made;
-    if (may_go(agent, callee, m)) {
-        call->flags = TBI_CALL_DIRECT;
-        call->epoch = callee->epoch;
+    call.seq = ++callee->made;
+    if (goes) {
+        call.flags = TBI_CALL_DIRECT;
+        call.epoch = callee->epoch;
+    } else if (agent->config.rank != 0 && !callee->asked && !callee->direct) {
+        call.flags = TBI_CALL_LOCATES;
+        callee->asked = true;
+    }
+    *(struct msg_call *)(uintptr_t)tbi_submit_call(sent) = call;
+    if (goes) {
         if (m->nreturns > 0) {
             direct = tbi_alloc_zeroed(1, sizeof *direct);
             direct->proc = proc->proc;
             tbi_map_put(&agent->direct, m->task, direct);
         }
-        send_call(agent, callee, m);
-    } else if (agent->config.rank != 0 && !callee->asked && !callee->direct) {
-        call->flags = TBI_CALL_LOCATES;
-        callee->asked = true;
+        send_call(agent, callee, m, &call);
     }
 }
 

@@ -291,8 +291,10 @@ void tbi_calls_feed(struct tbi_agent *agent, struct tbi_proc *proc); /* what was
 const char *tbi_calls_check_calls(const struct tbi_agent *agent, const struct tbi_proc *proc);
 
 /* direct.c */
-/* A process makes a call: it is numbered, and sent if it may go directly; `m` goes to the head in any case. */
-void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const struct msg_submit *m);
+/* A process makes a call: it is numbered, and sent if it may go directly. `sent` is the same on its way to the
+ * head, to be filled in at once. */
+void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const struct msg_submit *m,
+                       struct msg_submit *sent);
 void tbi_direct_where(struct tbi_agent *agent, const struct msg_where *m);
 /* The process wants to know of a direct call of its own: it will be told. */
 bool tbi_direct_get(struct tbi_agent *agent, const struct tbi_proc *proc, const struct msg_get *m);

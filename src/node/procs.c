@@ -106,7 +106,7 @@ static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
         ((struct msg_submit *)forward(agent, record, TBI_MSG_SUBMIT))->local = 1;
         tbi_nested_take(agent, m);
     } else if (m->kind == TBI_CALL) {
-        tbi_direct_submit(agent, proc, forward(agent, record, TBI_MSG_SUBMIT));
+        tbi_direct_submit(agent, proc, m, forward(agent, record, TBI_MSG_SUBMIT));
     } else {
         forward(agent, record, TBI_MSG_SUBMIT);
     }

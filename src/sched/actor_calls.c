@@ -208,7 +208,7 @@ void tbi_actor_take_over(struct tbi_sched *sched, struct tbi_actor *actor, struc
         send_taken_over(sched, call);
     call->is_direct = false;
     if (call->stops > 0)
-        fail_soon(sched, call, tbi_payload_use(tbi_map_get(&sched->actors.stopping, call->id)));
+        tbi_actor_fail_call(sched, call, tbi_map_get(&sched->actors.stopping, call->id));
     else if (actor->state == TBI_ACTOR_DEAD)
         tbi_actor_fail_call(sched, call, actor->death);
     else if (goes_on(sched, actor, call))
@@ -347,6 +347,7 @@ void tbi_actors_call_failed(struct tbi_sched *sched, struct tbi_maker *call, boo
         tbi_sched_fail(sched, call, error);
         return;
     }
+    tbi_retry_orphan(sched, call);
     tbi_payload_drop(&sched->dir, call->failure);
     call->failure = error; /* whether it is run again is seen when the actor is FINISHED too */
 }

@@ -94,6 +94,11 @@ static void delay(struct tbi_sched *sched, struct tbi_maker *task)
     tbi_list_insert_before(at, &task->link);
 }
 
+void tbi_retry_orphan(struct tbi_sched *sched, struct tbi_maker *task)
+{
+    cancel_children(sched, task, TB_CANCEL_DEFAULT, "cancelled, for the process that submitted it died");
+}
+
 bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const struct msg_done *m,
                      struct tbi_payload *error)
 {
@@ -102,8 +107,7 @@ bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const stru
     bool may = m->crashed || (m->error > -32 && (submit->retry_codes >> -m->error & 1));
 
     if (m->crashed || (group != NULL && group->removed)) /* the next attempt submits its own */
-        cancel_children(sched, task, TB_CANCEL_DEFAULT,
-                        "cancelled, for the process that submitted it died");
+        tbi_retry_orphan(sched, task);
     if (!may || (submit->max_retries >= 0 && task->attempt >= (uint32_t)submit->max_retries))
         return false;
     error->unread = false; /* the next attempt makes up for it */

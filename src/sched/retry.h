@@ -23,6 +23,9 @@ void tbi_retry_cancel(struct tbi_sched *sched, struct tbi_maker *task, uint32_t 
 /* The agent is told to end the task; with TB_CANCEL_FORCE at once. */
 void tbi_retry_send_abort(struct tbi_sched *sched, const struct tbi_maker *task, uint32_t flags);
 
+/* What a dead process had submitted for it is cancelled. */
+void tbi_retry_orphan(struct tbi_sched *sched, struct tbi_maker *task);
+
 /* The attempt has failed with `m` and `error` (ours from now on, if it is retried) and is in no
  * ledger any more. What a dead process had submitted is cancelled. False: there is no other try. */
 bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const struct msg_done *m,

@@ -149,13 +149,18 @@ static void call(struct fake *f, int k, uint64_t number)
 }
 
 /* The same caller's, by the head. */
-static void dispatch_call(struct fake *f, int k, uint64_t number)
+static void dispatch_call_in(struct fake *f, int k, uint64_t number, uint32_t epoch)
 {
     struct msg_dispatch *m = record(f, TBI_MSG_DISPATCH, TBI_PROC_NONE, sizeof *m + sizeof(struct msg_call));
 
     *m = (struct msg_dispatch){.task = id(BY(2, k)), .nreturns = 1, .flags = TBI_DISPATCH_STAYS | TBI_DISPATCH_CALL};
-    *(struct msg_call *)(m + 1) = (struct msg_call){.actor = id(1), .seq = number};
+    *(struct msg_call *)(m + 1) = (struct msg_call){.actor = id(1), .seq = number, .epoch = epoch};
     assert_null(deliver(f, 0));
+}
+
+static void dispatch_call(struct fake *f, int k, uint64_t number)
+{
+    dispatch_call_in(f, k, number, 0);
 }
 
 static void stop_of(struct fake *f, int k, uint64_t number, uint32_t attempt, uint32_t epoch)
@@ -480,6 +485,19 @@ static void calls_for_another_life_are_dropped(void **state)
     assert_said(f, "RUN 12 to p1\n");
 }
 
+static void so_are_those_that_the_head_has_sent_again_meanwhile(void **state)
+{
+    struct fake *f = *state;
+
+    live(f, (struct actor){.attempt = 1});
+    dispatch_call_in(f, 11, 1, 1);
+    call(f, 11, 1); /* life 0: it was on its way when the actor died */
+    assert_said(f, "RUN 11 to p1\n");
+    returns(f, id(BY(2, 11)), 1, (struct end){.n = 1});
+    call(f, 11, 1);
+    assert_said(f, "FINISHED 11 to 0\n");
+}
+
 static void calls_that_come_either_way_run_in_the_order_of_their_numbers(void **state)
 {
     struct fake *f = *state; /* three are given to the process at a time */
@@ -662,6 +680,7 @@ int main(void)
         ON(a_call_that_returns_nothing_is_not_waited_for),
         ON(of_what_it_has_not_ended_when_the_actor_dies_the_head_says_more),
         ON(calls_for_another_life_are_dropped),
+        ON(so_are_those_that_the_head_has_sent_again_meanwhile),
         AHEAD(calls_that_come_either_way_run_in_the_order_of_their_numbers),
         ON(a_call_that_is_no_direct_one_is_refused),
         ON(stopped_before_it_comes_it_never_begins),

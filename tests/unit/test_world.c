@@ -62,8 +62,19 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     print_message("%lu forks and %lu copies failed\n", stillborn, copies_failed);
     assert_true(only || (killed && crashed && retried && cancelled && overdue && unread &&
                          stillborn && copies_failed && taken && reserved && refused &&
-                         in_groups && with_gpus && constructed && restarted && called &&
-                         retired && exited && died && unavailable && found && direct && stopped));
+                         in_groups && with_gpus && constructed && restarted && called && retired && exited &&
+                         died && found));
+    if (last - first >= 2000) /* these are rarer */
+        assert_true(unavailable && direct && stopped);
+}
+
+/* Fewer races where fewer worlds are asked for. */
+static uint64_t seeds(void)
+{
+    const char *worlds = getenv("TB_WORLDS");
+    uint64_t n = worlds != NULL ? strtoull(worlds, NULL, 10) / 100 : 100;
+
+    return n < 2 ? 2 : n > 100 ? 100 : n;
 }
 
 static void a_cancel_at_any_event_gives_a_value_or_cancelled(void **state)
@@ -71,7 +82,7 @@ static void a_cancel_at_any_event_gives_a_value_or_cancelled(void **state)
     unsigned long races = 0;
 
     (void)state;
-    for (uint64_t seed = 1; seed <= 100; seed++)
+    for (uint64_t seed = 1; seed <= seeds(); seed++)
         for (int force = 0; force < 2; force++) {
             bool late = false;
 
@@ -91,7 +102,7 @@ static void race_a_direct_call(enum race race)
 {
     unsigned long races = 0, direct = 0, values = 0;
 
-    for (uint64_t seed = 1; seed <= 100; seed++) {
+    for (uint64_t seed = 1; seed <= seeds(); seed++) {
         struct raced raced = {0};
 
         for (unsigned at = 1; !raced.late; at++, races++) {
@@ -105,7 +116,7 @@ static void race_a_direct_call(enum race race)
         }
     }
     print_message("%lu races, %lu of the calls went directly, %lu have a value\n", races, direct, values);
-    assert_true(direct > races / 2 && values > races / 10 && values < races - 100); /* too late for each seed once */
+    assert_true(direct > races / 2 && values > races / 10 && values < races - seeds()); /* too late for each seed once */
 }
 
 static void a_direct_call_cancelled_at_any_event_is_the_same_to_all_who_ask(void **state)

@@ -275,8 +275,6 @@ const char *world_race_direct(uint64_t seed, enum race race, unsigned at, struct
                               .flags = pick(w, 2)};
     for (unsigned i = 0; i < RACE_CHANNELS; i++)
         w->races.slowness[i] = pick(w, 2) * pick(w, 4);
-    if (race == CRASH_ACTOR || race == CANCEL_AND_CRASH)
-        w->races.slowness[0] = 0; /* a call that comes when it was sent again is refused, see tbi_jobs_dispatch */
     begin_call(w);
     why = world_to_the_end(w);
     *raced = (struct raced){.late = !w->races.done, .direct = w->direct > 0};
