@@ -243,6 +243,16 @@ static void test_sends(struct tbi_mpi_transport *t)
     }
 }
 
+static bool has_more(void *ctx)
+{
+    const struct tbi_mpi_transport *t = ctx;
+
+    for (unsigned r = 0; r < t->mpi->nranks; r++)
+        if (tbi_outbox_bytes(&t->peer[r].out) > 0)
+            return true;
+    return false;
+}
+
 static bool flush(void *ctx)
 {
     struct tbi_mpi_transport *t = ctx;
@@ -348,7 +358,7 @@ struct tbi_mpi_transport *tbi_transport_start(struct tbi_mpi *mpi, const struct 
     t->copies = tbi_copies_create(mpi, memory);
     for (unsigned i = 0; i < RECEIVES; i++)
         post(t, i);
-    *port = (struct tbi_transport){t, send_record, receive, flush, copy, push, set_copied,
+    *port = (struct tbi_transport){t, send_record, receive, flush, has_more, copy, push, set_copied,
                                    beat, mpi->nhosts == 1};
     MPI_Barrier(mpi->world);
     return t;

@@ -456,7 +456,10 @@ void tbi_loop_shutdown(struct tbi_loop *loop, bool settles)
 
 bool tbi_loop_ended(const struct tbi_loop *loop)
 {
-    return loop->ended && !loop->unsent;
+    const struct tbi_transport *t = loop->config.transport;
+
+    /* Whoever leaves with records strands them: the end of the job would wait for its BYE. */
+    return loop->ended && !loop->unsent && (t == NULL || !t->has_more(t->ctx));
 }
 
 struct tbi_agent *tbi_loop_agent(struct tbi_loop *loop)

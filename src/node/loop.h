@@ -28,6 +28,8 @@ struct tbi_transport {
                                               const struct tbi_record *record), void *loop);
     /* Sends what is queued. True: something is still on its way, come back soon. */
     bool (*flush)(void *ctx);
+    /* Does anything wait here, for a peer to take in what it was sent before? */
+    bool (*has_more)(void *ctx);
     /* As in tbi_agent_ops; the end of a copy is told by `copied` from within receive. */
     void (*copy)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
                  uint64_t bytes);
