@@ -331,6 +331,86 @@ static void actors_without_cpus_are_spread_as_if_each_took_one(void **state)
     assert_int_equal(on[2], 4);
 }
 
+/* Rank 1 starts nothing and gives back all it is asked for, rank 2 ends at once what it is sent. Returns how many of
+ * the tasks 1 .. 32 it has ended. */
+static int ended_at_2(struct sim *sim)
+{
+    bool at_1[33] = {false};
+    int ended = 0;
+
+    for (bool more = true; more;) {
+        int k, rank, n = 0, taken[33], at_2[33];
+        bool asked = false;
+        const char *line;
+
+        tbi_sched_run(sim->sched);
+        line = sim_actions(sim);
+        more = *line != 0;
+        for (; *line != 0; line = strchr(line, '\n') + 1) {
+            if (sscanf(line, "DISPATCH %d to %d", &k, &rank) == 2 && rank == 2)
+                at_2[n++] = k;
+            else if (sscanf(line, "DISPATCH %d to %d", &k, &rank) == 2)
+                at_1[k] = true;
+            asked |= strstr(line, "TAKE_BACK") == line;
+        }
+        for (int i = 0; i < n; i++, ended++)
+            assert_null(sim_done(sim, 2, at_2[i], 1, 0, 0));
+        for (k = 1, n = 0; k <= 32; k++)
+            if (at_1[k] && asked) {
+                taken[n++] = k;
+                at_1[k] = false;
+            }
+        taken[n] = 0;
+        if (asked)
+            assert_null(sim_taken(sim, 1, taken));
+    }
+    return ended;
+}
+
+static void no_task_waits_for_cpus_that_an_actor_has_for_life(void **state)
+{
+    enum { TASKS = 12 };
+    struct sim *sim = sim_new(3, (int32_t[]){0, 20000, 20000}, (unsigned[]){0, 0, 0}, 2);
+    int a = ACTOR(sim, .cpus = 2, .strategy = TBI_ON_NODE, .node = 1);
+
+    (void)state;
+    sim->run_us = 10; /* short tasks: what waits is through soon, if it can run at all */
+    sim_submit(sim, (struct sim_task){.cpus = 1, .strategy = TBI_ON_NODE, .node = 2});
+    sim_run(sim);
+    assert_null(sim_lives(sim, 1, a, 0));
+    assert_null(sim_done(sim, 2, 2, 1, 0, 0));
+    for (int k = 0; k < TASKS; k++)
+        sim_submit(sim, (struct sim_task){.cpus = 1});
+    assert_int_equal(ended_at_2(sim), TASKS);
+    sim_free(sim);
+}
+
+static void no_task_is_made_to_stay_where_an_actor_has_all_cpus_for_life(void **state)
+{
+    struct sim *sim = sim_new(3, (int32_t[]){0, 10000, 10000}, (unsigned[]){0, 0, 0}, 1);
+    int a = ACTOR(sim, .cpus = 1, .strategy = TBI_ON_NODE, .node = 1), running, waits;
+    const char *sent;
+
+    (void)state;
+    sim_run(sim);
+    assert_null(sim_lives(sim, 1, a, 0));
+    running = sim_submit(sim, (struct sim_task){.cpus = 1});
+    waits = sim_submit(sim, (struct sim_task){.cpus = 1});
+    tbi_sched_run(sim->sched);
+    sent = sim_actions(sim);
+    for (int times = 1; times <= 10 && strstr(sent, "DISPATCH 3 to 1") != NULL; times++) {
+        assert_null(sim_done(sim, 2, running, 1, 0, 0));
+        sim_run(sim);
+        running = sim_submit(sim, (struct sim_task){.cpus = 1}); /* is first at the free node */
+        sim_run(sim);
+        assert_null(sim_taken(sim, 1, (int[]){waits, 0}));
+        tbi_sched_run(sim->sched);
+        sent = sim_actions(sim);
+        assert_null(strstr(sent, "to 1 stays")); /* where it would wait as long as the actor lives */
+    }
+    sim_free(sim);
+}
+
 /* ---- handles ---- */
 
 static void with_its_last_handle_it_retires_after_the_calls_that_were_made(void **state)
@@ -729,6 +809,8 @@ int main(void)
         ON(calls_are_cancelled_with_the_task_that_made_them_and_actors_are_not),
         ON(tasks_that_ask_for_nothing_go_beside_any_number_of_actors),
         ON(actors_without_cpus_are_spread_as_if_each_took_one),
+        cmocka_unit_test(no_task_waits_for_cpus_that_an_actor_has_for_life),
+        cmocka_unit_test(no_task_is_made_to_stay_where_an_actor_has_all_cpus_for_life),
         ON(with_its_last_handle_it_retires_after_the_calls_that_were_made),
         ON(a_handle_in_an_object_keeps_it),
         ON(a_handle_kept_by_its_constructor_keeps_another),

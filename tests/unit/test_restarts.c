@@ -153,6 +153,20 @@ static void a_call_that_crashed_and_is_cancelled_before_the_actor_is_known_to_be
     assert_silence(sim);
 }
 
+static void what_a_lost_call_had_submitted_is_cancelled(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.as = {.max_task_retries = -1}}), c = CALL(sim, a, 1), child;
+
+    sim_run(sim);
+    child = sim_submit(sim, (struct sim_task){.cpus = 2, .parent = c, .by = 1});
+    sim_run(sim);
+    sim_crashed(sim, 1, c, 0);
+    sim_crashed(sim, 1, a, 0);
+    sim_run(sim);
+    assert_fate(sim, child, "error=-3 in work");
+}
+
 /* ---- lives ---- */
 
 static void it_comes_back_where_there_is_room(void **state)
@@ -574,6 +588,7 @@ int main(void)
         ON(a_call_that_waits_for_its_argument_is_of_the_life_in_which_it_is_ready),
         ON(a_cancelled_call_that_runs_is_not_run_again),
         ON(a_call_that_crashed_and_is_cancelled_before_the_actor_is_known_to_be_dead_is_cancelled),
+        ON(what_a_lost_call_had_submitted_is_cancelled),
         ON(it_comes_back_where_there_is_room),
         ON(calls_wait_while_it_waits_for_its_turn),
         ON(restarts_are_used_up),
