@@ -19,6 +19,7 @@ void tbi_abort_begin_limit(struct tbi_agent *agent, struct tbi_job *job)
 {
     if (job->m->limit_ms > 0 && !job->aborted) /* it may have begun, and been aborted, unnoticed */
         set_timer(agent, job, agent->now_us + (uint64_t)job->m->limit_ms * 1000);
+    job->limited = true;
 }
 
 static void send_task(struct tbi_agent *agent, unsigned rank, enum tbi_msg type, uint32_t proc,

@@ -64,7 +64,7 @@ static void begin_limits(struct tbi_agent *agent, const struct tbi_lane *lane)
 
         if (lane_of(call) != lane)
             continue;
-        if (!tbi_list_linked(&call->timer))
+        if (!call->limited)
             tbi_abort_begin_limit(agent, call);
         n++;
     }
@@ -342,6 +342,7 @@ uint64_t tbi_calls_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
             continue;
         tbi_list_unlink(&call->link);
         tbi_list_unlink(&call->timer);
+        call->limited = false;
         proc->nwork--;
         lane->given--;
         call->proc = NULL;

@@ -78,6 +78,7 @@ struct tbi_job {
     struct tbi_proc *proc;      /* that it was given to, or NULL */
     struct tbi_link timer;      /* in `timers`, if it has a limit or is aborted, while it runs */
     uint64_t due_us;            /* ... then */
+    bool limited;               /* its limit has begun */
     void *error;                /* packed: an argument could not be had */
     uint32_t error_bytes;
     struct tbi_local_actor *actor; /* a call: of this actor, or NULL if that has ended meanwhile */

@@ -215,6 +215,8 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
         }
         tbi_payload_drop(&sched->dir, cause);
     }
+    if (error != NULL && actor->retired)
+        error->unread = false; /* nobody is there to read it */
     tbi_sched_fail(sched, maker, tbi_failure_died(sched, maker->submit, error, !actor->retired));
     if (error != NULL)
         error->unread = false; /* what it fails with tells of it */

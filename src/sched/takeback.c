@@ -1,4 +1,5 @@
 #include "sched/takeback.h"
+#include "sched/failure.h"
 #include "sched/retry.h"
 
 #include <string.h>
@@ -162,6 +163,8 @@ const char *tbi_takeback_answer(struct tbi_sched *sched, unsigned rank, const st
         task->takebacks += !m->unasked && task->takebacks < UINT8_MAX;
         if (task->aborted)
             tbi_sched_conclude(sched, task);
+        else if (task->is_actor && tbi_actors_find(sched, task->id)->retired) /* its RETIRE came too late */
+            tbi_sched_fail(sched, task, tbi_failure_died(sched, task->submit, NULL, false));
         else
             tbi_sched_queue(sched, task);
     }

@@ -493,6 +493,27 @@ static void one_that_nobody_wants_while_it_begins_is_told_to_end(void **state)
     sim_release(sim, a);
     sim_failed(sim, 1, a, TB_ERR_CANCELLED); /* its agent had not begun it */
     assert_nothing_is_left(sim);
+    assert_int_equal(sim->unread, 0);
+}
+
+static void one_that_nobody_wants_when_it_is_taken_back_never_begins(void **state)
+{
+    struct sim *sim = sim_new(3, (int32_t[]){0, 10000, 10000}, (unsigned[]){0, 0, 0}, 1);
+    int a;
+
+    (void)state;
+    sim_submit(sim, (struct sim_task){.cpus = 1});
+    sim_submit(sim, (struct sim_task){.cpus = 1});
+    a = ACTOR(sim, .cpus = 1);
+    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 2\nDISPATCH 3 to 1\n");
+    assert_null(sim_done(sim, 2, 2, 1, 0, 0));
+    assert_actions(sim, "TAKE_BACK 1 CPUs to 1\n");
+    sim_release(sim, a);
+    assert_actions(sim, "RETIRE 3 to 1\n");
+    assert_null(sim_taken(sim, 1, (int[]){a, 0})); /* it was on its way: RETIRE will find nothing */
+    assert_silence(sim);
+    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 1);
+    sim_free(sim);
 }
 
 static void a_detached_one_lives_until_the_job_ends(void **state)
@@ -816,6 +837,7 @@ int main(void)
         ON(a_handle_kept_by_its_constructor_keeps_another),
         ON(one_that_nobody_wants_before_it_is_sent_never_begins),
         ON(one_that_nobody_wants_while_it_begins_is_told_to_end),
+        cmocka_unit_test(one_that_nobody_wants_when_it_is_taken_back_never_begins),
         ON(a_detached_one_lives_until_the_job_ends),
         ON(a_detached_one_that_is_killed_leaves_nothing),
         ON(killed_it_fails_all_calls_at_once),

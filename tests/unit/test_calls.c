@@ -446,6 +446,9 @@ static void calls_that_run_at_once_have_limits_of_their_own(void **state)
     forget(f);
     tbi_agent_tick(f->agent, 3000);
     assert_said(f, "OVERDUE 4 to 0\n");
+    assert_null(dispatch_call(f, 5, 1, 4, (struct call){.limit_ms = 2, .lane = 1}));
+    tbi_agent_tick(f->agent, 3900);
+    assert_said(f, ""); /* not again */
     abort_task(f, 4, 0, 0);
     assert_said(f, "INTERRUPT 4 to p1\ninterrupt p1 in task number 3\n");
     tbi_agent_tick(f->agent, 4000);
