@@ -186,7 +186,8 @@ static bool is_there(const struct tbi_actor *actor, const struct tbi_maker *call
 /* Its FINISHED has come before. Returns whether that settles it. */
 static bool was_finished(struct tbi_sched *sched, struct tbi_maker *call)
 {
-    struct early *early = tbi_map_take(&sched->actors.early, call->id);
+    struct tbi_id id = call->id; /* the call may go */
+    struct early *early = tbi_map_take(&sched->actors.early, id);
     const struct msg_done *m;
 
     if (early == NULL)
@@ -197,7 +198,7 @@ static bool was_finished(struct tbi_sched *sched, struct tbi_maker *call)
     tbi_sched_on_finished(sched, early->rank, (const struct tbi_record *)early->record, true);
     tbi_sched_hold_contained(sched, m, false);
     free(early);
-    return tbi_directory_maker(&sched->dir, call->id) != call || call->state == TBI_ENDED;
+    return tbi_directory_maker(&sched->dir, id) != call || call->state == TBI_ENDED;
 }
 
 /* The call may wait for the next life, or cannot. */

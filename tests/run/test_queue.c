@@ -111,7 +111,7 @@ static void batches_go_whole_or_not_at_all(void **state)
 {
     tb_queue q = tb_queue_new(5);
     tb_value values[3];
-    tb_ref r[4];
+    tb_ref r[6];
     size_t n;
 
     (void)state;
