@@ -140,12 +140,14 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
 
     if (why != NULL)
         return why;
-    if (tbi_directory_maker(&sched->dir, m->task) == NULL && tbi_actors_get(sched, rank, record->proc, m))
+    if (m->kind == TBI_ACTOR && tbi_directory_maker(&sched->dir, m->task) == NULL &&
+        tbi_actors_get(sched, rank, record->proc, m))
         return NULL;
     task = tbi_directory_add(&sched->dir, m->task, m->nreturns);
     if (task == NULL)
         return "SUBMIT with an id that is taken";
-    tbi_actors_answer(sched, rank, record->proc, m);
+    if (m->kind == TBI_ACTOR)
+        tbi_actors_answer(sched, rank, record->proc, m);
     task->submit = tbi_copy(m, record->len - sizeof *record);
     task->depth = m->depth;
     task->state = TBI_WAITING;
