@@ -28,14 +28,21 @@ void tbi_payload_drop(const struct tbi_directory *dir, struct tbi_payload *paylo
     free(payload);
 }
 
+static void free_all(struct tbi_waiter *w)
+{
+    while (w != NULL) {
+        struct tbi_waiter *next = w->next;
+
+        free(w);
+        w = next;
+    }
+}
+
 static void clear(const struct tbi_directory *dir, struct tbi_object *object)
 {
-    struct tbi_waiter *w;
-
-    while ((w = object->waiters) != NULL) {
-        object->waiters = w->next;
-        free(w);
-    }
+    free_all(object->waiters);
+    free_all(object->askers);
+    object->waiters = object->askers = NULL;
     tbi_payload_drop(dir, object->payload);
     free(object->contained);
     free(object->replicas);
@@ -191,24 +198,49 @@ void tbi_directory_settle(struct tbi_directory *dir, struct tbi_id id, tbi_gone_
     drain(dir, &stack, gone, ctx);
 }
 
-void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter)
+static void add_waiter(struct tbi_waiter **list, struct tbi_waiter waiter)
 {
     struct tbi_waiter *w = tbi_copy(&waiter, sizeof waiter);
 
-    w->next = object->waiters;
-    object->waiters = w;
+    w->next = *list;
+    *list = w;
+}
+
+static bool same_question(const struct tbi_waiter *a, const struct tbi_waiter *b)
+{
+    return a->rank == b->rank && a->proc == b->proc && !((a->flags ^ b->flags) & TBI_GET_EXISTS);
+}
+
+void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter)
+{
+    struct tbi_waiter *w = object->askers;
+
+    if (!tbi_id_is_null(waiter.task)) {
+        add_waiter(&object->waiters, waiter);
+        return;
+    }
+    while (w != NULL && !same_question(w, &waiter))
+        w = w->next;
+    if (w == NULL)
+        add_waiter(&object->askers, waiter);
+}
+
+/* In front of `to`, oldest first. */
+static struct tbi_waiter *take(struct tbi_waiter **list, struct tbi_waiter *to)
+{
+    struct tbi_waiter *w;
+
+    while ((w = *list) != NULL) {
+        *list = w->next;
+        w->next = to;
+        to = w;
+    }
+    return to;
 }
 
 struct tbi_waiter *tbi_object_take_waiters(struct tbi_object *object)
 {
-    struct tbi_waiter *oldest = NULL, *w;
-
-    while ((w = object->waiters) != NULL) {
-        object->waiters = w->next;
-        w->next = oldest;
-        oldest = w;
-    }
-    return oldest;
+    return take(&object->askers, take(&object->waiters, NULL));
 }
 
 void tbi_object_add_replica(struct tbi_object *object, unsigned rank)
@@ -243,7 +275,7 @@ const char *tbi_directory_check(const struct tbi_directory *dir)
             const struct tbi_object *o = &m->object[i];
 
             live += o->state != TBI_FREED;
-            if (o->state != TBI_PENDING && o->waiters != NULL)
+            if (o->state != TBI_PENDING && (o->waiters != NULL || o->askers != NULL))
                 return "waiters on an object that is not pending";
             if (o->state == TBI_FREED && (o->payload || o->contained || o->replicas))
                 return "a freed object still owns something";

@@ -49,7 +49,8 @@ struct tbi_object {
     uint32_t rank;               /* in_store: the owner */
     uint64_t bytes;              /* of the packed value */
     struct tbi_payload *payload; /* READY inline: the value; FAILED: the packed error */
-    struct tbi_waiter *waiters;  /* newest first */
+    struct tbi_waiter *waiters;  /* tasks, newest first */
+    struct tbi_waiter *askers;   /* processes, newest first; each once for each kind of GET */
     struct tbi_ids *contained;   /* what it holds in turn; NULL: nothing */
     struct tbi_ranks *replicas;  /* other ranks with a copy; NULL: none */
 };
@@ -134,8 +135,9 @@ void tbi_directory_release(struct tbi_directory *dir, struct tbi_id id, tbi_gone
 void tbi_directory_settle(struct tbi_directory *dir, struct tbi_id id, tbi_gone_fn *gone,
                           void *ctx);
 
+/* A process that lets go of an object, and asks again later, may have asked before: one answer is enough. */
 void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter);
-/* Takes the waiters, oldest first; the caller frees each. */
+/* Takes all that wait, processes first, the oldest of each first; the caller frees each. */
 struct tbi_waiter *tbi_object_take_waiters(struct tbi_object *object);
 void tbi_object_add_replica(struct tbi_object *object, unsigned rank);
 

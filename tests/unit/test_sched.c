@@ -121,6 +121,24 @@ static void a_long_chain_of_dependants_fails_without_recursion(void **state)
     assert_actions(sim, "RESOLVED 200001 to 0 error=-1 in work\n");
 }
 
+static void who_asks_again_and_again_is_answered_once(void **state)
+{
+    struct sim *sim = *state;
+    int a = sim_submit(sim, (struct sim_task){.cpus = 1});
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    for (int i = 0; i < 3; i++) {
+        sim_resolve(sim, 0, a, 0);
+        sim_resolve(sim, 1, a, TBI_GET_EXISTS);
+        sim_resolve(sim, 1, a, TBI_GET_WANTED);
+        sim_object(sim, TBI_MSG_HOLD, 1, a);
+        sim_object(sim, TBI_MSG_RELEASE, 1, a);
+    }
+    assert_null(sim_done(sim, 1, a, 1, 0, 0));
+    assert_actions(sim, "WANTED 1 to 1\n"
+                        "RESOLVED 1 to 0 inline=0\nRESOLVED 1 to 1 inline=0\nRESOLVED 1 to 1 inline=0\n");
+}
+
 static void a_poll_is_answered_at_once(void **state)
 {
     struct sim *sim = *state;
@@ -854,6 +872,7 @@ int main(void)
         ON(one_worker, an_object_inside_another_lives_as_long_as_that),
         ON(one_worker, a_failure_reaches_every_dependant_with_the_first_cause),
         ON(one_worker, a_long_chain_of_dependants_fails_without_recursion),
+        ON(one_worker, who_asks_again_and_again_is_answered_once),
         ON(one_worker, a_poll_is_answered_at_once),
         ON(one_worker, a_ref_released_before_its_task_ended_is_freed),
         ON(one_worker, an_infeasible_demand_fails_at_once_and_blocks_nobody),
