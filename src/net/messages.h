@@ -334,7 +334,7 @@ struct msg_submit {
     uint32_t node;           /* a rank, for the strategies that name one */
     uint8_t local;           /* 1: the agent it comes through has it already, see node/nested.c */
     uint8_t kind;            /* enum tbi_kind; an actor's or a call's has struct msg_actor or msg_call last */
-    uint16_t unused;
+    uint16_t of_direct;      /* 1: `parent` is a call that was sent directly: its SUBMIT may come after this one */
 };
 #define TBI_ARG_REF (UINT64_C(1) << 63)
 static inline const struct tbi_id *tbi_submit_refs(const struct msg_submit *m)

@@ -93,22 +93,30 @@ static bool made_by(const struct tbi_agent *agent, const struct tbi_proc *proc, 
     return tbi_id_rank(id) == agent->config.rank && tbi_id_proc(id) == proc->proc;
 }
 
+static bool is_of_direct(const struct tbi_proc *proc, const struct msg_submit *m)
+{
+    const struct tbi_job *parent = proc->actor != NULL ? tbi_calls_running(proc, m->parent) : NULL;
+
+    return parent != NULL && parent->m->flags & TBI_DISPATCH_DIRECT;
+}
+
 static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
                              const struct tbi_record *record)
 {
     const struct msg_submit *m = (const struct msg_submit *)(record + 1);
+    struct msg_submit *sent;
 
-    if (!made_by(agent, proc, m->task) || m->local != 0)
+    if (!made_by(agent, proc, m->task) || m->local != 0 || m->of_direct != 0)
         return "SUBMIT with another process's id, or of a task that an agent has";
     for (unsigned i = 0; i < m->nreturns; i++)
         tbi_procs_add_hold(proc, tbi_id_with_index(m->task, i));
+    sent = forward(agent, record, TBI_MSG_SUBMIT);
+    sent->of_direct = is_of_direct(proc, m);
     if (tbi_nested_may_stay(agent, proc, m)) {
-        ((struct msg_submit *)forward(agent, record, TBI_MSG_SUBMIT))->local = 1;
+        sent->local = 1;
         tbi_nested_take(agent, m);
     } else if (m->kind == TBI_CALL) {
-        tbi_direct_submit(agent, proc, m, forward(agent, record, TBI_MSG_SUBMIT));
-    } else {
-        forward(agent, record, TBI_MSG_SUBMIT);
+        tbi_direct_submit(agent, proc, m, sent);
     }
     return NULL;
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { AMOUNTS = 9 };
+enum { AMOUNTS = 10 };
 
 struct amount {
     const char *what;
@@ -25,6 +25,7 @@ static void list(const struct tbi_agent *agent, const struct tbi_sched *sched, u
         {"tasks of the head", s.tasks},
         {"objects of the head", s.objects},
         {"makers of objects of the head", s.makers},
+        {"direct calls that the head has not heard of", s.announced},
     };
 
     memcpy(amount, all, sizeof all);

@@ -176,6 +176,34 @@ void tbi_actors_keep_early(struct tbi_sched *sched, unsigned rank, const struct 
     tbi_map_put(&sched->actors.early, m->task, early);
 }
 
+/* What it submits comes before its FINISHED, from the same agent. */
+void tbi_actors_keep_child(struct tbi_sched *sched, struct tbi_maker *child)
+{
+    struct tbi_map *parents = &sched->actors.parents;
+    struct tbi_id id = child->submit->parent;
+    struct tbi_link *children = tbi_map_get(parents, id);
+
+    if (children == NULL) {
+        children = tbi_alloc(sizeof *children);
+        tbi_list_init(children);
+        tbi_map_put(parents, id, children);
+    }
+    tbi_list_append(children, &child->sibling);
+}
+
+void tbi_actors_take_children(struct tbi_sched *sched, struct tbi_maker *call)
+{
+    struct tbi_link *children = tbi_map_take(&sched->actors.parents, call->id);
+
+    while (children != NULL && !tbi_list_empty(children)) {
+        struct tbi_link *child = children->next;
+
+        tbi_list_unlink(child);
+        tbi_list_append(&call->children, child);
+    }
+    free(children);
+}
+
 /* Its agent has it, in this life of the actor. */
 static bool is_there(const struct tbi_actor *actor, const struct tbi_maker *call)
 {

@@ -51,6 +51,9 @@ void tbi_actors_fini(struct tbi_sched *sched)
     for (size_t at = 0; tbi_map_next(&sched->actors.stopping, &at, &e);)
         tbi_payload_drop(&sched->dir, e.value);
     tbi_map_fini(&sched->actors.stopping);
+    for (size_t at = 0; tbi_map_next(&sched->actors.parents, &at, &e);)
+        free(e.value);
+    tbi_map_fini(&sched->actors.parents);
 }
 
 struct tbi_actor *tbi_actors_find(const struct tbi_sched *sched, struct tbi_id id)

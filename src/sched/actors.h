@@ -45,6 +45,7 @@ struct tbi_actors {
     struct tbi_link orphans;
     struct tbi_map early;       /* direct call -> its FINISHED, which came before its SUBMIT */
     struct tbi_map stopping;    /* direct call that stops -> what it is to fail with */
+    struct tbi_map parents;     /* direct call that is not on record yet -> the list of what it has submitted */
 };
 void tbi_actors_init(struct tbi_sched *sched);
 void tbi_actors_fini(struct tbi_sched *sched);
@@ -60,6 +61,9 @@ void tbi_actors_answer(struct tbi_sched *sched, unsigned rank, uint32_t proc, co
 struct tbi_payload *tbi_actors_create(struct tbi_sched *sched, struct tbi_maker *maker);
 /* FINISHED of a direct call that is not on record yet: kept until it is. */
 void tbi_actors_keep_early(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record);
+/* Its parent is a direct call that is not on record yet; and now it is. */
+void tbi_actors_keep_child(struct tbi_sched *sched, struct tbi_maker *child);
+void tbi_actors_take_children(struct tbi_sched *sched, struct tbi_maker *call);
 /* Cancels a direct call, by TB_CANCEL_* flags, if its agent agrees. Takes over `error`. */
 void tbi_actors_stop(struct tbi_sched *sched, struct tbi_maker *call, uint32_t flags,
                      struct tbi_payload *error);

@@ -14,6 +14,8 @@ bool tbi_retry_adopt(struct tbi_sched *sched, struct tbi_maker *task)
                                    ? NULL
                                    : tbi_directory_maker(&sched->dir, task->submit->parent);
 
+    if (parent == NULL && task->submit->of_direct && task->submit->kind != TBI_ACTOR)
+        tbi_actors_keep_child(sched, task);
     if (task->submit->kind == TBI_ACTOR || parent == NULL || (parent->state != TBI_DISPATCHED && parent->state != TBI_BLOCKED))
         return true;
     if (parent->aborts_children) {

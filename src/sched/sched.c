@@ -159,6 +159,8 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         task->class = tbi_demands_use(&sched->demands, &sched->nodes, NULL,
                                       m->strategy == TBI_ON_NODE ? m->node : TBI_ANY_NODE, m);
     sched->tasks++;
+    if (is_direct(m))
+        tbi_actors_take_children(sched, task);
     for (unsigned i = 0; i < m->nrefs && failure == NULL; i++)
         if (held_object(sched, refs[i], NULL) == NULL ||
             tbi_id_equal(tbi_id_task(refs[i]), m->task))
@@ -583,9 +585,11 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
 
 struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched)
 {
-    struct tbi_sched_counts c = {sched->tasks,       sched->ready.count,
-                                 sched->retries,     sched->dir.objects,
-                                 sched->dir.makers.count, sched->demands.count, 0};
+    const struct tbi_actors *actors = &sched->actors;
+    struct tbi_sched_counts c = {
+        .tasks = sched->tasks, .queued = sched->ready.count, .retries = sched->retries,
+        .objects = sched->dir.objects, .makers = sched->dir.makers.count, .classes = sched->demands.count,
+        .announced = actors->early.count + actors->parents.count + actors->stopping.count};
 
     for (unsigned n = 0; n < sched->nodes.n; n++)
         c.load += tbi_ledger_load(&sched->nodes, n)[TBI_CPUS];

@@ -69,6 +69,7 @@ struct tbi_sched_counts {
     size_t objects;     /* alive, without those of groups */
     size_t makers;      /* tasks and puts on record */
     size_t classes;     /* different demands among the tasks, and a few kept */
+    size_t announced;   /* direct calls of which something came before their SUBMIT, or that are to stop */
     int64_t load;       /* forecast of CPUs over all nodes */
 };
 struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched);

@@ -132,6 +132,8 @@ static inline void describe(struct fake *f)
             print(f, "%d", (int)to);
         if (r->type == TBI_MSG_SUBMIT && ((const struct msg_submit *)(r + 1))->local)
             print(f, " local");
+        if (r->type == TBI_MSG_SUBMIT && ((const struct msg_submit *)(r + 1))->of_direct)
+            print(f, " of a direct call");
         if (r->type == TBI_MSG_FINISHED && done->error != 0)
             print(f, " error=%d%s", done->error, done->crashed ? " crashed" : "");
         if (r->type == TBI_MSG_FINISHED && done->exits)

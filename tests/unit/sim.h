@@ -245,6 +245,7 @@ struct sim_task {
     int holds[4];  /* objects that travel as refs; 0 ends */
     int parent;    /* the task that submits it; 0: the driver */
     unsigned local; /* 1: it comes from rank 1, whose agent has it */
+    unsigned of_direct; /* 1: its parent was called directly */
     int max_retries;
     uint32_t retry_codes, retry_delay_ms;
     struct sim_part { unsigned resource; double amount; } more[4]; /* resource 0 ends */
@@ -308,7 +309,7 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
                              .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1), .kind = (uint8_t)t.kind,
                              .nargs = (uint16_t)nresolve, .nrefs = (uint16_t)nrefs,
                              .nresolve = (uint16_t)nresolve, .depth = (uint16_t)t.depth,
-                             .local = t.local, .max_retries = t.max_retries, .retry_codes = t.retry_codes,
+                             .local = (uint8_t)t.local, .of_direct = (uint16_t)t.of_direct, .max_retries = t.max_retries, .retry_codes = t.retry_codes,
                              .retry_delay_ms = t.retry_delay_ms, .nmore = (uint8_t)nmore,
                              .strategy = (uint8_t)t.strategy, .node = t.node};
     if (t.parent != 0)

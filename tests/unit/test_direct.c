@@ -459,6 +459,29 @@ static void of_what_is_not_for_the_caller_alone_it_says_that_the_head_knows(void
     assert_said(f, "RUN 14 to p1\nFINISHED 14 to 0 error=-1 direct\nANSWER 14 to 2 ask the head\n");
 }
 
+/* Process 1 makes task `k`, which needs a node of its own choice, for the call `parent`. */
+static void submit(struct fake *f, int k, struct tbi_id parent)
+{
+    struct msg_submit *m = record(f, TBI_MSG_SUBMIT, 1, sizeof *m);
+
+    *m = (struct msg_submit){.task = id(BY(1, k)), .parent = parent, .strategy = TBI_ON_NODE, .node = 2};
+    assert_null(deliver(f, 1));
+}
+
+static void what_a_call_submits_says_that_the_head_may_not_know_it_yet(void **state)
+{
+    struct fake *f = *state;
+
+    live(f, (struct actor){0});
+    call(f, 11, 1);
+    dispatch_call(f, 12, 2);
+    forget(f);
+    submit(f, 21, id(BY(2, 11)));
+    submit(f, 22, id(BY(2, 12)));
+    submit(f, 23, id(BY(2, 13))); /* by a thread that outlives its call */
+    assert_said(f, "SUBMIT 21 to 0 of a direct call\nSUBMIT 22 to 0\nSUBMIT 23 to 0\n");
+}
+
 static void of_what_it_has_not_ended_when_the_actor_dies_the_head_says_more(void **state)
 {
     struct fake *f = *state;
@@ -678,6 +701,7 @@ int main(void)
         ON(the_agent_answers_the_caller_and_tells_the_head),
         ON(of_what_is_not_for_the_caller_alone_it_says_that_the_head_knows),
         ON(a_call_that_returns_nothing_is_not_waited_for),
+        ON(what_a_call_submits_says_that_the_head_may_not_know_it_yet),
         ON(of_what_it_has_not_ended_when_the_actor_dies_the_head_says_more),
         ON(calls_for_another_life_are_dropped),
         ON(so_are_those_that_the_head_has_sent_again_meanwhile),

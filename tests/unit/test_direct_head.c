@@ -92,6 +92,7 @@ static void assert_all_goes(struct sim *sim, int actor, bool lives, const int *c
     assert_nothing_is_left(sim);
     assert_int_equal(sim->sched->actors.early.count, 0);
     assert_int_equal(sim->sched->actors.stopping.count, 0);
+    assert_int_equal(sim->sched->actors.parents.count, 0);
 }
 #define ALL(...) ((const int[]){__VA_ARGS__, 0})
 
@@ -612,6 +613,64 @@ static void what_it_has_submitted_is_cancelled_when_it_has_stopped(void **state)
     assert_actions(sim, "TAKEN_OVER 2 to 2\nABORT 2 to 1\nABORT 4 to 2\nTAKEN_OVER 3 to 2\nABORT 3 to 1\n");
 }
 
+/* A task of call `c`, which runs at rank 1, of which the head may not have heard. */
+static int child_of(struct sim *sim, int c)
+{
+    return sim_submit(sim, (struct sim_task){.cpus = 1, .parent = c, .of_direct = 1, .by = 1,
+                                             .strategy = TBI_ON_NODE, .node = 2});
+}
+
+static void so_is_what_it_submitted_before_the_head_knew_of_it(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 2, first = child_of(sim, c),
+        second = child_of(sim, c);
+
+    assert_actions(sim, "DISPATCH 2 to 2 stays\nDISPATCH 3 to 2 stays\n");
+    assert_int_equal(DIRECT(sim, a, 1, 0), c);
+    assert_null(sim_done(sim, 2, second, 1, 0, 0));
+    sim_cancel(sim, c, 0);
+    assert_actions(sim, "STOP 4 to 1 number=1 epoch=0\n");
+    stopped(sim, c);
+    assert_actions(sim, "TAKEN_OVER 4 to 2\nABORT 4 to 1\nABORT 2 to 2\n");
+    failed(sim, c, TB_ERR_CANCELLED);
+    sim_failed(sim, 2, first, TB_ERR_CANCELLED);
+    sim_object(sim, TBI_MSG_RELEASE, 1, first);
+    sim_object(sim, TBI_MSG_RELEASE, 1, second);
+    assert_all_goes(sim, a, true, ALL(c));
+}
+
+static void and_when_it_had_crashed_before(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 1, child = child_of(sim, c);
+
+    assert_actions(sim, "DISPATCH 2 to 2 stays\n");
+    failed(sim, c, TB_ERR_CRASHED);
+    assert_silence(sim);
+    assert_int_equal(DIRECT(sim, a, 1, 0), c);
+    assert_actions(sim, "ABORT 2 to 2\n");
+    sim_crashed(sim, 1, a, 0);
+    sim_failed(sim, 2, child, TB_ERR_CANCELLED);
+    sim_object(sim, TBI_MSG_RELEASE, 1, child);
+    assert_all_goes(sim, a, false, ALL(c));
+}
+
+static void but_what_a_call_has_submitted_that_has_returned_goes_on(void **state)
+{
+    struct sim *sim = *state;
+    int a = living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 1, child = child_of(sim, c);
+
+    assert_null(returned(sim, c, 5, 0, 0));
+    assert_actions(sim, "DISPATCH 2 to 2 stays\n");
+    assert_int_equal(DIRECT(sim, a, 1, 0), c);
+    sim_cancel(sim, c, 0);
+    assert_silence(sim);
+    assert_null(sim_done(sim, 2, child, 1, 0, 0));
+    sim_object(sim, TBI_MSG_RELEASE, 1, child);
+    assert_all_goes(sim, a, true, ALL(c));
+}
+
 /* ---- what is refused ---- */
 
 static void what_makes_no_sense_is_refused_and_changes_nothing(void **state)
@@ -667,6 +726,9 @@ int main(void)
         ON(one_that_takes_too_long_is_stopped_likewise),
         ON(with_the_task_that_made_it_it_is_to_stop),
         ON(what_it_has_submitted_is_cancelled_when_it_has_stopped),
+        ON(so_is_what_it_submitted_before_the_head_knew_of_it),
+        ON(and_when_it_had_crashed_before),
+        ON(but_what_a_call_has_submitted_that_has_returned_goes_on),
         ON(what_makes_no_sense_is_refused_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -815,6 +815,8 @@ static const char *nothing_left(struct world *w)
         return "tasks are left";
     if (s.makers != 0)
         return "objects are left in the directory";
+    if (s.announced != 0)
+        return "the head waits for calls that will not come";
     if (s.load != 0)
         return "the forecast is not empty";
     for (unsigned r = 0; r < w->nranks; r++) {
