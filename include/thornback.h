@@ -214,10 +214,11 @@ enum tb_lifetime {
     /* tasks */                                                                                    \
     int max_retries;             /* default 3; -1: without end */                                  \
     /* tasks and calls of methods */                                                               \
-    int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none; not yet for calls */ \
-    double retry_delay;          /* before each retry; default none */                             \
-    double time_limit;           /* of each attempt, from its begin; then it is cancelled with the \
-                                    cause TIMEOUT; default none */                                 \
+    int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none */                 \
+    double retry_delay;          /* before each retry, of a call after an error; default none */   \
+    double time_limit;           /* of each attempt, from its begin, of a call with its retries    \
+                                    after errors; then it is cancelled with the cause TIMEOUT;     \
+                                    default none */                                                \
     /* actors and calls of methods */                                                              \
     int max_task_retries;        /* of calls that the death of the actor's process ended, when it  \
                                     is begun again; default 0, or as the actor's; -1: without end */ \
@@ -248,6 +249,9 @@ enum tb_lifetime {
  * fails with TB_ERR_INFEASIBLE. The task runs on particular cores, and CUDA_VISIBLE_DEVICES (or what
  * the vendor's runtime reads) names the GPUs it was given, none if it asked for none; parts of a GPU
  * share one. Memory and other resources are only counted.
+ *
+ * A call whose error retry_on_error names is run again by its actor on the spot, before the calls behind it,
+ * up to max_task_retries times (3 if that is 0 or not given). What it did to the state stays.
  *
  * An actor has what it asks for as long as it lives, also while a call waits. But for num_cpus that is not
  * given: then one CPU is needed to begin it, and none afterwards. Calls of methods ask for no resources. */

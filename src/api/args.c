@@ -201,7 +201,7 @@ const char *tb_call_host(const tb_call *call)
 
 int tb_call_attempt(const tb_call *call)
 {
-    return call == NULL ? -1 : (int)call->run->attempt;
+    return call == NULL ? -1 : (int)(call->run->attempt + call->again);
 }
 
 const char *tb_call_function(const tb_call *call)

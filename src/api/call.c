@@ -4,6 +4,7 @@
 #include "api/errors.h"
 #include "api/get.h"
 #include "api/instance.h"
+#include "api/options.h"
 #include "api/put.h"
 #include "api/registry.h"
 #include "util/alloc.h"
@@ -26,7 +27,7 @@ static void describe(const struct tb_call *call, struct tbi_error_link *link)
 {
     link->rank = (int32_t)call->process->rank;
     link->pid = getpid();
-    link->attempt = call->run->attempt;
+    link->attempt = call->run->attempt + call->again;
     snprintf(link->host, sizeof link->host, "%s", call->process->host);
     snprintf(link->function, sizeof link->function, "%s", call->function);
 }
@@ -404,6 +405,74 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
     tbi_process_leave(p);
 }
 
+/* ---- trying again ---- */
+
+/* A call that failed with one of these codes is tried where it is, so that no later call overtakes it. */
+static bool may_try_again(const struct tb_call *call, int code)
+{
+    const struct msg_run *run = call->run;
+    int32_t times = run->max_retries;
+
+    if (run->kind != TBI_CALL || code <= -32 || !(run->retry_codes >> -code & 1) || call->exits ||
+        call->placed == run || tb_cancelled(call))
+        return false;
+    if (times == TBI_RETRIES_DEFAULT)
+        times = tbi_run_actor(call->placed)->max_task_retries;
+    if (times == 0)
+        times = TBI_RETRIES;
+    return times < 0 || run->attempt + call->again < (uint32_t)times;
+}
+
+static bool never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* As if it had not been run: but what it has submitted goes on, as that of a task does. */
+static void undo(struct tb_call *call)
+{
+    struct tbi_process *p = call->process;
+
+    for (unsigned i = 0; i < call->nreturns; i++) {
+        struct tbi_call_result *r = &call->result[i];
+
+        free(r->blob);
+        if (r->stored) {
+            tbi_memory_close(p->memory, r->offset, r->bytes);
+            tbi_process_send_id(p, TBI_MSG_ABANDON, tbi_id_with_index(call->run->task, i));
+        }
+        *r = (struct tbi_call_result){0};
+    }
+    tbi_scope_destroy(p, call->scope);
+    call->scope = tbi_scope_create();
+    free(call->cause);
+    call->cause = NULL;
+    call->cause_bytes = call->inline_bytes = 0;
+    call->failed = 0;
+    atomic_store(&call->slot->sticks, 0);
+    call->again++;
+}
+
+/* False: it was cancelled while it waited for its turn. */
+static bool begin_again(struct tb_call *call)
+{
+    uint64_t delay_us = (uint64_t)call->run->retry_delay_ms * 1000;
+    struct tbi_process *p = call->process;
+    bool cancelled;
+
+    pthread_mutex_lock(&p->lock);
+    undo(call);
+    p->port.flush(p->port.ctx);
+    if (delay_us > 0)
+        tbi_process_wait(p, never, NULL, tbi_now_us() + delay_us);
+    pthread_mutex_unlock(&p->lock);
+    cancelled = tb_cancelled(call);
+    if (cancelled)
+        tbi_call_stick(call, TB_ERR_CANCELLED, "cancelled before it was tried again");
+    return !cancelled;
+}
+
 /* For the scheduler, which sends short tasks ahead of their turn. */
 static uint32_t ran_for(const struct tb_call *call)
 {
@@ -422,6 +491,21 @@ static int run_function(struct tb_call *call)
     default:
         return tbi_registry_row((int)call->run->fn)->fn(call);
     }
+}
+
+/* The length of the chain of errors; 0: it has succeeded. */
+static int run_once(struct tb_call *call, struct tbi_error_link *chain)
+{
+    int rc;
+
+    tbi_error_set(0, "%s", "");
+    call->began_us = tbi_now_us();
+    call->blocked_us = 0;
+    rc = run_function(call);
+    call->run_us = ran_for(call);
+    tbi_fault_point(TBI_FAULT_RETURN);
+    fflush(stdout);
+    return judge(call, rc, chain);
 }
 
 /* What becomes of the actor. */
@@ -461,7 +545,7 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
                            .function = tbi_registry_row((int)run->fn)->name,
                            .nreturns = run->kind == TBI_ACTOR ? 0 : run->nreturns};
     struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];
-    int rc, links;
+    int links;
 
     if (run->kind == TBI_CALL && call.instance->run != NULL)
         call.placed = call.instance->run;
@@ -473,16 +557,12 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     pthread_mutex_lock(&p->lock);
     tbi_process_begin_call(p, &call);
     pthread_mutex_unlock(&p->lock);
-    tbi_error_set(0, "%s", "");
     if (run->kind != TBI_CALL) /* an actor stays where it is */
         tbi_bind(p->places, call.place, run->ncores, run->ngpus, run->cpus);
     tbi_fault_point(TBI_FAULT_BEGIN);
-    call.began_us = tbi_now_us();
-    rc = run_function(&call);
-    call.run_us = ran_for(&call);
-    tbi_fault_point(TBI_FAULT_RETURN);
-    fflush(stdout);
-    links = judge(&call, rc, chain);
+    links = run_once(&call, chain);
+    while (links > 0 && may_try_again(&call, chain[0].code))
+        links = begin_again(&call) ? run_once(&call, chain) : judge(&call, 0, chain);
     settle(&call, links > 0);
     end(&call, chain, links);
     free_call(&call);

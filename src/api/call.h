@@ -25,6 +25,7 @@ struct tb_call {
     struct tbi_scope *scope;        /* of what is made in it */
     struct tbi_id *borrowed;        /* borrowed[nborrowed], some perhaps twice */
     size_t nborrowed, borrowed_room;
+    unsigned again;                 /* how often it has failed here and was begun anew */
     uint64_t began_us, blocked_us;  /* when its function was called; how long it has waited since */
     uint32_t run_us;                /* how long it ran without that, at least 1 */
     bool resumed;
@@ -35,7 +36,6 @@ struct tb_call {
     struct tbi_call_result *result; /* result[nreturns] */
     uint64_t inline_bytes;          /* of results so far */
     int failed;                     /* the first error that sticks, or 0 */
-    bool returned_wrong;            /* tb_return with another number of values */
     struct tbi_error_link error;    /* of `failed` */
     void *cause;                    /* the error that the last failed get gave; for chains */
     size_t cause_bytes;

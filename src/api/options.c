@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { UNIT = 10000, CPUS_MAX = 100000, RETRIES_DEFAULT = 3, SECONDS_MAX = 4000000 };
+enum { UNIT = 10000, CPUS_MAX = 100000, SECONDS_MAX = 4000000 };
 
 /* ---- what it demands besides CPUs ---- */
 
@@ -217,10 +217,10 @@ int tbi_options_times(const char *function, const char *field, int times, int32_
     return 0;
 }
 
-static int read_codes(const char *function, const int *code, size_t n, uint32_t *codes)
+int tbi_options_codes(const char *function, const int *code, uint32_t *codes)
 {
     *codes = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; code != NULL && i < TBI_CODES_MAX; i++) {
         if (code[i] == 0 || code[i] == TB_NONE)
             continue;
         if (code[i] == TB_ERR_ANY)
@@ -274,8 +274,7 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
     const tb_options *from[2] = {registered, call};
     const int *codes = NULL;
     double delay = 0, limit = 0;
-    int retries = RETRIES_DEFAULT, rc;
-    size_t ncodes = sizeof registered->retry_on_error / sizeof registered->retry_on_error[0];
+    int retries = TBI_RETRIES, rc;
 
     for (int i = 0; i < 2; i++) {
         if (from[i] == NULL)
@@ -292,7 +291,7 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
     if (rc == 0)
         rc = tbi_options_times(function, "max_retries", retries, &terms->max_retries);
     if (rc == 0)
-        rc = read_codes(function, codes, codes != NULL ? ncodes : 0, &terms->retry_codes);
+        rc = tbi_options_codes(function, codes, &terms->retry_codes);
     if (rc == 0)
         rc = tbi_options_seconds(function, "retry_delay", delay, &terms->retry_delay_ms);
     return rc != 0 ? rc : tbi_options_seconds(function, "time_limit", limit, &terms->limit_ms);

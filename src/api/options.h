@@ -44,7 +44,7 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
 int tbi_options_read_actor(const char *cls, const tb_options *registered, const tb_options *call,
                            const struct tbi_resources *resources, struct tbi_terms *terms);
 /* The same for a call of a method of class `cls`, which was registered with the options `of`. `max_retries` is
- * TBI_RETRIES_DEFAULT if it does not say. TB_ERR_UNSUPPORTED for retry_on_error. */
+ * TBI_RETRIES_DEFAULT if it does not say. */
 int tbi_options_read_call(const char *method, const char *cls, const tb_options *of, const tb_options *registered,
                           const tb_options *call, struct tbi_terms *terms);
 
@@ -58,11 +58,18 @@ int tbi_options_check_kind(const char *function, enum tbi_kind kind, const tb_op
 
 /* ---- parts of the above ---- */
 
+enum {
+    TBI_RETRIES = 3, /* of who does not say */
+    TBI_CODES_MAX = sizeof ((tb_options *)0)->retry_on_error / sizeof(int)
+};
+
 /* Resources and placement; `terms` is zeroed. */
 int tbi_options_demand(const char *function, const tb_options *registered, const tb_options *call,
                        const struct tbi_resources *resources, struct tbi_terms *terms);
 /* Seconds in milliseconds; 0: none. */
 int tbi_options_seconds(const char *function, const char *field, double seconds, uint32_t *ms);
+/* retry_on_error, or NULL, as one bit each, see msg_submit. */
+int tbi_options_codes(const char *function, const int *code, uint32_t *codes);
 /* A number of retries or restarts; -1: without end. */
 int tbi_options_times(const char *function, const char *field, int times, int32_t *to);
 

@@ -157,6 +157,7 @@ int tbi_options_read_call(const char *method, const char *cls, const tb_options 
 {
     const tb_options *from[2] = {registered, call};
     const char *group = NULL;
+    const int *codes = NULL;
     double delay = 0, limit = 0;
     int retries = 0, rc = tbi_options_check_kind(method, TBI_CALL, call);
 
@@ -164,10 +165,7 @@ int tbi_options_read_call(const char *method, const char *cls, const tb_options 
     for (int i = 0; i < 2; i++) {
         if (from[i] == NULL)
             continue;
-        if (rc == 0 && from[i]->retry_on_error[0] != 0)
-            rc = tbi_error_set(TB_ERR_UNSUPPORTED, "'%s' asks for retry_on_error = {%d}: calls of methods are not "
-                               "retried after an error, only after the death of their actor's process",
-                               method, from[i]->retry_on_error[0]);
+        codes = from[i]->retry_on_error[0] != 0 ? from[i]->retry_on_error : codes;
         delay = from[i]->retry_delay != 0 ? from[i]->retry_delay : delay;
         limit = from[i]->time_limit != 0 ? from[i]->time_limit : limit;
         retries = from[i]->max_task_retries != 0 ? from[i]->max_task_retries : retries;
@@ -175,6 +173,8 @@ int tbi_options_read_call(const char *method, const char *cls, const tb_options 
     }
     if (rc == 0 && retries != 0)
         rc = tbi_options_times(method, "max_task_retries", retries, &terms->max_retries);
+    if (rc == 0)
+        rc = tbi_options_codes(method, codes, &terms->retry_codes);
     if (rc == 0)
         rc = tbi_options_seconds(method, "retry_delay", delay, &terms->retry_delay_ms);
     if (rc == 0)

@@ -164,7 +164,9 @@ static void write_kind(const struct tbi_draft *d, void *to)
     if (d->kind == TBI_ACTOR)
         write_actor(d, to);
     else if (d->kind == TBI_CALL)
-        *(struct msg_call *)to = (struct msg_call){.actor = d->actor, .lane = (uint16_t)d->terms.lane};
+        *(struct msg_call *)to = (struct msg_call){
+            .actor = d->actor, .lane = (uint16_t)d->terms.lane, .retry_codes = d->terms.retry_codes,
+            .retry_delay_ms = d->terms.retry_delay_ms, .max_retries = d->terms.max_retries};
 }
 
 /* The arguments: `refs` gets the ids that the task holds, `args` what each is. */

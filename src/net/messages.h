@@ -262,6 +262,10 @@ struct msg_call {
     uint64_t seq;
     uint32_t epoch;          /* DISPATCH, CALL, and SUBMIT with TBI_CALL_DIRECT: in which life */
     uint16_t lane, flags;    /* TBI_CALL_* */
+    /* After an error of these codes the actor's process runs it again by itself; as in msg_submit. */
+    uint32_t retry_codes, retry_delay_ms;
+    int32_t max_retries;
+    uint32_t unused;
 };
 enum {
     TBI_CALL_LOCATES = 1,    /* the caller's agent would call directly: tell it WHERE the actor lives */
@@ -325,7 +329,7 @@ struct msg_submit {
     int32_t cpus;            /* demand in 1/10000 CPU */
     uint32_t data_bytes;     /* multiple of 8 */
     int32_t max_retries;     /* after a failure that may be retried; -1: without end */
-    uint32_t retry_codes;    /* bit n: also after the function failed with error -n */
+    uint32_t retry_codes;    /* bit n: also after the function failed with error -n; not of a call */
     uint32_t retry_delay_ms; /* before each retry */
     uint32_t limit_ms;       /* how long an attempt may run; 0: for ever */
     uint16_t nreturns, nargs, nrefs, nresolve;
@@ -553,6 +557,9 @@ struct msg_run {
     uint16_t ncores, ngpus; /* ncores 0: not bound */
     uint16_t kind, lane;    /* enum tbi_kind; TBI_CALL: in which lane it runs */
     uint64_t number;        /* in the order in which this executor gets tasks, from 0 */
+    uint32_t retry_codes, retry_delay_ms; /* TBI_CALL: as in msg_call */
+    int32_t max_retries;
+    uint32_t unused;
 };
 /* One argument: rank == TBI_ARG_INLINE: `bytes` of data at `offset` there; else in a segment. */
 struct tbi_run_arg {

@@ -47,6 +47,11 @@ void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct t
                             .ncores = grant->ncores, .ngpus = grant->ngpus, .in_bundle = inside,
                             .kind = actor != NULL ? TBI_ACTOR : call != NULL ? TBI_CALL : TBI_TASK,
                             .lane = call != NULL ? call->lane : 0};
+    if (call != NULL) {
+        run->retry_codes = call->retry_codes;
+        run->retry_delay_ms = call->retry_delay_ms;
+        run->max_retries = call->max_retries;
+    }
     for (unsigned i = 0; i < m->nargs; i++)
         if (!(word[i] & TBI_ARG_REF)) {
             arg[i] = (struct tbi_run_arg){TBI_ARG_INLINE, 0, offset, word[i]};

@@ -55,12 +55,20 @@ static int counter_self(tb_call *call, struct counter *self)
     tb_release(tb_actor_call(me, counter_add, 1));
     return rc != 0 ? rc : tb_return(call, me);
 }
+static int counter_fickle(tb_call *call, struct counter *self)
+{
+    tb_ref made = tb_put(self->value++);
+
+    (void)made;
+    return tb_call_attempt(call) < 2 ? TB_ERR_TYPE : tb_return(call, self->value);
+}
 TB_ACTOR(counter, struct counter, .init = counter_init, .fini = counter_fini, .restore = counter_restore,
          .concurrency_groups = {{"io", 2}});
 TB_METHOD(counter, counter_add);
 TB_METHOD(counter, counter_save, .concurrency_group = "io", .max_task_retries = 2);
 TB_METHOD(counter, counter_leave);
 TB_METHOD(counter, counter_self);
+TB_METHOD(counter, counter_fickle);
 
 static int bare_save(tb_call *call, int *self)
 {
@@ -87,6 +95,7 @@ struct fake {
     struct tbi_places places;
     void (*answer)(struct fake *);      /* what comes when somebody waits */
     struct tbi_id found, submitted;     /* for answers */
+    uint32_t retry_codes;               /* of calls */
 };
 
 static void *fake_send(void *ctx, enum tbi_msg type, size_t size)
@@ -383,7 +392,8 @@ static void run(struct fake *f, enum tbi_kind kind, int fn, struct tbi_id task_i
     uint8_t *data = (uint8_t *)(arg + nargs);
 
     *m = (struct msg_run){.task = task_id, .attempt = 1, .fn = (uint32_t)fn, .data_bytes = 24 * nargs,
-                          .nreturns = 1, .nargs = (uint16_t)nargs, .kind = (uint16_t)kind, .number = number++};
+                          .nreturns = 1, .nargs = (uint16_t)nargs, .kind = (uint16_t)kind, .number = number++,
+                          .retry_codes = f->retry_codes, .max_retries = 3};
     for (unsigned i = 0; i < nargs; i++) {
         tb_value v = tb_value_of(args[i]);
 
@@ -477,6 +487,27 @@ static void a_failing_constructor_is_a_failing_task(void **state)
     done_says(f, TB_ERR_TASK, "'counter' returned 77");
     end_life(f);
     assert_int_equal(finished, 0); /* there was nothing to end */
+}
+
+static void what_a_failed_attempt_made_is_released_before_the_next(void **state)
+{
+    struct fake *f = *state;
+
+    construct(f, 5, 0);
+    next(f, TBI_MSG_CONSTRUCTED);
+    call_method(f, (tb_function_ *)counter_fickle, 0, NULL); /* the first attempt is number 1 here */
+    next(f, TBI_MSG_PUT);
+    done_says(f, TB_ERR_TYPE, "'counter_fickle' returned");
+    next(f, TBI_MSG_RELEASE);
+    f->retry_codes = 1 << -TB_ERR_TYPE;
+    call_method(f, (tb_function_ *)counter_fickle, 0, NULL);
+    next(f, TBI_MSG_PUT);
+    next(f, TBI_MSG_RELEASE);
+    next(f, TBI_MSG_PUT);
+    returns(f, 8);
+    next(f, TBI_MSG_RELEASE);
+    nothing_more(f);
+    end_life(f);
 }
 
 static void a_method_of_another_class_is_refused_by_both_names(void **state)
@@ -578,6 +609,7 @@ int main(void)
         TEST(get_if_exists_gives_the_actor_that_there_is),
         TEST(an_actor_keeps_its_state_from_call_to_call_until_its_fini),
         TEST(a_failing_constructor_is_a_failing_task),
+        TEST(what_a_failed_attempt_made_is_released_before_the_next),
         TEST(a_method_of_another_class_is_refused_by_both_names),
         TEST(an_actor_is_restored_with_its_checkpoint_as_last_argument),
         TEST(what_only_methods_may_do_is_refused_elsewhere),

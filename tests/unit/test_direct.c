@@ -133,7 +133,7 @@ static struct msg_dispatch *write_call(struct fake *f, int k, uint64_t number, s
     *m = d;
     m->task = id(BY(2, k));
     m->flags |= TBI_DISPATCH_STAYS | TBI_DISPATCH_CALL | TBI_DISPATCH_DIRECT;
-    *(struct msg_call *)(m + 1) = (struct msg_call){id(1), number, epoch, 0, TBI_CALL_DIRECT};
+    *(struct msg_call *)(m + 1) = (struct msg_call){.actor = id(1), .seq = number, .epoch = epoch, .flags = TBI_CALL_DIRECT};
     return m;
 }
 

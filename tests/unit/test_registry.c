@@ -461,7 +461,7 @@ static void a_wrong_option_of_an_actor_or_a_call_is_named_with_its_value(void **
     WRONG_CALL(TB_ERR_ARGUMENT, "concurrency_group = \"disk\", which class 'c' does not have (it has: io, compute)",
                .concurrency_group = "disk");
     WRONG_CALL(TB_ERR_ARGUMENT, "time_limit = -1", .time_limit = -1);
-    WRONG_CALL(TB_ERR_UNSUPPORTED, "retry_on_error = {-1}", .retry_on_error = {TB_ERR_TASK});
+    WRONG_CALL(TB_ERR_ARGUMENT, "'m' asks for retry_on_error = {5}", .retry_on_error = {TB_ERR_TASK, 5});
 }
 
 static void wrong_groups_of_a_class_are_named(void **state)
