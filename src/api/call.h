@@ -55,4 +55,7 @@ int tbi_call_stick(struct tb_call *call, int code, const char *message);
 /* The same with the last error, unless rc is 0; call may be NULL. */
 void tbi_call_stick_if(struct tb_call *call, int rc);
 
+/* With the process's lock: as if no result had been set. */
+void tbi_results_undo(struct tb_call *call);
+
 #endif

@@ -81,8 +81,9 @@ void tbi_sched_unkeep_idle(struct tbi_sched *sched, struct tbi_class *class);
 
 /* Carries through what stands in `failing`. */
 void tbi_sched_carry_failures(struct tbi_sched *sched);
-/* An object of one value, which travels in messages. */
+/* The object is READY: one value, which travels in messages; or in the segment of `rank`. */
 void tbi_sched_set_inline(struct tbi_object *object, const void *value, uint64_t bytes);
+void tbi_sched_set_in_store(struct tbi_object *object, unsigned rank, uint64_t bytes);
 
 /* Fail the maker and everything that depends on it. Takes over one use of `error`. */
 void tbi_sched_fail(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *error);

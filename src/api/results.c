@@ -1,0 +1,161 @@
+/* results.c - what a task or call returns: room for it, in memory or in the store, until its DONE is sent. */
+#include "api/call.h"
+#include "api/errors.h"
+#include "api/get.h"
+#include "api/put.h"
+#include "util/alloc.h"
+
+static int check_index(tb_call *call, size_t i)
+{
+    if (call == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
+    if (i >= call->nreturns)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' was asked for %u results, sets number %zu",
+                             call->function, call->nreturns, i);
+    return 0;
+}
+
+/* Room for a result: in memory if it is small, else in the store. NULL: the last error is set. */
+static void *room_for(tb_call *call, size_t i, size_t bytes, int *rc)
+{
+    const struct tbi_limits *limits = &call->process->limits;
+    struct tbi_call_result *r = &call->result[i];
+    struct tbi_id id = tbi_id_with_index(call->run->task, (unsigned)i);
+    struct tbi_process *p;
+    struct tbi_error_link error;
+    void *at;
+
+    if (r->set && !r->stored)
+        call->inline_bytes -= r->bytes;
+    free(r->blob);
+    r->blob = NULL;
+    if (bytes <= limits->inline_bytes && call->inline_bytes + bytes <= limits->inline_task_bytes &&
+        !r->stored) {
+        at = aligned_alloc(TBI_VALUE_ALIGN, (bytes / TBI_VALUE_ALIGN + 1) * TBI_VALUE_ALIGN);
+        *r = (struct tbi_call_result){.set = true, .bytes = bytes,
+                                      .blob = tbi_need_memory(at, bytes)};
+        call->inline_bytes += bytes;
+        return at;
+    }
+    p = tbi_process_enter("tb_return");
+    if (p == NULL) {
+        *rc = TB_ERR_STATE;
+        return NULL;
+    }
+    if (r->stored) {
+        tbi_memory_close(p->memory, r->offset, r->bytes);
+        tbi_process_send_id(p, TBI_MSG_ABANDON, id);
+    }
+    *r = (struct tbi_call_result){0};
+    at = tbi_create(p, id, bytes, &r->offset, &error);
+    if (at == NULL)
+        *rc = tbi_error_set(error.code, "%s", error.message);
+    else
+        r->set = r->stored = true;
+    r->bytes = bytes;
+    tbi_process_leave(p);
+    return at;
+}
+
+/* What a result refers to is held until DONE has been sent, even if the function releases it before. */
+static int hold_contained(const tb_call *call, const tb_value *v)
+{
+    struct tbi_process *p = tbi_process_enter("tb_return");
+    const void *ids;
+    size_t n;
+    int rc;
+
+    if (p == NULL)
+        return TB_ERR_STATE;
+    rc = tbi_contained_check(p, v);
+    ids = tbi_contained(v, &n);
+    for (size_t k = 0; rc == 0 && k < n; k++) {
+        struct tbi_id id = tbi_contained_id(ids, k);
+
+        tbi_handle_own(p, id);
+        tbi_scope_note_in(call->scope, id);
+    }
+    tbi_process_leave(p);
+    return rc;
+}
+
+static int set_result(tb_call *call, size_t i, const tb_value *v)
+{
+    void *at;
+    int rc = tbi_value_check(v);
+
+    if (rc == 0 && tbi_type_is_handle(v->type))
+        rc = hold_contained(call, v);
+    if (rc != 0)
+        return rc;
+    at = room_for(call, i, tbi_value_packed_size(v), &rc);
+    if (at != NULL)
+        tbi_value_pack(v, at);
+    return rc;
+}
+
+int tb_return_at_(tb_call *call, size_t i, tb_value v)
+{
+    int rc = check_index(call, i);
+
+    if (rc == 0)
+        rc = set_result(call, i, &v);
+    tbi_call_stick_if(call, rc);
+    return rc;
+}
+
+int tb_return_v_(tb_call *call, const tb_value *values, size_t n)
+{
+    int rc = 0;
+
+    if (call == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_return: call is NULL");
+    if (n != call->nreturns)
+        rc = tbi_error_set(TB_ERR_TASK, "'%s' returns %zu results, its caller asked for %u",
+                           call->function, n, call->nreturns);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = set_result(call, i, &values[i]);
+    tbi_call_stick_if(call, rc);
+    return rc;
+}
+
+int tb_return_array_(tb_call *call, size_t i, tb_type type, size_t elem, size_t n, void *pptr)
+{
+    tb_value v = type == TB_RECORD ? tb_record_array_("", n, elem)
+                                   : tb_array_as(type, "", n, 0, NULL);
+    uint8_t *at = NULL;
+    int rc = check_index(call, i);
+
+    memcpy(pptr, &at, sizeof at);
+    if (rc == 0)
+        rc = tbi_value_check(&v);
+    if (rc == 0 && tbi_type_is_handle(type))
+        rc = tbi_error_set(TB_ERR_UNSUPPORTED, "an array of %ss cannot be written in place: use "
+                           "tb_return_at with tb_array", tbi_type_name(type));
+    if (rc == 0)
+        at = room_for(call, i, tbi_value_packed_size(&v), &rc);
+    if (rc == 0) {
+        tbi_value_pack_head(&v, at);
+        at += tbi_value_packed_size(&v) - n * v.elem;
+        memcpy(pptr, &at, sizeof at);
+    }
+    tbi_call_stick_if(call, rc);
+    return rc;
+}
+
+void tbi_results_undo(struct tb_call *call)
+{
+    struct tbi_process *p = call->process;
+
+    for (unsigned i = 0; i < call->nreturns; i++) {
+        struct tbi_call_result *r = &call->result[i];
+
+        free(r->blob);
+        if (r->stored) {
+            tbi_memory_close(p->memory, r->offset, r->bytes);
+            tbi_process_send_id(p, TBI_MSG_ABANDON, tbi_id_with_index(call->run->task, i));
+        }
+        *r = (struct tbi_call_result){0};
+    }
+    call->inline_bytes = 0;
+}
