@@ -415,13 +415,7 @@ static void a_wide_group_begins_among_endless_small_ones(void **state)
 static int begin(void **state)
 {
     (void)state;
-    tb_must(tb_init(NULL, NULL, TB_CONFIG(.num_cpus = CPUS, .num_gpus = TB_NONE)));
-    nodes_find();
-    if (nnodes < 3) {
-        fprintf(stderr, "3 to %d worker ranks are needed\n", NODES_MAX);
-        exit(1);
-    }
-    return 0;
+    return nodes_begin(CPUS);
 }
 
 int main(void)

@@ -20,6 +20,18 @@ static inline void nodes_find(void)
     }
 }
 
+/* Begins a job of three nodes or more, each with so many CPUs and no GPUs. */
+static inline int nodes_begin(double cpus)
+{
+    tb_must(tb_init(NULL, NULL, TB_CONFIG(.num_cpus = cpus, .num_gpus = TB_NONE)));
+    nodes_find();
+    if (nnodes < 3) {
+        fprintf(stderr, "3 to %d worker ranks are needed\n", NODES_MAX);
+        exit(1);
+    }
+    return 0;
+}
+
 /* A name of the host of a rank: its own, or the first virtual node there. */
 static inline const char *host_of(int rank)
 {

@@ -2,7 +2,7 @@
  * passings are counted over all processes of a rank, who is killed and who is not, and that
  * doc/faults.md is the table. `test_fault --print` writes that file anew; `test_fault --points` lists
  * the points. */
-#include "unit.h"
+#include "document.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 
@@ -252,23 +252,8 @@ static void the_report_names_what_was_planned(void **state)
 
 static void the_document_is_the_table(void **state)
 {
-    const char *dir = getenv("srcdir");
-    char path[4096], *text = NULL, *written;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-
     (void)state;
-    tbi_fault_document(f);
-    fclose(f);
-    snprintf(path, sizeof path, "%s/doc/faults.md", dir != NULL ? dir : ".");
-    f = fopen(path, "r");
-    assert_non_null(f);
-    written = calloc(1, bytes + 2);
-    assert_int_equal(fread(written, 1, bytes + 1, f), bytes);
-    fclose(f);
-    assert_string_equal(written, text);
-    free(written);
-    free(text);
+    assert_document("faults.md", tbi_fault_document);
 }
 
 int main(int argc, char **argv)

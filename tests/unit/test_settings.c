@@ -1,6 +1,6 @@
 /* test_settings.c - holds the table of settings: what is read, from where, what is refused in which words;
  * and that doc/settings.md is the table. `test_settings --print` writes that file anew. */
-#include "unit.h"
+#include "document.h"
 #include "api/settings.h"
 
 static int read_with(const char *name, const char *value, const tb_config *config,
@@ -97,23 +97,8 @@ static void bad_values_are_named(void **state)
 
 static void the_document_is_the_table(void **state)
 {
-    const char *dir = getenv("srcdir");
-    char path[4096], *text = NULL, *written;
-    size_t bytes;
-    FILE *f = open_memstream(&text, &bytes);
-
     (void)state;
-    tbi_settings_document(f);
-    fclose(f);
-    snprintf(path, sizeof path, "%s/doc/settings.md", dir != NULL ? dir : ".");
-    f = fopen(path, "r");
-    assert_non_null(f);
-    written = calloc(1, bytes + 2);
-    assert_int_equal(fread(written, 1, bytes + 1, f), bytes);
-    fclose(f);
-    assert_string_equal(written, text);
-    free(written);
-    free(text);
+    assert_document("settings.md", tbi_settings_document);
 }
 
 int main(int argc, char **argv)
