@@ -36,10 +36,10 @@ static inline int nodes_begin(double cpus)
 static inline const char *host_of(int rank)
 {
     static char name[NODES_MAX][16];
-    const char *nodes = getenv("TB_VIRTUAL_NODES"), *size = getenv("OMPI_COMM_WORLD_SIZE");
+    const char *nodes = getenv("TB_VIRTUAL_NODES");
 
     if (nodes != NULL) { /* all ranks are on one host then */
-        snprintf(name[rank], sizeof name[rank], "virtual %d", rank * atoi(nodes) / atoi(size));
+        snprintf(name[rank], sizeof name[rank], "virtual %d", rank * atoi(nodes) / run_ranks());
         return name[rank];
     }
     for (int i = 0; i < nnodes; i++)

@@ -352,8 +352,7 @@ static void a_task_sees_the_same_nodes_as_the_driver_and_its_own_share_taken(voi
 
 static int begin(void **state)
 {
-    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
-    int workers = size == NULL ? 0 : atoi(size) - 1;
+    int workers = run_ranks() - 1;
     char ranks[512];
     int at = 0;
 

@@ -18,6 +18,16 @@ int dlclose(void *library)
 }
 #endif
 
+/* How many ranks the launcher started, before tb_init: mpirun of Open MPI, or mpiexec of MPICH. */
+static inline int run_ranks(void)
+{
+    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
+
+    if (size == NULL)
+        size = getenv("PMI_SIZE");
+    return size == NULL ? 1 : atoi(size);
+}
+
 static inline int run_begin(void **state)
 {
     (void)state;

@@ -778,10 +778,9 @@ static void groups_may_be_left_to_the_end_of_the_job(void **state)
 
 static int begin(void **state)
 {
-    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
     char ranks[64];
 
-    last_rank = size == NULL ? 0 : atoi(size) - 1;
+    last_rank = run_ranks() - 1;
     snprintf(ranks, sizeof ranks, "%d:label.zone=b", last_rank);
     unsetenv("CUDA_VISIBLE_DEVICES");
     (void)state;

@@ -293,10 +293,9 @@ static void running_tasks_never_exceed_a_node_and_have_cores_of_their_own(void *
 
 static int begin(void **state)
 {
-    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
     char ranks[64];
 
-    last_rank = size == NULL ? 0 : atoi(size) - 1;
+    last_rank = run_ranks() - 1;
     snprintf(ranks, sizeof ranks, "%d:License=1,label.zone=b", last_rank);
     unsetenv("OMP_NUM_THREADS");
     unsetenv("CUDA_VISIBLE_DEVICES");
