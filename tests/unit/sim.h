@@ -508,4 +508,23 @@ static inline void sim_resolve(struct sim *sim, unsigned rank, int object, uint3
     assert_null(sim_deliver(sim, rank));
 }
 
+/* Rank 0 has the driver and runs nothing. One worker of two CPUs behind it, or two of four on different hosts. */
+static inline int sim_one_worker(void **state)
+{
+    *state = sim_new(2, (int32_t[]){0, 20000}, (unsigned[]){0, 0}, 2);
+    return 0;
+}
+
+static inline int sim_two_hosts(void **state)
+{
+    *state = sim_new(3, (int32_t[]){0, 40000, 40000}, (unsigned[]){0, 0, 1}, 2);
+    return 0;
+}
+
+static inline int sim_teardown(void **state)
+{
+    sim_free(*state);
+    return 0;
+}
+
 #endif

@@ -5,6 +5,8 @@
 
 #include "sim.h"
 
+enum { KILL = TB_KILL_NO_RESTART };
+
 /* An actor, and a call of one, also with retries of its own; each returns the number of its object. */
 #define ACTOR(sim, ...) sim_submit(sim, (struct sim_task){.kind = TBI_ACTOR, __VA_ARGS__})
 #define CALL(sim, of, number, ...) RETRIED_CALL(sim, of, number, TBI_RETRIES_DEFAULT, __VA_ARGS__)
@@ -16,12 +18,6 @@
 static inline int sim_two_workers(void **state)
 {
     *state = sim_new(3, (int32_t[]){0, 20000, 20000}, (unsigned[]){0, 0, 1}, 0);
-    return 0;
-}
-
-static inline int sim_teardown(void **state)
-{
-    sim_free(*state);
     return 0;
 }
 
@@ -133,5 +129,18 @@ static inline void sim_release(struct sim *sim, int object)
         struct tbi_sched_counts counts_ = tbi_sched_counts((sim)->sched);                          \
         assert_true(counts_.tasks == 0 && counts_.makers == 0 && counts_.load == 0);               \
     } while (0)
+
+/* An actor that lives at rank 1, where it was created. */
+static inline int sim_living(struct sim *sim, struct sim_task t)
+{
+    int a;
+
+    t.kind = TBI_ACTOR;
+    a = sim_submit(sim, t);
+    sim_run(sim);
+    assert_null(sim_lives(sim, 1, a, 0));
+    sim_run(sim);
+    return a;
+}
 
 #endif

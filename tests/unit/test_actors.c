@@ -1,8 +1,6 @@
 /* test_actors.c - holds actors at the head: where they are created and what they hold, in which order their calls
- * go to them, their names, and how they end for good. How they come back is in test_restarts.c. */
+ * go to them, and their names. How they end is in test_actor_ends.c, how they come back in test_restarts.c. */
 #include "sim_actors.h"
-
-enum { KILL = TB_KILL_NO_RESTART };
 
 /* ---- creation ---- */
 
@@ -134,23 +132,10 @@ static void calls_that_were_made_before_go_when_it_lives(void **state)
     assert_fate(sim, 2, "inline=42");
 }
 
-/* An actor that lives at rank 1. */
-static int living(struct sim *sim, struct sim_task t)
-{
-    int a;
-
-    t.kind = TBI_ACTOR;
-    a = sim_submit(sim, t);
-    sim_run(sim);
-    assert_null(sim_lives(sim, 1, a, 0));
-    sim_run(sim);
-    return a;
-}
-
 static void a_late_argument_holds_up_no_other_call(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1});
 
     CALL(sim, a, 1, .after = {x});
     CALL(sim, a, 2);
@@ -162,7 +147,7 @@ static void a_late_argument_holds_up_no_other_call(void **state)
 static void a_failed_argument_fails_its_call_whose_number_is_skipped(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1}), c;
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1}), c;
 
     c = CALL(sim, a, 1, .after = {x});
     CALL(sim, a, 2);
@@ -194,7 +179,7 @@ static void numbers_that_were_used_up_before_it_lived_are_skipped(void **state)
 static void each_caller_has_numbers_of_its_own(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), bad = sim_submit(sim, (struct sim_task){.cpus = 9});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), bad = sim_submit(sim, (struct sim_task){.cpus = 9});
 
     CALL(sim, a, 1, .by = 1, .after = {bad});
     CALL(sim, a, 1, .by = 2);
@@ -207,7 +192,7 @@ static void each_caller_has_numbers_of_its_own(void **state)
 static void a_cancelled_call_is_skipped_if_it_was_not_sent(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), x = sim_submit(sim, (struct sim_task){.cpus = 1});
     int waits = CALL(sim, a, 1, .after = {x}), sent = CALL(sim, a, 2);
 
     sim_run(sim);
@@ -239,7 +224,7 @@ static void a_cancelled_call_that_was_parked_never_goes(void **state)
 static void a_call_that_fails_is_final_and_the_actor_goes_on(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
         c = CALL(sim, a, 1);
 
     sim_run(sim);
@@ -252,7 +237,7 @@ static void a_call_that_fails_is_final_and_the_actor_goes_on(void **state)
 static void more_calls_than_may_be_pending_fail(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .as = {.max_pending = 2}});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .as = {.max_pending = 2}});
 
     CALL(sim, a, 1);
     CALL(sim, a, 2);
@@ -281,7 +266,7 @@ static void a_call_of_what_is_no_actor_fails(void **state)
 static void calls_are_cancelled_with_the_task_that_made_them_and_actors_are_not(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), t = sim_submit(sim, (struct sim_task){.cpus = 1}), b;
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), t = sim_submit(sim, (struct sim_task){.cpus = 1}), b;
 
     sim_run(sim);
     CALL(sim, a, 1, .parent = t, .by = 1);
@@ -411,267 +396,12 @@ static void no_task_is_made_to_stay_where_an_actor_has_all_cpus_for_life(void **
     sim_free(sim);
 }
 
-/* ---- handles ---- */
-
-static void with_its_last_handle_it_retires_after_the_calls_that_were_made(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = CALL(sim, a, 1);
-
-    sim_run(sim);
-    sim_release(sim, a);
-    assert_silence(sim);
-    assert_null(sim_called(sim, 1, c, 0, 7, false));
-    assert_actions(sim, "RETIRE 1 to 1\n");
-    assert_fate(sim, c, "inline=7");
-    assert_null(sim_ended(sim, 1, a, 0));
-    sim_release(sim, c);
-    assert_nothing_is_left(sim);
-    assert_int_equal(sim->unread, 0);
-}
-
-static void a_handle_in_an_object_keeps_it(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_put(sim, 0, a);
-
-    sim_release(sim, a);
-    assert_silence(sim);
-    sim_release(sim, x);
-    assert_actions(sim, "RETIRE 1 to 1\n");
-}
-
-static void a_handle_kept_by_its_constructor_keeps_another(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), b = ACTOR(sim, .cpus = 1, .holds = {a});
-    struct msg_done *m;
-
-    sim_run(sim);
-    sim_release(sim, a);
-    m = sim_record(sim, TBI_MSG_LIVES, sizeof *m + sizeof(struct tbi_id));
-    *m = (struct msg_done){.task = sim_id((uint64_t)b), .nkept = 1};
-    *(struct tbi_id *)(m + 1) = sim_id((uint64_t)a);
-    assert_null(sim_deliver(sim, 2));
-    assert_silence(sim);
-    sim_release(sim, b);
-    assert_actions(sim, "RETIRE 2 to 2\n");
-    assert_null(sim_ended(sim, 2, b, 0)); /* it holds its arguments as long as it may be begun again */
-    assert_silence(sim);
-    sim_object(sim, TBI_MSG_RELEASE, 2, a); /* what its process held goes with that */
-    assert_actions(sim, "RETIRE 1 to 1\n");
-}
-
-static void one_that_nobody_wants_before_it_is_sent_never_begins(void **state)
-{
-    struct sim *sim = *state;
-    int x = sim_submit(sim, (struct sim_task){.cpus = 1}), a = ACTOR(sim, .cpus = 1, .after = {x});
-
-    sim_run(sim);
-    sim_release(sim, a);
-    assert_silence(sim);
-    assert_null(sim_done(sim, 1, x, 1, 0, 0));
-    sim_release(sim, x);
-    assert_silence(sim);
-    assert_nothing_is_left(sim);
-}
-
-static void one_that_nobody_wants_while_it_begins_is_told_to_end(void **state)
-{
-    struct sim *sim = *state;
-    int a = ACTOR(sim, .cpus = 1);
-
-    sim_run(sim);
-    sim_release(sim, a);
-    assert_actions(sim, "RETIRE 1 to 1\n");
-    assert_null(sim_lives(sim, 1, a, 0));
-    assert_silence(sim);
-    assert_null(sim_ended(sim, 1, a, 0));
-    assert_nothing_is_left(sim);
-    a = ACTOR(sim, .cpus = 1);
-    sim_run(sim);
-    sim_release(sim, a);
-    sim_failed(sim, 1, a, TB_ERR_CANCELLED); /* its agent had not begun it */
-    assert_nothing_is_left(sim);
-    assert_int_equal(sim->unread, 0);
-}
-
-static void one_that_nobody_wants_when_it_is_taken_back_never_begins(void **state)
-{
-    struct sim *sim = sim_new(3, (int32_t[]){0, 10000, 10000}, (unsigned[]){0, 0, 0}, 1);
-    int a;
-
-    (void)state;
-    sim_submit(sim, (struct sim_task){.cpus = 1});
-    sim_submit(sim, (struct sim_task){.cpus = 1});
-    a = ACTOR(sim, .cpus = 1);
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 2\nDISPATCH 3 to 1\n");
-    assert_null(sim_done(sim, 2, 2, 1, 0, 0));
-    assert_actions(sim, "TAKE_BACK 1 CPUs to 1\n");
-    sim_release(sim, a);
-    assert_actions(sim, "RETIRE 3 to 1\n");
-    assert_null(sim_taken(sim, 1, (int[]){a, 0})); /* it was on its way: RETIRE will find nothing */
-    assert_silence(sim);
-    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 1);
-    sim_free(sim);
-}
-
-static void a_detached_one_lives_until_the_job_ends(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .as = {.flags = TBI_ACTOR_DETACHED}, .name = "/a"});
-
-    sim_release(sim, a);
-    assert_silence(sim);
-    sim_find(sim, 2, "/a", 1);
-    assert_actions(sim, "IDENTIFY 1 for ticket 1 to 2\n");
-    sim_object(sim, TBI_MSG_RELEASE, 2, a);
-    assert_silence(sim);
-    tbi_sched_let_go(sim->sched);
-    assert_actions(sim, "RETIRE 1 to 1\n");
-    tbi_sched_let_go(sim->sched); /* again: nothing */
-    assert_silence(sim);
-    assert_null(sim_ended(sim, 1, a, 0));
-    assert_nothing_is_left(sim);
-}
-
-static void a_detached_one_that_is_killed_leaves_nothing(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 1, .as = {.flags = TBI_ACTOR_DETACHED}});
-
-    sim_kill(sim, a, KILL);
-    sim_release(sim, a);
-    assert_actions(sim, "ABORT 1 to 1 by force\n");
-    sim_crashed(sim, 1, a, 0);
-    assert_nothing_is_left(sim);
-}
-
-/* ---- ends ---- */
-
-static void killed_it_fails_all_calls_at_once(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 1, .max_retries = -1, .as = {.max_task_retries = -1}}),
-        x = sim_submit(sim, (struct sim_task){.cpus = 1}), sent = CALL(sim, a, 1),
-        waits = CALL(sim, a, 2, .after = {x});
-
-    sim_run(sim);
-    sim_resolve(sim, 0, sent, 0);
-    sim_resolve(sim, 0, waits, 0);
-    sim_kill(sim, a, KILL);
-    assert_actions(sim, "ABORT 1 to 1 by force\nRESOLVED 3 to 0 error=-5 in work\n"
-                        "RESOLVED 4 to 0 error=-5 in work\n");
-    assert_non_null(strstr(sim->message, "killed by tb_kill"));
-    assert_died(sim, CALL(sim, a, 3), "killed by tb_kill");
-    assert_int_equal(tbi_sched_counts(sim->sched).load, 20000); /* its agent has it still */
-    sim_kill(sim, a, KILL);
-    assert_silence(sim);
-    sim_crashed(sim, 1, sent, 0);
-    sim_crashed(sim, 1, a, 0);
-    assert_actions(sim, "WHERE 1 to 0.0: ended\n"); /* its callers may forget it */
-    assert_int_equal(tbi_sched_counts(sim->sched).load, 10000);
-    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 1);
-}
-
-static void killed_before_it_was_sent_it_never_begins(void **state)
-{
-    struct sim *sim = *state;
-    int x = sim_submit(sim, (struct sim_task){.cpus = 1}), a = ACTOR(sim, .cpus = 1, .after = {x}),
-        c = CALL(sim, a, 1);
-
-    sim_run(sim);
-    sim_kill(sim, a, KILL);
-    assert_died(sim, c, "killed by tb_kill");
-    assert_null(sim_done(sim, 1, x, 1, 0, 0));
-    assert_silence(sim);
-}
-
-static void killed_while_it_begins_it_does_not_live(void **state)
-{
-    struct sim *sim = *state;
-    int a = ACTOR(sim, .cpus = 1), c = CALL(sim, a, 1);
-
-    sim_run(sim);
-    sim_kill(sim, a, KILL);
-    assert_actions(sim, "ABORT 1 to 1 by force\n");
-    assert_died(sim, c, "killed by tb_kill");
-    assert_null(sim_lives(sim, 1, a, 0)); /* it was on its way */
-    assert_silence(sim);
-    assert_null(sim_ended(sim, 1, a, 0));
-    assert_int_equal(tbi_sched_counts(sim->sched).load, 0);
-}
-
-static void a_kill_of_what_is_no_actor_or_dead_does_nothing(void **state)
-{
-    struct sim *sim = *state;
-    int t = sim_submit(sim, (struct sim_task){.cpus = 1}), a = ACTOR(sim, .cpus = 9);
-
-    sim_run(sim);
-    sim_kill(sim, t, KILL);
-    sim_kill(sim, a, KILL);
-    sim_kill(sim, 77, KILL);
-    assert_silence(sim);
-}
-
-static void it_ends_itself_after_the_call_that_says_so(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 1, .max_retries = -1, .as = {.max_task_retries = -1},
-                                          .name = "/a"}),
-        leaves = CALL(sim, a, 1), behind = CALL(sim, a, 2);
-
-    sim_run(sim);
-    assert_null(sim_called(sim, 1, leaves, 0, 7, true));
-    assert_fate(sim, leaves, "inline=7");
-    assert_null(sim_ended(sim, 1, a, 0));
-    assert_died(sim, behind, "it called tb_actor_exit");
-    assert_died(sim, CALL(sim, a, 3), "it called tb_actor_exit");
-    sim_find(sim, 0, "/a", 1);
-    assert_actions(sim, "IDENTIFY 0 for ticket 1 to 0\n");
-    assert_int_equal(tbi_sched_counts(sim->sched).load, 0);
-}
-
-static void without_restarts_the_death_of_its_process_is_its_own(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 1, .name = "/a", .as = {.max_task_retries = -1}}),
-        begun = CALL(sim, a, 1), waits = CALL(sim, a, 2);
-
-    sim_run(sim);
-    sim_crashed(sim, 1, begun, 0);
-    assert_fate(sim, begun, "pending"); /* what follows decides */
-    sim_crashed(sim, 1, a, 0);
-    assert_died(sim, begun, "the actor has ended: as the test wants it");
-    assert_died(sim, waits, "as the test wants it");
-    sim_find(sim, 0, "/a", 1);
-    assert_actions(sim, "IDENTIFY 0 for ticket 1 to 0\n");
-    for (int k = a; k <= waits; k++)
-        sim_release(sim, k);
-    assert_nothing_is_left(sim);
-}
-
-static void a_death_that_nobody_read_is_reported_once(void **state)
-{
-    struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 1}), c = CALL(sim, a, 1);
-
-    sim_run(sim);
-    sim_crashed(sim, 1, c, 0);
-    sim_crashed(sim, 1, a, 0);
-    sim_release(sim, c);
-    assert_int_equal(sim->unread, 0);
-    sim_release(sim, a);
-    assert_int_equal(sim->unread, 1);
-    assert_nothing_is_left(sim);
-}
-
 /* ---- names ---- */
 
 static void a_name_finds_its_actor_and_gives_one_hold_more(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .name = "space/sum"});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .name = "space/sum"});
 
     sim_find(sim, 2, "space/sum", 8);
     sim_find(sim, 2, "/sum", 9);
@@ -730,7 +460,7 @@ static void get_if_exists_makes_one_and_finds_it_for_all_others(void **state)
 static void the_name_of_one_that_is_killed_is_free_at_once(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 1, .name = "/n"});
+    int a = sim_living(sim, (struct sim_task){.cpus = 1, .name = "/n"});
 
     sim_kill(sim, a, KILL);
     ACTOR(sim, .cpus = 1, .name = "/n");
@@ -756,7 +486,7 @@ static void records_that_nobody_sends_are_refused_and_change_nothing(void **stat
         {"local", {.kind = TBI_CALL, .seq = 1, .local = 1}},
     };
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0});
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct sim_task t = bad[i].task;
@@ -795,7 +525,7 @@ static void lives_is_refused_of_what_does_not_begin_there(void **state)
 static void an_end_with_results_of_an_actor_is_refused(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = CALL(sim, a, 1);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = CALL(sim, a, 1);
 
     sim_run(sim);
     assert_non_null(sim_done(sim, 1, a, 1, 7, 0));
@@ -832,21 +562,6 @@ int main(void)
         ON(actors_without_cpus_are_spread_as_if_each_took_one),
         cmocka_unit_test(no_task_waits_for_cpus_that_an_actor_has_for_life),
         cmocka_unit_test(no_task_is_made_to_stay_where_an_actor_has_all_cpus_for_life),
-        ON(with_its_last_handle_it_retires_after_the_calls_that_were_made),
-        ON(a_handle_in_an_object_keeps_it),
-        ON(a_handle_kept_by_its_constructor_keeps_another),
-        ON(one_that_nobody_wants_before_it_is_sent_never_begins),
-        ON(one_that_nobody_wants_while_it_begins_is_told_to_end),
-        cmocka_unit_test(one_that_nobody_wants_when_it_is_taken_back_never_begins),
-        ON(a_detached_one_lives_until_the_job_ends),
-        ON(a_detached_one_that_is_killed_leaves_nothing),
-        ON(killed_it_fails_all_calls_at_once),
-        ON(killed_before_it_was_sent_it_never_begins),
-        ON(killed_while_it_begins_it_does_not_live),
-        ON(a_kill_of_what_is_no_actor_or_dead_does_nothing),
-        ON(it_ends_itself_after_the_call_that_says_so),
-        ON(without_restarts_the_death_of_its_process_is_its_own),
-        ON(a_death_that_nobody_read_is_reported_once),
         ON(a_name_finds_its_actor_and_gives_one_hold_more),
         ON(a_name_that_is_taken_fails_the_second),
         ON(get_if_exists_makes_one_and_finds_it_for_all_others),

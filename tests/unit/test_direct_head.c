@@ -4,21 +4,7 @@
 #include "sim_actors.h"
 #include "sched/graph.h"
 
-enum { KILL = TB_KILL_NO_RESTART };
-
-/* An actor that lives at rank 1, where it was created; its calls below are by process 2 of rank 2. */
-static int living(struct sim *sim, struct sim_task t)
-{
-    int a;
-
-    t.kind = TBI_ACTOR;
-    a = sim_submit(sim, t);
-    sim_run(sim);
-    assert_null(sim_lives(sim, 1, a, 0));
-    sim_run(sim);
-    return a;
-}
-
+/* By process 2 of rank 2. */
 #define DIRECT(sim, of, number, life, ...)                                                         \
     CALL(sim, of, number, .by = 2, .call_flags = TBI_CALL_DIRECT, .epoch = (life), __VA_ARGS__)
 
@@ -101,7 +87,7 @@ static void assert_all_goes(struct sim *sim, int actor, bool lives, const int *c
 static void who_asks_is_told_where_it_lives_once(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0});
 
     CALL(sim, a, 1, .by = 2, .call_flags = TBI_CALL_LOCATES);
     assert_actions(sim, "WHERE 1 to 2.2 epoch=0: 1\nDISPATCH 2 to 1 stays epoch=0\n");
@@ -124,7 +110,7 @@ static void asked_before_it_lives_it_is_told_then(void **state)
 static void when_it_dies_they_are_told_and_ask_again(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1}), c;
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1}), c;
 
     c = CALL(sim, a, 1, .by = 2, .call_flags = TBI_CALL_LOCATES);
     sim_run(sim);
@@ -141,7 +127,7 @@ static void when_it_dies_they_are_told_and_ask_again(void **state)
 static void when_it_has_ended_all_who_called_it_are_told(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0});
 
     CALL(sim, a, 1, .by = 2, .call_flags = TBI_CALL_LOCATES);
     sim_run(sim);
@@ -153,7 +139,7 @@ static void when_it_has_ended_all_who_called_it_are_told(void **state)
 static void calls_of_one_that_limits_them_stay_with_the_head(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .as = {.max_pending = 2}});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .as = {.max_pending = 2}});
 
     CALL(sim, a, 1, .by = 2, .call_flags = TBI_CALL_LOCATES);
     assert_actions(sim, "DISPATCH 2 to 1 stays epoch=0\n");
@@ -164,7 +150,7 @@ static void calls_of_one_that_limits_them_stay_with_the_head(void **state)
 static void a_call_that_is_at_its_actor_is_not_sent_there(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0);
 
     assert_silence(sim);
     assert_fate(sim, c, "pending");
@@ -177,7 +163,7 @@ static void a_call_that_is_at_its_actor_is_not_sent_there(void **state)
 static void its_number_is_counted_with_those_of_the_others(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), bad = sim_submit(sim, (struct sim_task){.cpus = 9});
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), bad = sim_submit(sim, (struct sim_task){.cpus = 9});
 
     DIRECT(sim, a, 1, 0);
     CALL(sim, a, 2, .by = 2);
@@ -191,7 +177,7 @@ static void its_number_is_counted_with_those_of_the_others(void **state)
 static void who_waits_for_it_at_the_head_is_told(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0);
 
     sim_submit(sim, (struct sim_task){.cpus = 1, .after = {c}, .strategy = TBI_ON_NODE, .node = 2});
     sim_resolve(sim, 0, c, TBI_GET_WANTED); /* its agent has it: more is not to be done */
@@ -203,7 +189,7 @@ static void who_waits_for_it_at_the_head_is_told(void **state)
 static void it_fails_as_others_do(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
         c = DIRECT(sim, a, 1, 0);
 
     failed(sim, c, TB_ERR_TASK);
@@ -215,7 +201,7 @@ static void it_fails_as_others_do(void **state)
 static void when_it_crashes_the_head_takes_it_over_for_the_next_life(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
         begun = DIRECT(sim, a, 1, 0), waits = DIRECT(sim, a, 2, 0);
 
     failed(sim, begun, TB_ERR_CRASHED);
@@ -232,7 +218,7 @@ static void when_it_crashes_the_head_takes_it_over_for_the_next_life(void **stat
 static void or_says_that_the_actor_is_unavailable_or_has_died(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = 1}), begun = DIRECT(sim, a, 1, 0),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = 1}), begun = DIRECT(sim, a, 1, 0),
         waits = DIRECT(sim, a, 2, 0), later;
 
     failed(sim, begun, TB_ERR_CRASHED);
@@ -254,7 +240,7 @@ static void or_says_that_the_actor_is_unavailable_or_has_died(void **state)
 static void an_end_that_comes_first_is_kept_until_the_call_is_known(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim), d;
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim), d;
 
     assert_null(returned(sim, c, 42, 0, 0));
     assert_silence(sim);
@@ -273,7 +259,7 @@ static void an_end_that_comes_first_is_kept_until_the_call_is_known(void **state
 static void what_it_contains_lives_though_its_maker_lets_go(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), x = sim_put(sim, 5, 0), y = sim_put(sim, 6, 0),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), x = sim_put(sim, 5, 0), y = sim_put(sim, 6, 0),
         c = next_call(sim);
 
     assert_null(returned(sim, c, 42, x, y));
@@ -293,7 +279,7 @@ static void what_it_contains_lives_though_its_maker_lets_go(void **state)
 static void a_value_that_nobody_wants_any_more_is_freed(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = next_call(sim);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = next_call(sim);
 
     sim_object(sim, TBI_MSG_RELEASE, 2, c);
     assert_null(returned_stored(sim, c));
@@ -311,7 +297,7 @@ static void a_value_that_nobody_wants_any_more_is_freed(void **state)
 static void a_crash_that_comes_first_is_one_when_the_actors_is_known_too(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = 1}}),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = 1}}),
         c = next_call(sim);
 
     failed(sim, c, TB_ERR_CRASHED);
@@ -330,7 +316,7 @@ static void a_crash_that_comes_first_is_one_when_the_actors_is_known_too(void **
 static void both_may_come_before_the_call(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
         c = next_call(sim), d;
 
     failed(sim, c, TB_ERR_CRASHED);
@@ -350,7 +336,7 @@ static void both_may_come_before_the_call(void **state)
 static void learned_of_in_the_next_life_it_is_sent_there(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = 1}}), c, d, e;
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = 1}}), c, d, e;
 
     c = next_call(sim);
     failed(sim, c, TB_ERR_CRASHED);
@@ -372,7 +358,7 @@ static void learned_of_in_the_next_life_it_is_sent_there(void **state)
 static void learned_of_when_the_actor_has_ended_it_has_died_with_it(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .as = {.max_task_retries = -1}}), value = next_call(sim),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .as = {.max_task_retries = -1}}), value = next_call(sim),
         crashed = value + 1, failure = value + 2, unknown = value + 3;
 
     assert_null(returned(sim, value, 42, 0, 0));
@@ -397,7 +383,7 @@ static void learned_of_when_the_actor_has_ended_it_has_died_with_it(void **state
 static void a_value_that_is_on_its_way_stands_when_the_actor_is_killed(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1}), done = DIRECT(sim, a, 1, 0),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1}), done = DIRECT(sim, a, 1, 0),
         begun = DIRECT(sim, a, 2, 0), waits = DIRECT(sim, a, 3, 0), byhead = CALL(sim, a, 4, .by = 2);
 
     sim_run(sim);
@@ -420,7 +406,7 @@ static void a_value_that_is_on_its_way_stands_when_the_actor_is_killed(void **st
 static void so_it_is_if_the_head_learns_of_the_call_after_the_kill(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), early = next_call(sim), late = early + 1, waits = early + 2;
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), early = next_call(sim), late = early + 1, waits = early + 2;
 
     sim_kill(sim, a, KILL);
     sim_run(sim);
@@ -441,7 +427,7 @@ static void so_it_is_if_the_head_learns_of_the_call_after_the_kill(void **state)
 static void killed_to_be_begun_again_its_calls_go_on(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
         c = DIRECT(sim, a, 1, 0);
 
     sim_kill(sim, a, 0);
@@ -456,7 +442,7 @@ static void killed_to_be_begun_again_its_calls_go_on(void **state)
 static void it_ends_itself_and_calls_behind_that_have_died(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), late;
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), late;
 
     assert_null(sim_ended(sim, 1, a, 0)); /* after a call by another way */
     assert_actions(sim, "WHERE 1 to 2.2: ended\nTAKEN_OVER 2 to 2\n");
@@ -472,7 +458,7 @@ static void it_ends_itself_and_calls_behind_that_have_died(void **state)
 static void a_cancel_asks_the_actors_agent_first(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 7, 0);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 7, 0);
 
     sim_run(sim);
     sim_cancel(sim, c, TB_CANCEL_FORCE);
@@ -492,7 +478,7 @@ static void a_cancel_asks_the_actors_agent_first(void **state)
 static void a_value_that_is_on_its_way_stands_when_it_is_cancelled(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = DIRECT(sim, a, 2, 0);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = DIRECT(sim, a, 2, 0);
 
     sim_cancel(sim, c, 0);
     sim_cancel(sim, d, 0);
@@ -508,7 +494,7 @@ static void a_value_that_is_on_its_way_stands_when_it_is_cancelled(void **state)
 static void a_cancelled_one_whose_actor_dies_is_cancelled(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0, .max_retries = -1, .as = {.max_task_retries = -1}}),
         begun = DIRECT(sim, a, 1, 0), waits = DIRECT(sim, a, 2, 0), both = DIRECT(sim, a, 3, 0);
 
     sim_cancel(sim, begun, 0);
@@ -536,7 +522,7 @@ static void a_cancelled_one_whose_actor_dies_is_cancelled(void **state)
 static void a_cancelled_one_whose_actor_is_killed_is_cancelled(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0);
 
     sim_cancel(sim, c, 0);
     sim_kill(sim, a, KILL);
@@ -549,7 +535,7 @@ static void a_cancelled_one_whose_actor_is_killed_is_cancelled(void **state)
 static void one_that_takes_too_long_is_stopped_likewise(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = DIRECT(sim, a, 2, 0);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = DIRECT(sim, a, 2, 0);
 
     sim_task_msg(sim, TBI_MSG_OVERDUE, 1, c);
     sim_task_msg(sim, TBI_MSG_OVERDUE, 1, d);
@@ -574,7 +560,7 @@ static int caller(struct sim *sim)
 static void with_the_task_that_made_it_it_is_to_stop(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), t = caller(sim), c = DIRECT(sim, a, 1, 0, .parent = t), late,
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), t = caller(sim), c = DIRECT(sim, a, 1, 0, .parent = t), late,
         early;
 
     sim_cancel(sim, t, 0);
@@ -600,7 +586,7 @@ static void with_the_task_that_made_it_it_is_to_stop(void **state)
 static void what_it_has_submitted_is_cancelled_when_it_has_stopped(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = DIRECT(sim, a, 2, 0);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = DIRECT(sim, a, 2, 0);
 
     sim_submit(sim, (struct sim_task){.cpus = 1, .parent = c, .by = 1, .strategy = TBI_ON_NODE, .node = 2});
     sim_submit(sim, (struct sim_task){.cpus = 1, .parent = d, .by = 1, .strategy = TBI_ON_NODE, .node = 2});
@@ -623,7 +609,7 @@ static int child_of(struct sim *sim, int c)
 static void so_is_what_it_submitted_before_the_head_knew_of_it(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 2, first = child_of(sim, c),
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 2, first = child_of(sim, c),
         second = child_of(sim, c);
 
     assert_actions(sim, "DISPATCH 2 to 2 stays\nDISPATCH 3 to 2 stays\n");
@@ -643,7 +629,7 @@ static void so_is_what_it_submitted_before_the_head_knew_of_it(void **state)
 static void and_when_it_had_crashed_before(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 1, child = child_of(sim, c);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 1, child = child_of(sim, c);
 
     assert_actions(sim, "DISPATCH 2 to 2 stays\n");
     failed(sim, c, TB_ERR_CRASHED);
@@ -659,7 +645,7 @@ static void and_when_it_had_crashed_before(void **state)
 static void but_what_a_call_has_submitted_that_has_returned_goes_on(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 1, child = child_of(sim, c);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = next_call(sim) + 1, child = child_of(sim, c);
 
     assert_null(returned(sim, c, 5, 0, 0));
     assert_actions(sim, "DISPATCH 2 to 2 stays\n");
@@ -676,7 +662,7 @@ static void but_what_a_call_has_submitted_that_has_returned_goes_on(void **state
 static void what_makes_no_sense_is_refused_and_changes_nothing(void **state)
 {
     struct sim *sim = *state;
-    int a = living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = CALL(sim, a, 2, .by = 2);
+    int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = DIRECT(sim, a, 1, 0), d = CALL(sim, a, 2, .by = 2);
 
     sim_run(sim);
     assert_non_null(stopped_at(sim, 1, c)); /* it was not to stop */

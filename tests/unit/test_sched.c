@@ -2,22 +2,6 @@
  * told. The sim is one driver on rank 0 (which runs no tasks) and workers behind it. */
 #include "sim.h"
 
-static int one_worker(void **state)
-{
-    *state = sim_new(2, (int32_t[]){0, 20000}, (unsigned[]){0, 0}, 2);
-    return 0;
-}
-static int two_hosts(void **state)
-{
-    *state = sim_new(3, (int32_t[]){0, 40000, 40000}, (unsigned[]){0, 0, 1}, 2);
-    return 0;
-}
-static int done(void **state)
-{
-    sim_free(*state);
-    return 0;
-}
-
 static void a_task_is_dispatched_and_its_value_reaches_who_asked(void **state)
 {
     struct sim *sim = *state;
@@ -185,149 +169,6 @@ static void a_freed_argument_fails_the_task_with_ref(void **state)
     assert_actions(sim, "RESOLVED 2 to 0 error=-14\n");
 }
 
-static void a_node_takes_what_it_runs_at_once_and_a_few_ahead(void **state)
-{
-    struct sim *sim = *state;
-
-    for (int i = 0; i < 6; i++)
-        sim_submit(sim, (struct sim_task){.cpus = 1});
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 1\nDISPATCH 3 to 1\nDISPATCH 4 to 1\n");
-    assert_null(sim_done(sim, 1, 2, 1, 0, 0));
-    assert_actions(sim, "DISPATCH 5 to 1\n");
-}
-
-/* Runs 100 tasks, one after the other as they were sent; returns how many a node of two CPUs had at a
- * time once some had said how long they ran. */
-static int most_at_once(uint32_t run_us)
-{
-    struct sim *sim = sim_new(2, (int32_t[]){0, 20000}, (unsigned[]){0, 0}, 10);
-    int sent = 0, most = 0;
-
-    sim->run_us = run_us;
-    for (int i = 0; i < 100; i++)
-        sim_submit(sim, (struct sim_task){.cpus = 1});
-    for (int ended = 0; ended < 100; ended++) {
-        tbi_sched_run(sim->sched);
-        assert_null(tbi_sched_check(sim->sched));
-        for (const char *l = sim_actions(sim); (l = strstr(l, "DISPATCH ")); l++)
-            sent++;
-        assert_true(sent > ended);
-        if (ended > 20 && sent - ended > most)
-            most = sent - ended;
-        assert_null(sim_done(sim, 1, ended + 1, 1, 0, 0));
-    }
-    sim_free(sim);
-    return most;
-}
-
-static void short_tasks_are_sent_ahead_for_2_ms_and_long_ones_singly(void **state)
-{
-    (void)state;
-    assert_int_equal(most_at_once(0), 2 + 10);         /* not known: as configured */
-    assert_int_equal(most_at_once(10), 2 * (1 + 10));  /* as many for each that runs */
-    assert_int_equal(most_at_once(250), 2 * 2000 / 250);
-    assert_int_equal(most_at_once(1999), 2 + 1);
-    assert_int_equal(most_at_once(500000), 2 + 1);
-}
-
-/* Two workers of two CPUs on one host, each with two tasks that run and two that wait. */
-static int two_busy(void **state)
-{
-    struct sim *sim = sim_new(3, (int32_t[]){0, 20000, 20000}, (unsigned[]){0, 0, 0}, 2);
-
-    *state = sim;
-    for (int i = 0; i < 8; i++)
-        sim_submit(sim, (struct sim_task){.cpus = 1});
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 2\nDISPATCH 3 to 1\nDISPATCH 4 to 2\n"
-                        "DISPATCH 5 to 1\nDISPATCH 6 to 2\nDISPATCH 7 to 1\nDISPATCH 8 to 2\n");
-    return 0;
-}
-
-static void an_idle_node_gets_what_waits_at_another(void **state)
-{
-    struct sim *sim = *state;
-
-    assert_null(sim_done(sim, 1, 1, 1, 0, 0));
-    assert_null(sim_done(sim, 1, 3, 1, 0, 0));
-    assert_actions(sim, "");
-    assert_null(sim_done(sim, 1, 5, 1, 0, 0));
-    assert_actions(sim, "TAKE_BACK 1 CPUs to 2\n");
-    assert_null(sim_done(sim, 1, 7, 1, 0, 0));
-    assert_actions(sim, ""); /* one question at a time */
-    assert_null(sim_taken(sim, 2, (int[]){8, 0}));
-    assert_actions(sim, "DISPATCH 8 to 1\nTAKE_BACK 1 CPUs to 2\n");
-    assert_null(sim_done(sim, 2, 2, 1, 0, 0)); /* it had begun all the others meanwhile */
-    assert_null(sim_taken(sim, 2, (int[]){0}));
-    assert_actions(sim, "");
-    assert_null(sim_done(sim, 1, 8, 1, 0, 0));
-    assert_actions(sim, ""); /* nothing waits there any more, so far as is known */
-}
-
-static void what_was_cancelled_while_it_was_taken_back_is_over(void **state)
-{
-    struct sim *sim = *state;
-
-    for (int k = 1; k <= 5; k += 2)
-        assert_null(sim_done(sim, 1, k, 1, 0, 0));
-    assert_actions(sim, "TAKE_BACK 1 CPUs to 2\n");
-    sim_cancel(sim, 6, 0);
-    sim_resolve(sim, 0, 6, 0);
-    assert_actions(sim, "ABORT 6 to 2\nRESOLVED 6 to 0 error=-3 in work\n");
-    assert_null(sim_taken(sim, 2, (int[]){6, 0}));
-    assert_actions(sim, "");
-    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 4);
-}
-
-static void what_was_not_asked_for_or_is_not_there_is_not_taken_back(void **state)
-{
-    struct sim *sim = *state;
-
-    assert_non_null(sim_taken(sim, 2, (int[]){0}));
-    for (int k = 1; k <= 5; k += 2)
-        assert_null(sim_done(sim, 1, k, 1, 0, 0));
-    assert_actions(sim, "TAKE_BACK 1 CPUs to 2\n");
-    assert_non_null(sim_taken(sim, 2, (int[]){6, 7, 0})); /* 7 is at 1 */
-    assert_non_null(sim_taken(sim, 1, (int[]){7, 0}));
-    assert_actions(sim, "");
-    assert_null(sim_taken(sim, 2, (int[]){6, 6, 0}));
-    assert_actions(sim, "DISPATCH 6 to 1\n");
-}
-
-static void a_task_is_not_taken_back_for_ever(void **state)
-{
-    struct sim *sim = sim_new(3, (int32_t[]){0, 10000, 10000}, (unsigned[]){0, 0, 0}, 1);
-    int running, waits;
-
-    (void)state;
-    sim_submit(sim, (struct sim_task){.cpus = 1});
-    running = sim_submit(sim, (struct sim_task){.cpus = 1});
-    waits = sim_submit(sim, (struct sim_task){.cpus = 1});
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 2\nDISPATCH 3 to 1\n");
-    for (int times = 1; times <= 8; times++) {
-        char text[100];
-
-        assert_null(sim_done(sim, 2, running, 1, 0, 0));
-        assert_actions(sim, "TAKE_BACK 1 CPUs to 1\n");
-        running = sim_submit(sim, (struct sim_task){.cpus = 1}); /* is first at the free node */
-        snprintf(text, sizeof text, "DISPATCH %d to 2\n", running);
-        assert_actions(sim, text);
-        assert_null(sim_taken(sim, 1, (int[]){waits, 0}));
-        assert_actions(sim, times < 8 ? "DISPATCH 3 to 1\n" : "DISPATCH 3 to 1 stays\n");
-    }
-    sim_free(sim);
-}
-
-static void deeper_tasks_go_before_older_ones(void **state)
-{
-    struct sim *sim = *state;
-
-    for (int i = 0; i < 5; i++)
-        sim_submit(sim, (struct sim_task){.cpus = 1});
-    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 2});
-    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1});
-    assert_actions(sim, "DISPATCH 6 to 1\nDISPATCH 7 to 1\nDISPATCH 1 to 1\nDISPATCH 2 to 1\n");
-}
-
 static void a_blocked_task_gives_its_cpus_back_after_its_children_are_sent(void **state)
 {
     struct sim *sim = *state;
@@ -425,89 +266,6 @@ static void an_object_announced_before_it_is_written_can_be_waited_for(void **st
     assert_actions(sim, "");
     sim_sealed(sim, 0, x, 1 << 20);
     assert_actions(sim, "DISPATCH 2 to 1 at=0\n");
-}
-
-static void a_large_demand_is_not_overtaken_for_ever(void **state)
-{
-    struct sim *sim = *state;
-    int big, running = 4, sent = 0;
-
-    for (int i = 0; i < 4; i++)
-        sim_submit(sim, (struct sim_task){.cpus = 1});
-    tbi_sched_run(sim->sched);
-    big = sim_submit(sim, (struct sim_task){.cpus = 2});
-    sim_actions(sim);
-    for (int i = 1; i < 200 && !sent; i++) { /* an endless stream of small tasks */
-        char text[64];
-
-        sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1});
-        if (i == big)
-            continue;
-        assert_null(sim_done(sim, 1, i, 1, 0, 0));
-        tbi_sched_run(sim->sched);
-        assert_null(tbi_sched_check(sim->sched));
-        snprintf(text, sizeof text, "DISPATCH %d to 1", big);
-        sent = strstr(sim_actions(sim), text) != NULL;
-        running = i;
-    }
-    assert_true(sent);
-    assert_true(running < 20);
-}
-
-/* Notes in at[task] the rank each task was sent to; returns how many were. */
-static int note_dispatches(struct sim *sim, int *at)
-{
-    int n = 0, task, rank;
-
-    tbi_sched_run(sim->sched);
-    assert_null(tbi_sched_check(sim->sched));
-    for (const char *line = sim_actions(sim); (line = strstr(line, "DISPATCH ")); line++, n++) {
-        assert_int_equal(sscanf(line, "DISPATCH %d to %d", &task, &rank), 2);
-        at[task] = rank;
-    }
-    return n;
-}
-
-static void end_all_on(struct sim *sim, int *at, int n, int rank)
-{
-    for (int k = 1; k <= n; k++)
-        if (at[k] == rank) {
-            assert_null(sim_done(sim, (unsigned)rank, k, 1, 0, 0));
-            at[k] = 0;
-        }
-}
-
-/* World 21125: a node was kept for a demand whose last task had got a place on another node. Which
- * node is kept does not show, so both are tried as the other one. */
-static void a_node_kept_for_a_demand_that_was_served_elsewhere_takes_work_again(void **state)
-{
-    (void)state;
-    for (int drained = 1; drained <= 2; drained++) {
-        struct sim *sim = sim_new(3, (int32_t[]){0, 20000, 20000}, (unsigned[]){0, 0, 0}, 2);
-        int at[64] = {0}, big;
-
-        for (int i = 0; i < 8; i++)
-            sim_submit(sim, (struct sim_task){.cpus = 1});
-        assert_int_equal(note_dispatches(sim, at), 8);
-        big = sim_submit(sim, (struct sim_task){.cpus = 2});
-        for (int i = 1; i <= 4; i++) { /* overtaken until a node is kept for it */
-            sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1});
-            assert_null(sim_done(sim, (unsigned)at[i], i, 1, 0, 0));
-            at[i] = 0;
-            note_dispatches(sim, at);
-        }
-        assert_int_equal(at[big], 0);
-        end_all_on(sim, at, 20, drained);
-        sim_resolve(sim, 1, big, TBI_GET_WANTED);
-        note_dispatches(sim, at);
-        assert_int_equal(at[big], drained);
-        end_all_on(sim, at, 20, 1);
-        end_all_on(sim, at, 20, 2);
-        for (int i = 0; i < 8; i++)
-            sim_submit(sim, (struct sim_task){.cpus = 1});
-        assert_int_equal(note_dispatches(sim, at), 8);
-        sim_free(sim);
-    }
 }
 
 static void what_does_not_belong_is_refused_and_changes_nothing(void **state)
@@ -637,208 +395,6 @@ static void random_worlds_keep_every_invariant_and_leave_nothing(void **state)
     }
 }
 
-static void a_crashed_task_is_tried_again_as_often_as_it_may(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = 2});
-
-    sim_resolve(sim, 0, a, 0);
-    assert_actions(sim, "DISPATCH 1 to 1\n");
-    sim_attempt_failed(sim, 1, a, 0, TB_ERR_CRASHED);
-    assert_actions(sim, "DISPATCH 1 to 1 attempt=1\n");
-    sim_attempt_failed(sim, 1, a, 1, TB_ERR_CRASHED);
-    assert_actions(sim, "DISPATCH 1 to 1 attempt=2\n");
-    sim_attempt_failed(sim, 1, a, 2, TB_ERR_CRASHED);
-    assert_actions(sim, "RESOLVED 1 to 0 error=-2 in work\n");
-    assert_int_equal(tbi_sched_counts(sim->sched).retries, 2);
-    assert_int_equal(sim->unread, 0);
-}
-
-static void an_error_of_the_function_is_final_unless_its_code_was_named(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = 9}),
-        b = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = 1,
-                                              .retry_codes = 1u << -TB_ERR_TASK});
-
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 1\n");
-    sim_attempt_failed(sim, 1, a, 0, TB_ERR_TASK);
-    sim_attempt_failed(sim, 1, b, 0, TB_ERR_TASK);
-    assert_actions(sim, "DISPATCH 2 to 1 attempt=1\n");
-    sim_attempt_failed(sim, 1, b, 1, TB_ERR_TYPE);
-    assert_actions(sim, "");
-    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 0);
-}
-
-static void a_retry_waits_for_its_delay(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = -1, .retry_delay_ms = 5}),
-        b = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = -1, .retry_delay_ms = 2});
-
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 1\n");
-    sim->now = 1000;
-    sim_attempt_failed(sim, 1, a, 0, TB_ERR_CRASHED);
-    sim_attempt_failed(sim, 1, b, 0, TB_ERR_CRASHED);
-    assert_actions(sim, "");
-    assert_int_equal(tbi_sched_deadline(sim->sched), 3000);
-    tbi_sched_tick(sim->sched, 2999);
-    assert_actions(sim, "");
-    tbi_sched_tick(sim->sched, 3000);
-    assert_actions(sim, "DISPATCH 2 to 1 attempt=1\n");
-    tbi_sched_tick(sim->sched, 6000);
-    assert_actions(sim, "DISPATCH 1 to 1 attempt=1\n");
-    assert_true(tbi_sched_deadline(sim->sched) == UINT64_MAX);
-}
-
-static void a_cancelled_task_that_waits_never_runs_and_fails_its_dependants(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1}), b, c, d;
-
-    b = sim_submit(sim, (struct sim_task){.cpus = 1, .after = {a}});
-    c = sim_submit(sim, (struct sim_task){.cpus = 1, .after = {b}});
-    d = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = -1, .retry_delay_ms = 5});
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 4 to 1\n");
-    sim_attempt_failed(sim, 1, d, 0, TB_ERR_CRASHED);
-    sim_resolve(sim, 0, c, 0);
-    sim_resolve(sim, 0, d, 0);
-    sim_cancel(sim, b, 0);
-    assert_actions(sim, "RESOLVED 3 to 0 error=-3 in work\n");
-    sim_cancel(sim, d, 0); /* that waits for its retry */
-    assert_actions(sim, "RESOLVED 4 to 0 error=-3 in work\n");
-    assert_null(sim_done(sim, 1, a, 1, 7, 0));
-    assert_actions(sim, "");
-    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 0);
-}
-
-static void a_running_task_fails_at_once_when_cancelled_and_its_end_changes_nothing(void **state)
-{
-    struct sim *sim = *state;
-    int x = sim_put(sim, 5, 0),
-        a = sim_submit(sim, (struct sim_task){.cpus = 2, .after = {x}, .max_retries = 3});
-
-    sim_submit(sim, (struct sim_task){.cpus = 1, .after = {a}});
-    assert_actions(sim, "DISPATCH 2 to 1 inline=8\n");
-    sim_resolve(sim, 0, a, 0);
-    sim_cancel(sim, a, 0);
-    assert_actions(sim, "ABORT 2 to 1\nRESOLVED 2 to 0 error=-3 in work\n");
-    sim_object(sim, TBI_MSG_RELEASE, 0, x);
-    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 1); /* it holds its argument to its end */
-    sim_cancel(sim, a, 0);
-    assert_actions(sim, "");
-    sim_cancel(sim, a, TB_CANCEL_FORCE);
-    assert_actions(sim, "ABORT 2 to 1 by force\n");
-    sim_failed(sim, 1, a, TB_ERR_CRASHED);
-    sim_resolve(sim, 0, a, 0);
-    assert_actions(sim, "RESOLVED 2 to 0 error=-3 in work\n");
-    sim_object(sim, TBI_MSG_RELEASE, 0, a);
-    sim_object(sim, TBI_MSG_RELEASE, 0, a + 1);
-    assert_int_equal(tbi_sched_counts(sim->sched).makers, 0);
-    assert_int_equal(tbi_sched_counts(sim->sched).load, 0);
-}
-
-static void results_of_a_cancelled_task_are_freed_where_they_lie(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1});
-
-    assert_actions(sim, "DISPATCH 1 to 1\n");
-    sim_cancel(sim, a, 0);
-    assert_actions(sim, "ABORT 1 to 1\n");
-    sim_object(sim, TBI_MSG_RELEASE, 0, a);
-    assert_actions(sim, "");
-    sim_done_stored(sim, 1, a, 100000);
-    assert_actions(sim, "FREE 1 to 1\n");
-    assert_int_equal(tbi_sched_counts(sim->sched).makers, 0);
-}
-
-static void what_was_done_first_is_not_cancelled(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1}), x = sim_put(sim, 3, 0);
-
-    assert_actions(sim, "DISPATCH 1 to 1\n");
-    assert_null(sim_done(sim, 1, a, 1, 7, 0));
-    sim_cancel(sim, a, TB_CANCEL_FORCE);
-    sim_cancel(sim, x, 0);
-    sim_cancel(sim, 99, 0);
-    sim_resolve(sim, 0, a, 0);
-    assert_actions(sim, "RESOLVED 1 to 0 inline=7\n");
-}
-
-static void children_are_cancelled_with_their_parent_unless_they_are_spared(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1}),
-        b = sim_submit(sim, (struct sim_task){.cpus = 1}), c;
-
-    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 1\n");
-    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a});
-    c = sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = b});
-    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = b, .after = {c}});
-    assert_actions(sim, "DISPATCH 3 to 1\nDISPATCH 4 to 1\n");
-    sim_cancel(sim, a, TB_CANCEL_NOT_RECURSIVE);
-    assert_actions(sim, "ABORT 1 to 1\n");
-    sim_cancel(sim, b, 0);
-    assert_actions(sim, "ABORT 2 to 1\nABORT 4 to 1\n");
-    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = b}); /* too late */
-    sim_resolve(sim, 1, 6, 0);
-    assert_actions(sim, "RESOLVED 6 to 1 error=-3 in work\n");
-    for (int k = 1; k <= 4; k++)
-        sim_failed(sim, 1, k, TB_ERR_CANCELLED);
-    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 0);
-}
-
-static void what_a_dead_process_had_submitted_is_cancelled_and_submitted_anew(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = 1});
-
-    assert_actions(sim, "DISPATCH 1 to 1\n");
-    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a});
-    assert_actions(sim, "DISPATCH 2 to 1\n");
-    sim_attempt_failed(sim, 1, a, 0, TB_ERR_CRASHED);
-    assert_actions(sim, "ABORT 2 to 1\nDISPATCH 1 to 1 attempt=1\n");
-    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a});
-    assert_actions(sim, "DISPATCH 3 to 1\n");
-}
-
-static void an_overdue_task_is_cancelled_with_the_cause_timeout(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = 5});
-
-    assert_actions(sim, "DISPATCH 1 to 1\n");
-    sim_resolve(sim, 0, a, 0);
-    sim_task_msg(sim, TBI_MSG_OVERDUE, 1, a);
-    assert_actions(sim, "ABORT 1 to 1\nRESOLVED 1 to 0 error=-3 in work because -4\n");
-    sim_task_msg(sim, TBI_MSG_OVERDUE, 1, a);
-    assert_actions(sim, "");
-}
-
-static void a_failure_that_nobody_read_is_reported_once(void **state)
-{
-    struct sim *sim = *state;
-    int a = sim_submit(sim, (struct sim_task){.cpus = 1}), b, c, d;
-
-    b = sim_submit(sim, (struct sim_task){.cpus = 1, .after = {a}});
-    c = sim_submit(sim, (struct sim_task){.cpus = 1});
-    d = sim_submit(sim, (struct sim_task){.cpus = 1});
-    tbi_sched_run(sim->sched);
-    sim_failed(sim, 1, a, TB_ERR_TASK);
-    sim_failed(sim, 1, c, TB_ERR_TASK);
-    sim_cancel(sim, d, 0);
-    sim_object(sim, TBI_MSG_RELEASE, 0, a);
-    assert_int_equal(sim->unread, 0); /* b carries it on */
-    sim_object(sim, TBI_MSG_RELEASE, 0, b);
-    assert_int_equal(sim->unread, 1);
-    sim_object(sim, TBI_MSG_SEEN, 0, c);
-    sim_object(sim, TBI_MSG_RELEASE, 0, c);
-    sim_object(sim, TBI_MSG_RELEASE, 0, d); /* somebody wanted that */
-    assert_int_equal(sim->unread, 1);
-}
-
 static void a_task_that_its_agent_has_already_is_taken_for_sent(void **state)
 {
     struct sim *sim = *state;
@@ -861,50 +417,30 @@ static void a_task_that_its_agent_has_already_is_taken_for_sent(void **state)
     assert_actions(sim, "ABORT 4 to 1\n"); /* its agent has it, but its parent is cancelled */
 }
 
-#define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, done)
+#define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, sim_teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON(one_worker, a_task_is_dispatched_and_its_value_reaches_who_asked),
-        ON(one_worker, a_dependant_waits_for_its_argument),
-        ON(one_worker, an_argument_released_by_its_submitter_lives_until_the_task_is_done),
-        ON(one_worker, a_kept_ref_is_handed_over_with_the_end_of_the_task),
-        ON(one_worker, an_object_inside_another_lives_as_long_as_that),
-        ON(one_worker, a_failure_reaches_every_dependant_with_the_first_cause),
-        ON(one_worker, a_long_chain_of_dependants_fails_without_recursion),
-        ON(one_worker, who_asks_again_and_again_is_answered_once),
-        ON(one_worker, a_poll_is_answered_at_once),
-        ON(one_worker, a_ref_released_before_its_task_ended_is_freed),
-        ON(one_worker, an_infeasible_demand_fails_at_once_and_blocks_nobody),
-        ON(one_worker, a_freed_argument_fails_the_task_with_ref),
-        ON(one_worker, a_node_takes_what_it_runs_at_once_and_a_few_ahead),
-        cmocka_unit_test(short_tasks_are_sent_ahead_for_2_ms_and_long_ones_singly),
-        ON(two_busy, an_idle_node_gets_what_waits_at_another),
-        ON(two_busy, what_was_cancelled_while_it_was_taken_back_is_over),
-        ON(two_busy, what_was_not_asked_for_or_is_not_there_is_not_taken_back),
-        cmocka_unit_test(a_task_is_not_taken_back_for_ever),
-        ON(one_worker, deeper_tasks_go_before_older_ones),
-        ON(one_worker, a_blocked_task_gives_its_cpus_back_after_its_children_are_sent),
-        ON(one_worker, what_a_blocked_task_waits_for_passes_a_full_queue),
-        ON(two_hosts, a_large_argument_draws_the_task_to_its_host),
-        ON(two_hosts, a_stored_object_and_its_copies_are_freed_everywhere),
-        ON(one_worker, a_result_nobody_waits_for_any_more_is_freed_on_arrival),
-        ON(one_worker, an_object_announced_before_it_is_written_can_be_waited_for),
-        ON(one_worker, a_large_demand_is_not_overtaken_for_ever),
-        cmocka_unit_test(a_node_kept_for_a_demand_that_was_served_elsewhere_takes_work_again),
-        ON(one_worker, what_does_not_belong_is_refused_and_changes_nothing),
-        ON(one_worker, a_crashed_task_is_tried_again_as_often_as_it_may),
-        ON(one_worker, an_error_of_the_function_is_final_unless_its_code_was_named),
-        ON(one_worker, a_retry_waits_for_its_delay),
-        ON(one_worker, a_cancelled_task_that_waits_never_runs_and_fails_its_dependants),
-        ON(one_worker, a_running_task_fails_at_once_when_cancelled_and_its_end_changes_nothing),
-        ON(one_worker, results_of_a_cancelled_task_are_freed_where_they_lie),
-        ON(one_worker, what_was_done_first_is_not_cancelled),
-        ON(one_worker, children_are_cancelled_with_their_parent_unless_they_are_spared),
-        ON(one_worker, what_a_dead_process_had_submitted_is_cancelled_and_submitted_anew),
-        ON(one_worker, an_overdue_task_is_cancelled_with_the_cause_timeout),
-        ON(one_worker, a_task_that_its_agent_has_already_is_taken_for_sent),
-        ON(one_worker, a_failure_that_nobody_read_is_reported_once),
+        ON(sim_one_worker, a_task_is_dispatched_and_its_value_reaches_who_asked),
+        ON(sim_one_worker, a_dependant_waits_for_its_argument),
+        ON(sim_one_worker, an_argument_released_by_its_submitter_lives_until_the_task_is_done),
+        ON(sim_one_worker, a_kept_ref_is_handed_over_with_the_end_of_the_task),
+        ON(sim_one_worker, an_object_inside_another_lives_as_long_as_that),
+        ON(sim_one_worker, a_failure_reaches_every_dependant_with_the_first_cause),
+        ON(sim_one_worker, a_long_chain_of_dependants_fails_without_recursion),
+        ON(sim_one_worker, who_asks_again_and_again_is_answered_once),
+        ON(sim_one_worker, a_poll_is_answered_at_once),
+        ON(sim_one_worker, a_ref_released_before_its_task_ended_is_freed),
+        ON(sim_one_worker, an_infeasible_demand_fails_at_once_and_blocks_nobody),
+        ON(sim_one_worker, a_freed_argument_fails_the_task_with_ref),
+        ON(sim_one_worker, a_blocked_task_gives_its_cpus_back_after_its_children_are_sent),
+        ON(sim_one_worker, what_a_blocked_task_waits_for_passes_a_full_queue),
+        ON(sim_two_hosts, a_large_argument_draws_the_task_to_its_host),
+        ON(sim_two_hosts, a_stored_object_and_its_copies_are_freed_everywhere),
+        ON(sim_one_worker, a_result_nobody_waits_for_any_more_is_freed_on_arrival),
+        ON(sim_one_worker, an_object_announced_before_it_is_written_can_be_waited_for),
+        ON(sim_one_worker, what_does_not_belong_is_refused_and_changes_nothing),
+        ON(sim_one_worker, a_task_that_its_agent_has_already_is_taken_for_sent),
         cmocka_unit_test(random_worlds_keep_every_invariant_and_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

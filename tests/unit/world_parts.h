@@ -5,6 +5,13 @@
 #include "world.h"
 #include "util/alloc.h"
 
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        const char *why_ = (call);                                                                 \
+        if (why_ != NULL)                                                                          \
+            return why_;                                                                           \
+    } while (0)
+
 static inline unsigned pick(struct world *w, unsigned n)
 {
     return (unsigned)(unit_random(&w->random) % n);
@@ -48,10 +55,25 @@ struct event {
 /* The world of this seed before anything happens; of `nranks` ranks, 0: of as many as the seed says. */
 void world_create(struct world *w, uint64_t seed, unsigned nranks);
 const char *world_to_the_end(struct world *w);
-void world_end_task(struct world *w, struct proc *p);
-void world_wait(struct proc *p, struct tbi_id id);
+/* The first record in the box, ours to free. NULL, or what is wrong with it. */
+const char *world_take_first(struct tbi_outbox *box, struct tbi_record **record);
+/* The agent of `rank` handles the first record of `from`'s. NULL, or what is wrong. */
+const char *world_agent_takes(struct world *w, unsigned rank, unsigned from, struct tbi_outbox *box);
+/* Somebody was told this of the object: a code, or 0. NULL, or whom it contradicts. */
+const char *world_note_outcome(struct world *w, struct tbi_id id, int code);
+
+/* ---- world_procs.c ---- */
+
 void world_send_get(struct proc *p, struct tbi_id id, uint32_t flags);
 void world_send_cancel(struct proc *p, struct tbi_id id, uint32_t flags);
+void world_drop_handle(struct proc *p, unsigned i);
+void world_wait(struct proc *p, struct tbi_id id);
+void world_end_task(struct world *w, struct proc *p);
+/* It begins the next task it was sent; takes in a record; does a step of the task it runs. */
+const char *world_next_task(struct world *w, struct proc *p);
+const char *world_proc_takes(struct world *w, struct proc *p);
+bool world_can_act(const struct proc *p);
+void world_act(struct world *w, struct proc *p);
 const char *world_kill_proc(struct world *w, struct proc *p);
 
 /* ---- world_races.c ---- */
