@@ -451,8 +451,7 @@ TB_API TB_USE_RESULT_ tb_ref tb_actor_call_(tb_actor actor, tb_function_ *method
 TB_API int tb_get_actor(const char *name, const char *name_space, tb_actor *actor);
 
 enum {
-    TB_KILL_DEFAULT = 0,        /* its process dies as if by itself: the actor is begun again if it may be; one that
-                                   may, and is being begun, is left to that */
+    TB_KILL_DEFAULT = 0,        /* its process dies as if by itself: the actor is begun again if it may be */
     TB_KILL_NO_RESTART = 1      /* the actor ends for good */
 };
 

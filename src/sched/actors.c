@@ -204,14 +204,17 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
     struct tbi_actor *actor = tbi_actors_find(sched, maker->id);
     bool lived = actor->state != TBI_ACTOR_BEGINS;
     struct tbi_payload *cause = error;
+    struct msg_done end = *m;
 
+    end.crashed |= actor->killed;
+    actor->killed = false;
     set_cpus(sched, maker, actor->cpus);
     if (error != NULL && !actor->retired) {
         /* It may be begun on the spot: so it does not live any more, whatever comes of this. */
         actor->state = lived ? TBI_ACTOR_RESTARTS : TBI_ACTOR_BEGINS;
         tbi_actor_unlocate_all(sched, actor, false);
         tbi_payload_use(cause);
-        if (tbi_retry_after(sched, maker, m, error)) {
+        if (tbi_retry_after(sched, maker, &end, error)) {
             sort_calls_out(sched, actor, cause);
             tbi_payload_drop(&sched->dir, cause);
             return;
@@ -378,8 +381,10 @@ const char *tbi_actors_on_kill(struct tbi_sched *sched, unsigned rank,
     if (m->flags & TB_KILL_NO_RESTART || maker->submit->max_retries == 0)
         tbi_retry_cancel(sched, actor->maker, TB_CANCEL_FORCE,
                          tbi_failure_killed(sched, maker->submit));
-    else if (actor->state == TBI_ACTOR_LIVES)
+    else if (tbi_actor_is_at_its_node(maker)) { /* else there is no process, and the next one is a new one */
         tbi_retry_send_abort(sched, maker, TB_CANCEL_FORCE);
+        actor->killed = true;
+    }
     return NULL;
 }
 

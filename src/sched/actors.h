@@ -32,6 +32,7 @@ struct tbi_actor {
     uint32_t max_pending;
     uint16_t flags;             /* TBI_ACTOR_* */
     bool retired;               /* nobody can call it any more */
+    bool killed;                /* its process was to die: whatever ends this attempt is its death */
     struct tbi_link orphan;     /* in `orphans`: its last holder has gone */
     struct tbi_payload *death;  /* DEAD: why */
     struct tbi_id checkpoint;   /* held; or null */

@@ -62,6 +62,36 @@ static void kill_by_default_lets_the_actor_begin_again(void **state)
     assert_ok(tb_actor_release(c));
 }
 
+/* The first time it never comes to an end. */
+static int stuck_init(tb_call *call, int *attempt)
+{
+    *attempt = tb_call_attempt(call);
+    while (*attempt == 0)
+        gate_wait(tb_arg_string(call, 0));
+    return 0;
+}
+TB_ACTOR(stuck, int, .init = stuck_init, .max_restarts = 1);
+
+static int stuck_attempt(tb_call *call, int *attempt)
+{
+    return tb_return(call, *attempt);
+}
+TB_METHOD(stuck, stuck_attempt);
+
+static void so_it_does_from_a_constructor_that_is_stuck(void **state)
+{
+    struct gate g = gate_new();
+    tb_actor a = tb_actor_new(stuck, g.path);
+    tb_ref r = tb_actor_call(a, stuck_attempt);
+
+    (void)state;
+    gate_reach(&g);
+    assert_ok(tb_kill(a, TB_KILL_DEFAULT));
+    assert_int_equal(get_int(r), 1);
+    assert_ok(tb_actor_release(a));
+    gate_open(&g);
+}
+
 static void an_actor_ends_itself_cleanly(void **state)
 {
     struct marks m = marks_new();
@@ -236,6 +266,7 @@ static void tb_must_in_a_method_ends_the_actor(void **state)
 
 RUN(cmocka_unit_test(kill_fails_what_runs_and_what_waits_at_once),
     cmocka_unit_test(kill_by_default_lets_the_actor_begin_again),
+    cmocka_unit_test(so_it_does_from_a_constructor_that_is_stuck),
     cmocka_unit_test(an_actor_ends_itself_cleanly),
     cmocka_unit_test(without_restarts_the_death_of_the_process_is_the_actors),
     cmocka_unit_test(a_call_that_may_not_be_retried_is_unavailable),

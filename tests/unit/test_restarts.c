@@ -270,13 +270,33 @@ static void kill_by_default_costs_a_life(void **state)
     sim_crashed(sim, 1, c, 0);
     sim_crashed(sim, 1, a, 0);
     assert_actions(sim, "DISPATCH 1 to 1 attempt=1\n");
-    sim_kill(sim, a, 0); /* it is not there to be killed */
-    assert_silence(sim);
     assert_null(sim_lives(sim, 1, a, 1));
     assert_actions(sim, "DISPATCH 2 to 1 stays attempt=1 epoch=1\n");
     sim_kill(sim, a, 0);
     sim_crashed(sim, 1, c, 1);
     sim_crashed(sim, 1, a, 1);
+    assert_died(sim, c, "as the test wants it");
+}
+
+static void so_it_does_while_it_is_begun(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 1, .max_retries = 2), c = RETRIED_CALL(sim, a, 1, -1);
+
+    sim_kill(sim, a, 0); /* no node has it yet */
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    sim_kill(sim, a, 0);
+    assert_actions(sim, "ABORT 1 to 1 by force\n");
+    sim_attempt_failed(sim, 1, a, 0, TB_ERR_CANCELLED); /* it had not begun there */
+    assert_actions(sim, "DISPATCH 1 to 1 attempt=1\n");
+    sim_kill(sim, a, 0);
+    assert_null(sim_lives(sim, 1, a, 1)); /* on its way already */
+    assert_actions(sim, "ABORT 1 to 1 by force\nDISPATCH 2 to 1 stays epoch=1\n");
+    sim_crashed(sim, 1, c, 0);
+    sim_crashed(sim, 1, a, 1);
+    assert_actions(sim, "DISPATCH 1 to 1 attempt=2\n");
+    assert_fate(sim, c, "pending");
+    sim_attempt_failed(sim, 1, a, 2, TB_ERR_TASK); /* by itself */
     assert_died(sim, c, "as the test wants it");
 }
 
@@ -595,6 +615,7 @@ int main(void)
         ON(one_whose_process_dies_before_it_lives_uses_up_a_restart),
         ON(a_constructor_that_fails_when_it_is_begun_again_is_its_end),
         ON(kill_by_default_costs_a_life),
+        ON(so_it_does_while_it_is_begun),
         ON(kill_by_default_of_one_without_restarts_is_final_at_once),
         ON(killed_while_it_restarts_it_does_not_come_back),
         ON(one_that_nobody_wants_does_not_come_back),
