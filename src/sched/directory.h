@@ -42,12 +42,12 @@ struct tbi_ranks {
     uint32_t rank[];
 };
 
-struct tbi_object {
+struct tbi_object { /* there may be millions, pending */
     uint32_t holders;
-    uint8_t state;               /* enum tbi_object_state */
-    bool in_store;               /* READY: in a segment, else in `payload` */
     uint32_t rank;               /* in_store: the owner */
-    uint64_t bytes;              /* of the packed value */
+    uint64_t bytes : 61;         /* of the packed value */
+    uint64_t state : 2;          /* enum tbi_object_state */
+    uint64_t in_store : 1;       /* READY: in a segment, else in `payload` */
     struct tbi_payload *payload; /* READY inline: the value; FAILED: the packed error */
     struct tbi_waiter *waiters;  /* tasks, newest first */
     struct tbi_waiter *askers;   /* processes, newest first; each once for each kind of GET */
