@@ -154,6 +154,27 @@ static void task_async(void)
     bench_row("task_async", bench_median(rate, ROUNDS), "tasks/s", 500e3);
 }
 
+/* The same, all under way at once and waited for together. */
+static void wait_for_all(void)
+{
+    enum { N = 200000 };
+    double rate[ROUNDS];
+    tb_ref *r = malloc(N * sizeof *r);
+
+    for (int k = 0; k < ROUNDS; k++) {
+        double t = bench_now();
+        size_t ready;
+
+        for (int i = 0; i < N; i++)
+            r[i] = tb_remote(empty);
+        tb_must(tb_wait(r, N, N, -1, &ready));
+        tb_must(tb_release_all(r, N));
+        rate[k] = N / (bench_now() - t);
+    }
+    bench_row("wait_all", bench_median(rate, ROUNDS), "tasks/s", 0);
+    free(r);
+}
+
 static void task_sync(void)
 {
     double task[ROUNDS], hops[ROUNDS];
@@ -304,6 +325,7 @@ int main(int argc, char **argv)
     tb_must(tb_init(&argc, &argv, NULL));
     settle();
     task_async();
+    wait_for_all();
     task_sync();
     small();
     wait_for_one_of("wait_1", 1, 0);

@@ -347,6 +347,7 @@ static void on_object(struct tbi_process *p, const struct msg_located *m)
         return;
     }
     h->polled = false;
+    p->heard += m->where != TBI_AT_PENDING;
     switch (m->where) {
     case TBI_AT_INLINE:
         h->asked = h->asked_exists = false;

@@ -100,6 +100,7 @@ struct tbi_process {
     pthread_cond_t changed;
     bool leading, closing;
     _Atomic uint64_t news;      /* counts the records taken */
+    uint64_t heard;             /* ... that told of an object that is ready */
     unsigned calls;             /* API calls under way */
     unsigned followers;
     unsigned job, rank;

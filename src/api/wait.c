@@ -4,9 +4,13 @@
 #include "util/alloc.h"
 
 struct waiting {
+    const struct tbi_process *process;
     struct tbi_handle **handle;
     size_t n, wanted;
     bool only_exists;
+    size_t missing;     /* so many were not ready when we looked last, ... */
+    uint64_t heard;     /* ... when the process had heard of so many */
+    size_t polled;      /* so many, from the first on, have answered a poll */
 };
 
 static bool is_settled(const struct tbi_handle *h)
@@ -19,24 +23,28 @@ static bool is_ready(const struct tbi_handle *h, bool only_exists)
     return tbi_handle_is_here(h) || (h->state == TBI_HANDLE_EXISTS && (only_exists || h->near));
 }
 
+/* All are looked at only when enough was heard of since: else who waits for thousands would do so for each. */
 static bool are_enough_ready(void *arg)
 {
-    const struct waiting *w = arg;
+    struct waiting *w = arg;
     size_t ready = 0;
 
+    if (w->process->heard - w->heard < w->missing)
+        return false;
     for (size_t i = 0; i < w->n && ready < w->wanted; i++)
         ready += is_ready(w->handle[i], w->only_exists);
-    return ready >= w->wanted;
+    w->missing = w->wanted - ready;
+    w->heard = w->process->heard;
+    return w->missing == 0;
 }
 
 static bool are_all_polled(void *arg)
 {
-    const struct waiting *w = arg;
+    struct waiting *w = arg;
 
-    for (size_t i = 0; i < w->n; i++)
-        if (w->handle[i]->polled)
-            return false;
-    return true;
+    while (w->polled < w->n && !w->handle[w->polled]->polled)
+        w->polled++;
+    return w->polled == w->n;
 }
 
 static int by_address(const void *a, const void *b)
@@ -139,6 +147,7 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
     p = tbi_process_enter("tb_wait");
     if (p == NULL)
         return TB_ERR_STATE;
+    w.process = p;
     w.handle = tbi_alloc(n * sizeof *w.handle);
     rc = begin(p, refs, w.handle, n);
     if (rc == 0) {
