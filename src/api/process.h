@@ -51,6 +51,7 @@ struct tbi_handle {
     bool told : 1;          /* borrowed, and yet the agent has noted us as a holder */
     bool seen : 1;          /* FAILED: the program has read why */
     bool local : 1;         /* stands for a call that failed at once: the head knows nothing of it */
+    bool marked : 1;        /* while tb_wait looks for refs that it was given twice */
     bool asked : 1, asked_exists : 1, polled : 1; /* a GET, of either kind, is not answered yet */
     bool near : 1;          /* EXISTS, and was on this host when last seen */
     bool kept : 1;          /* a string of it was handed out: pinned as long as the handle lives */

@@ -47,34 +47,19 @@ static bool are_all_polled(void *arg)
     return w->polled == w->n;
 }
 
-static int by_address(const void *a, const void *b)
-{
-    const struct tbi_handle *x = *(struct tbi_handle *const *)a;
-    const struct tbi_handle *y = *(struct tbi_handle *const *)b;
-
-    return (x > y) - (x < y);
-}
-
-static bool has_duplicates(struct tbi_handle *const *handle, size_t n)
-{
-    struct tbi_handle **sorted = tbi_copy(handle, n * sizeof *handle);
-    bool found = false;
-
-    qsort(sorted, n, sizeof *sorted, by_address);
-    for (size_t i = 1; i < n && !found; i++)
-        found = sorted[i] == sorted[i - 1];
-    free(sorted);
-    return found;
-}
-
 static int begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **handle, size_t n)
 {
+    bool twice = false;
     int rc = 0;
     size_t i;
 
     for (i = 0; i < n && (rc = tbi_get_use(p, refs[i], &handle[i])) == 0; i++) {
+        twice |= handle[i]->marked;
+        handle[i]->marked = true;
     }
-    if (rc == 0 && has_duplicates(handle, n))
+    for (size_t k = 0; k < i; k++)
+        handle[k]->marked = false;
+    if (rc == 0 && twice)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: a ref stands twice among the %zu", n);
     if (rc != 0)
         tbi_get_end(p, handle, i);
