@@ -6,7 +6,7 @@ program=$PWD/examples/walkthrough
 check() { # LABEL COMMAND...
     local label=$1
     shift
-    if "${limit[@]}" "$@" 2>&1 | tee /dev/stderr | grep -q 'every claim of the walk-through holds'; then
+    if "${limit[@]}" "$@" 2>&1 | tee -a /dev/stderr | grep -q 'every claim of the walk-through holds'; then
         echo "[       OK ] walkthrough_$label"
     else
         echo "FAILED: $label"; failed=1

@@ -8,10 +8,16 @@ set -u
 work=$(mktemp -d)
 segments() { find /dev/shm -maxdepth 1 -user "$(id -u)" -name 'vader_segment.*' | sort; }
 segments >"$work/segments"
-clean() { # what Open MPI left of the mpirun that was killed here
+strays() {
     segments | comm -13 "$work/segments" - | while read -r f; do
-        cat /proc/[0-9]*/maps 2>/dev/null | grep -qF "$f" || rm -f "$f"
+        grep -qF "$f" /proc/[0-9]*/maps 2>/dev/null || echo "$f"
     done
+}
+# What Open MPI left of the mpirun that was killed here. Looks twice: a job that starts beside may not map its own yet.
+clean() {
+    strays >"$work/strays"
+    read -rt 1 <>"$work/never"
+    strays | comm -12 "$work/strays" - | while read -r f; do rm -f "$f"; done
     rm -rf "$work"
 }
 trap clean EXIT
