@@ -30,7 +30,7 @@ struct tbi_agent_config {
     unsigned rank, nranks;
     const unsigned *host;      /* per rank: equal numbers share memory */
     struct tbi_grants_config resources; /* no CPUs: runs no tasks */
-    unsigned max_executors;    /* above it, only what a blocked task waits for gets a process */
+    unsigned max_executors;    /* that have a task which does not wait, or none, at a time; actors do not count */
     unsigned offers;           /* tasks an executor is given beyond the one it runs */
     unsigned nested;           /* tasks that may wait here which tasks of ours have submitted */
     unsigned overtakes;        /* how often a task that does not fit may be overtaken */

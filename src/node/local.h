@@ -317,6 +317,7 @@ void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc);
 void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc);
 /* What it has not begun goes back into the queue. Returns whether it has begun anything, ever. */
 bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
+bool tbi_run_may_have_more(const struct tbi_agent *agent); /* processes for tasks */
 const char *tbi_run_check(const struct tbi_agent *agent); /* after tbi_run_start */
 
 /* nested.c */

@@ -412,6 +412,47 @@ static void a_queue_that_cannot_begin_yet_is_waited_for_in_bounds(void **state)
     assert_ok(tb_actor_release(q));
 }
 
+static int consume(tb_call *call)
+{
+    int v;
+
+    tb_must(tb_queue_get(tb_arg_actor(call, 0), &v));
+    return tb_return(call, v);
+}
+TB_TASK(consume);
+
+static int produce(tb_call *call)
+{
+    for (int i = 0; i < tb_arg_int(call, 1); i++)
+        tb_must(tb_queue_put(tb_arg_actor(call, 0), i));
+    return tb_return(call, 0);
+}
+TB_TASK(produce);
+
+/* Many more than TB_MAX_EXECUTORS; what they wait for, the library cannot know. */
+static void tasks_that_wait_in_a_queue_leave_room_for_the_one_that_fills_it(void **state)
+{
+    enum { CONSUMERS = 64 };
+    tb_queue q = tb_queue_new(0);
+    tb_ref got[CONSUMERS], last;
+    long sum = 0;
+
+    (void)state;
+    for (int i = 0; i < CONSUMERS; i++)
+        got[i] = tb_remote(consume, q);
+    last = tb_remote(produce, q, CONSUMERS);
+    for (int i = 0; i < CONSUMERS; i++) {
+        int v = -1;
+
+        assert_ok(tb_get_timeout(got[i], &v, 120));
+        sum += v;
+        assert_ok(tb_release(got[i]));
+    }
+    assert_int_equal(sum, CONSUMERS * (CONSUMERS - 1) / 2);
+    assert_int_equal(get_int(last), 0);
+    assert_ok(tb_actor_release(q));
+}
+
 RUN(cmocka_unit_test(values_of_all_kinds_come_out_in_order),
     cmocka_unit_test(a_full_queue_takes_and_an_empty_one_gives_nothing),
     cmocka_unit_test(batches_go_whole_or_not_at_all),
@@ -422,4 +463,5 @@ RUN(cmocka_unit_test(values_of_all_kinds_come_out_in_order),
     cmocka_unit_test(a_queue_is_found_by_name_and_goes_through_objects),
     cmocka_unit_test(shutdown_ends_waits_at_once),
     cmocka_unit_test(what_cannot_be_is_told),
+    cmocka_unit_test(tasks_that_wait_in_a_queue_leave_room_for_the_one_that_fills_it),
     cmocka_unit_test(a_queue_that_cannot_begin_yet_is_waited_for_in_bounds))

@@ -223,7 +223,7 @@ static void a_task_that_unblocks_before_the_answer_never_lost_its_cpus(void **st
     assert_said(f, "UNBLOCKED 1 to 0\n");
 }
 
-static void above_the_limit_only_what_a_blocked_task_waits_for_gets_a_process(void **state)
+static void a_process_whose_task_waits_does_not_count_for_the_limit(void **state)
 {
     struct fake *f = *state;
 
@@ -235,9 +235,21 @@ static void above_the_limit_only_what_a_blocked_task_waits_for_gets_a_process(vo
     assert_said(f, "fork p1\nRUN 1 to p1\nBLOCK 1 to 0\nfork p2\nRUN 2 to p2\nBLOCK 2 to 0\n");
     dispatch(f, 3, 1, 0, -1);
     dispatch(f, 4, 1, 0, -1);
-    assert_said(f, "");
-    assert_null(task_msg(f, TBI_MSG_WANTED, TBI_PROC_NONE, 4));
-    assert_said(f, "fork p3\nRUN 4 to p3\n");
+    assert_said(f, "fork p3\nRUN 3 to p3\nfork p4\nRUN 4 to p4\n");
+    assert_null(done(f, 3, 3, TBI_AT_INLINE));
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1)); /* it waits for a CPU, and goes first */
+    assert_said(f, "FINISHED 3 to 0\nRESUME 1 to p1\nUNBLOCKED 1 to 0\n");
+}
+
+static void above_the_limit_tasks_wait_although_they_fit(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 3; k++)
+        dispatch(f, k, 0, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 2 to p2\n");
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nRUN 3 to p2\n");
 }
 
 static void an_argument_on_the_same_host_is_mapped_under_a_lease(void **state)
@@ -495,9 +507,9 @@ static void a_nested_task_begins_where_it_was_submitted(void **state)
     assert_null(submit(f, 14, 1, TBI_DEFAULT)); /* two wait here: the head will know better */
     assert_said(f, "SUBMIT 12 to 0 local\nSUBMIT 13 to 0 local\nSUBMIT 14 to 0\n");
     assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1)); /* and its CPUs go to them at once */
-    assert_said(f, "BLOCK 1 to 0\n");
+    assert_said(f, "BLOCK 1 to 0\nfork p3\nRUN 12 to p3\n");
     assert_null(done_of(f, 2, tbi_id_make(1, 1, 1, 11, 0), 0));
-    assert_said(f, "FINISHED 11 to 0\nRUN 12 to p2\n");
+    assert_said(f, "FINISHED 11 to 0\nRUN 13 to p2\n");
 }
 
 static void what_the_head_must_place_goes_to_the_head(void **state)
@@ -540,7 +552,8 @@ int main(void)
         AHEAD(what_a_dead_executor_had_not_begun_runs_elsewhere),
         ON(a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered),
         ON(a_task_that_unblocks_before_the_answer_never_lost_its_cpus),
-        ON(above_the_limit_only_what_a_blocked_task_waits_for_gets_a_process),
+        ON(a_process_whose_task_waits_does_not_count_for_the_limit),
+        ON(above_the_limit_tasks_wait_although_they_fit),
         ON(an_argument_on_the_same_host_is_mapped_under_a_lease),
         ON(an_argument_on_another_host_is_copied_and_stays_as_a_replica),
         ON(an_owner_that_refuses_is_asked_for_at_the_head),

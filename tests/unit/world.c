@@ -326,6 +326,7 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
     w->groups_max = pick(w, 2) ? WORLD_GROUPS : 0;
     w->actors_max = pick(w, 2) ? 1 + pick(w, 8) : 0;
     w->calls_more = pick(w, 2);
+    w->gated = nranks == 0 && pick(w, 2);
     w->tasks_left += w->actors_max > 0 && w->calls_more ? 100 : 0;
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));

@@ -115,6 +115,9 @@ struct world {
     unsigned events;
     struct races races;
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
+    struct tbi_id gate, opener;     /* null, or an object of the driver's, sealed when it hears of that task */
+    bool gated, gate_open;
+    unsigned gates_opened, gate_waits;
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */
     unsigned nactors, actors_max;

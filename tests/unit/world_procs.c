@@ -48,6 +48,15 @@ void world_drop_handle(struct proc *p, unsigned i)
     p->handle[i] = p->handle[--p->nhandles];
 }
 
+/* But for the gate: the driver still has to seal it. */
+static void drop_some_handle(struct world *w, struct proc *p)
+{
+    unsigned i = pick(w, p->nhandles);
+
+    if (p->number != TBI_PROC_DRIVER || !tbi_id_equal(p->handle[i].id, w->gate))
+        world_drop_handle(p, i);
+}
+
 static struct tbi_amount some_gpus(struct world *w)
 {
     static const int64_t amount[] = {2500, 5000, 10000, 20000};
@@ -134,6 +143,28 @@ static void do_submit(struct world *w, struct proc *p)
         add_handle(p, tbi_id_with_index(m->task, i), false);
 }
 
+/* The task that the driver submits last, and that needs nothing but a CPU: what waits at the gate waits for it. */
+static void submit_opener(struct world *w, struct proc *p)
+{
+    struct msg_submit *m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number, sizeof *m);
+
+    *m = (struct msg_submit){.task = new_id(p), .cpus = (int32_t)pick(w, 3) * 5000, .nreturns = 1,
+                             .strategy = TBI_DEFAULT};
+    w->opener = m->task;
+    add_handle(p, m->task, false);
+}
+
+/* An object that the driver announces and seals only when it has heard of a task that comes later: nobody but the
+ * driver knows that who waits for the one waits for the other, as in a queue. */
+static void open_gate(struct world *w, struct proc *p)
+{
+    struct msg_seal *seal = tbi_outbox_append(&p->out, TBI_MSG_SEAL, p->number, sizeof *seal);
+
+    *seal = (struct msg_seal){w->gate, 1, 0, p->rank};
+    w->gate_open = true;
+    w->gates_opened++;
+}
+
 void world_send_cancel(struct proc *p, struct tbi_id id, uint32_t flags)
 {
     struct msg_cancel *m = tbi_outbox_append(&p->out, TBI_MSG_CANCEL, p->number, sizeof *m);
@@ -185,6 +216,7 @@ static void do_get(struct world *w, struct proc *p)
 
     if (tbi_id_is_null(ref) || p->number == 0 || p->run.ngpus > 0)
         return; /* who keeps GPUs while it waits may wait for who needs them */
+    w->gate_waits += tbi_id_equal(ref, w->gate) && !w->gate_open;
     world_wait(p, ref);
 }
 
@@ -277,6 +309,11 @@ void world_act(struct world *w, struct proc *p)
 {
     if (world_race_act(w, p))
         return;
+    if (w->gated && p->number == TBI_PROC_DRIVER && p->steps > 0 && tbi_id_is_null(w->gate)) {
+        w->gated = false;
+        do_create(w, p, w->gate = new_id(p));
+        return;
+    }
     if (p->steps-- > 0 && p->number != TBI_PROC_DRIVER && w->calls_more && w->actors_max > 0 && pick(w, 3) > 0) {
         if (pick(w, 3) == 0) /* executors are what calls directly: they know of the results before the head */
             pick(w, 2) ? do_cancel(w, p) : do_get(w, p);
@@ -322,12 +359,14 @@ void world_act(struct world *w, struct proc *p)
             if (p->npinned > 0)
                 send_object(p, TBI_MSG_UNPIN, p->pinned[--p->npinned]);
             else if (p->nhandles > 0)
-                world_drop_handle(p, pick(w, p->nhandles));
+                drop_some_handle(w, p);
             break;
         default:
             do_get(w, p);
         }
     } else if (p->number == TBI_PROC_DRIVER) {
+        if (!tbi_id_is_null(w->gate))
+            submit_opener(w, p);
         for (unsigned i = 0; i < p->nhandles; i++) /* the last act: every ref ends */
             if (!p->handle[i].actor) {
                 world_send_get(p, p->handle[i].id, pick(w, 3) == 0 ? TBI_GET_EXISTS : 0);
@@ -423,6 +462,8 @@ static const char *got_object(struct world *w, struct proc *p, const struct msg_
     TRY(world_race_heard(w, p, m->id, code));
     if (p->number == TBI_PROC_DRIVER) {
         p->answered++;
+        if (!tbi_id_is_null(w->gate) && !w->gate_open && tbi_id_equal(m->id, w->opener))
+            open_gate(w, p);
         return NULL;
     }
     if (!tbi_id_equal(p->waiting, m->id))
@@ -444,6 +485,13 @@ static void got_room(struct world *w, struct proc *p, const struct msg_created *
             p->made[p->results_made] = m->bytes;
         }
         p->results_made++;
+    } else if (tbi_id_equal(m->id, w->gate)) {
+        if (m->error_bytes == 0) {
+            send_object(p, TBI_MSG_ANNOUNCE, m->id);
+            add_handle(p, m->id, false);
+        } else {
+            w->gate = (struct tbi_id){0};
+        }
     } else if (m->error_bytes == 0 && pick(w, 8) == 0) {
         send_object(p, TBI_MSG_ABANDON, m->id);
     } else if (m->error_bytes == 0) {
