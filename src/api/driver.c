@@ -1,5 +1,6 @@
 #include "api/driver.h"
 #include "util/alloc.h"
+#include "util/fair_lock.h"
 #include "util/thread.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@ struct tbi_driver {
     struct tbi_outbox queue;        /* from the driver to its agent, under the process's lock */
     _Atomic size_t queued;          /* its bytes, for a look without the lock */
     bool urgent;                    /* something in it should not wait for the next turn */
-    pthread_mutex_t progress;       /* held by who makes turns */
+    struct tbi_fair_lock progress;  /* held by the thread that makes turns */
     pthread_t thread;
     _Atomic bool leading, stop;
 };
@@ -59,9 +60,10 @@ static void relieve(void *ctx)
 {
     struct tbi_driver *d = ctx;
 
-    pthread_mutex_lock(&d->progress);
-    tbi_loop_turn(d->loop);
-    pthread_mutex_unlock(&d->progress);
+    tbi_fair_lock_take(&d->progress);
+    if (atomic_load(&d->queued) >= QUEUE_BYTES) /* else a turn of another thread took it meanwhile */
+        tbi_loop_turn(d->loop);
+    tbi_fair_lock_give(&d->progress);
 }
 
 /* ---- the loop's port to the driver ---- */
@@ -105,9 +107,9 @@ static void sleep_on_bell(struct tbi_driver *d, uint32_t who, uint64_t deadline_
         tbi_bell_disarm(d->bell);
         return;
     }
-    pthread_mutex_unlock(&d->progress);
+    tbi_fair_lock_give(&d->progress);
     tbi_bell_wait(d->bell, value, who, until < deadline_us ? until : deadline_us);
-    pthread_mutex_lock(&d->progress);
+    tbi_fair_lock_take(&d->progress);
 }
 
 static void lead(void *ctx, uint64_t seen, uint64_t deadline_us)
@@ -115,7 +117,7 @@ static void lead(void *ctx, uint64_t seen, uint64_t deadline_us)
     struct tbi_driver *d = ctx;
 
     atomic_store(&d->leading, true);
-    pthread_mutex_lock(&d->progress);
+    tbi_fair_lock_take(&d->progress);
     tbi_bell_disarm(d->bell);
     while (atomic_load(&d->process->news) == seen) {
         bool moved = tbi_loop_turn(d->loop);
@@ -126,12 +128,13 @@ static void lead(void *ctx, uint64_t seen, uint64_t deadline_us)
             sleep_on_bell(d, TBI_BELL_LEADER, deadline_us);
             tbi_bell_disarm(d->bell);
         }
+        tbi_fair_lock_yield(&d->progress); /* turns may move for ever, and others have to make one */
     }
     atomic_store(&d->leading, false);
     tbi_bell_arm(d->bell, TBI_BELL_BACKGROUND);
     if (tbi_loop_has_news(d->loop))
         tbi_bell_ring(d->bell);
-    pthread_mutex_unlock(&d->progress);
+    tbi_fair_lock_give(&d->progress);
 }
 
 static void *progress_thread(void *ctx)
@@ -146,13 +149,13 @@ static void *progress_thread(void *ctx)
             tbi_bell_wait(d->bell, value, TBI_BELL_BACKGROUND, tbi_now_us() + 10000);
             continue;
         }
-        pthread_mutex_lock(&d->progress);
+        tbi_fair_lock_take(&d->progress);
         if (!atomic_load(&d->leading)) {
             tbi_bell_disarm(d->bell);
             if (!tbi_loop_turn(d->loop) && !tbi_loop_linger(d->loop))
                 sleep_on_bell(d, TBI_BELL_BACKGROUND, UINT64_MAX);
         }
-        pthread_mutex_unlock(&d->progress);
+        tbi_fair_lock_give(&d->progress);
     }
     return NULL;
 }
@@ -202,15 +205,15 @@ struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loo
 
     d->process = process;
     d->bell = tbi_memory_bell(config->memory, 0);
-    pthread_mutex_init(&d->progress, NULL);
+    tbi_fair_lock_init(&d->progress);
     process->port = (struct tbi_process_port){d, send_record, flush, lead, relieve};
     config->driver = (struct tbi_driver_port){d, take, has_news, deliver};
     d->loop = tbi_loop_create(config);
     rc = tbi_thread_start(&d->thread, progress_thread, d);
     if (rc != 0) {
-        pthread_mutex_lock(&d->progress);
+        tbi_fair_lock_take(&d->progress);
         end_loop(d, false); /* the workers serve already */
-        pthread_mutex_unlock(&d->progress);
+        tbi_fair_lock_give(&d->progress);
         tbi_driver_destroy(d);
         errno = rc;
         return NULL;
@@ -222,24 +225,24 @@ void tbi_driver_end(struct tbi_driver *d, bool settles)
 {
     atomic_store(&d->leading, true); /* the progress thread keeps away */
     atomic_store(&d->stop, true);
-    pthread_mutex_lock(&d->progress);
+    tbi_fair_lock_take(&d->progress);
     atomic_fetch_add(&d->process->news, 1); /* who leads looks up, and finds that the end has come */
-    pthread_mutex_unlock(&d->progress);
+    tbi_fair_lock_give(&d->progress);
     tbi_bell_arm(d->bell, TBI_BELL_LEADER);
     tbi_bell_wake(d->bell);
     tbi_bell_arm(d->bell, TBI_BELL_BACKGROUND);
     tbi_bell_wake(d->bell);
     pthread_join(d->thread, NULL);
     tbi_process_wait_empty(d->process);
-    pthread_mutex_lock(&d->progress);
+    tbi_fair_lock_take(&d->progress);
     end_loop(d, settles);
-    pthread_mutex_unlock(&d->progress);
+    tbi_fair_lock_give(&d->progress);
 }
 
 void tbi_driver_destroy(struct tbi_driver *d)
 {
     tbi_loop_destroy(d->loop);
     tbi_outbox_fini(&d->queue);
-    pthread_mutex_destroy(&d->progress);
+    tbi_fair_lock_fini(&d->progress);
     free(d);
 }
