@@ -24,7 +24,7 @@ static int open_arg(tb_call *call, size_t i, struct tbi_view *view)
                              call->function, call->run->nargs, i);
     arg = &call->arg[i];
     at = arg->rank == TBI_ARG_INLINE ? call->data + arg->offset
-                                     : call->process->memory->base[arg->rank] + arg->offset;
+                                     : tbi_memory_at(call->process->memory, arg->rank, arg->offset);
     rc = tbi_value_open(at, arg->bytes, view);
     return rc == 0 ? 0 : argument_error(call, i, rc);
 }

@@ -142,7 +142,7 @@ static int judge(tb_call *call, int rc, struct tbi_error_link *chain)
 
 static const void *result_at(const struct tb_call *call, const struct tbi_call_result *r)
 {
-    return r->stored ? call->process->memory->base[call->process->rank] + r->offset : r->blob;
+    return r->stored ? tbi_memory_at(call->process->memory, call->process->rank, r->offset) : r->blob;
 }
 
 static size_t refs_in(const struct tb_call *call, const struct tbi_call_result *r,

@@ -127,7 +127,7 @@ int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *v
         return tbi_value_open(h->blob, h->bytes, view);
     case TBI_HANDLE_STORED:
         tbi_fault_point(TBI_FAULT_READ);
-        return tbi_value_open(p->memory->base[h->rank] + h->offset, h->bytes, view);
+        return tbi_value_open(tbi_memory_at(p->memory, h->rank, h->offset), h->bytes, view);
     default:
         tbi_handle_see(p, h);
         call = tbi_process_call(p);

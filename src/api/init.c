@@ -5,7 +5,7 @@
  *
  * The zygote must be forked before there are threads of ours and memory that MPI has registered. */
 #include "api/errors.h"
-#include "api/job.h"
+#include "api/isolate.h"
 #include "api/options.h"
 #include "api/registry.h"
 #include "api/version.h"
@@ -151,7 +151,10 @@ static int agree_on_settings(struct tbi_job *j, int rc)
 static int start_mpi(struct tbi_job *j, int rc)
 {
     uint64_t bytes;
-    int started = tbi_mpi_start(&j->mpi);
+    int started;
+
+    tbi_isolate_note_own(j);
+    started = tbi_mpi_start(&j->mpi);
 
     j->uses_mpi = j->mpi.world != MPI_COMM_NULL;
     if (!j->uses_mpi)
@@ -238,7 +241,7 @@ static int start_zygote(struct tbi_job *j)
 {
     bool prefixes = j->settings.log_prefix != 0;
     struct tbi_zygote_config config = {
-        .executor = executor, .ctx = j, .deaths_size = TBI_DEATHS_RING, .wake = wake_rank,
+        .executor = executor, .prepare = tbi_isolate_tasks, .ctx = j, .deaths_size = TBI_DEATHS_RING, .wake = wake_rank,
         .output = {.ring_size = TBI_OUTPUT_RING, .rank = j->rank,
                    .functions = prefixes ? j->functions : NULL,
                    .nfunctions = (unsigned)tbi_registry_count()}};
@@ -265,6 +268,15 @@ static int start_zygote(struct tbi_job *j)
             close(config.output.file[i]);
     return rc == 0 ? 0 : tbi_error_set(TB_ERR_OUT_OF_MEMORY, "no process can be started: %s",
                                        strerror(-rc));
+}
+
+/* After the zygote, whose children need no second view. */
+static int guard_views(struct tbi_job *j)
+{
+    int rc = tbi_memory_guard_views(&j->memory);
+
+    return rc == 0 ? 0 : tbi_error_set(TB_ERR_STORE_FULL, "the object store cannot be mapped for reading: %s; set "
+                                       "TB_STORE lower", strerror(-rc));
 }
 
 static void report_unread(void *ctx, const void *error, uint32_t bytes)
@@ -325,12 +337,10 @@ static void stop(struct tbi_job *j)
     tbi_fault_report(j->rank, stderr);
     tbi_fault_disarm();
     tbi_slots_destroy(j->slots);
-    if (j->memory.base != NULL && j->mpi.shared == MPI_WIN_NULL && j->mpi.window == MPI_WIN_NULL)
-        tbi_memory_unmap_alone(&j->memory);
-    else
-        free(j->memory.base);
     if (j->uses_mpi)
         tbi_mpi_stop(&j->mpi);
+    tbi_memory_fini(&j->memory); /* behind the windows over it */
+    free(j->own_shared.range);
     tbi_watchdog_stop(j->watchdog);
     free(j->host);
     free(j->cpus);
@@ -411,6 +421,8 @@ static int start(struct tbi_job *j, const tb_config *config)
     for (int i = 0; i < tbi_registry_count(); i++)
         j->functions[i] = tbi_registry_row(i)->name;
     rc = start_zygote(j);
+    if (rc == 0 && j->rank == 0)
+        rc = guard_views(j);
     if (j->uses_mpi)
         rc = tbi_mpi_agree(&j->mpi, rc);
     if (rc == 0 && j->settings.log_dir[0] != 0)

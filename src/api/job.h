@@ -7,6 +7,7 @@
 #include "api/settings.h"
 #include "exec/executor.h"
 #include "net/transport.h"
+#include "util/maps.h"
 
 struct tbi_job {
     struct tbi_settings settings;
@@ -20,6 +21,7 @@ struct tbi_job {
     int64_t *totals;            /* of each rank, totals[nranks * resources.n] */
     char hostname[64];
     struct tbi_memory memory;
+    struct tbi_ranges own_shared;   /* shared memory that the program had mapped before tb_init */
     struct tbi_slots *slots;
     struct tbi_zygote zygote;
     bool has_zygote;

@@ -309,12 +309,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     static struct executor x; /* the process is new, and this is all of it */
     struct tbi_executor_config *config = ctx;
     struct msg_run *run;
-    int rc = tbi_memory_guard(config->memory);
 
-    if (rc != 0) {
-        fprintf(stderr, "thornback: cannot map the store: %s\n", strerror(-rc));
-        return 1;
-    }
     tbi_sigbus_watch(config->memory, config->host);
     tbi_slots_keep_only(config->slots, slot);
     volunteer_for_oom();

@@ -100,6 +100,17 @@ void tbi_slots_keep_only(struct tbi_slots *s, uint32_t slot)
         mprotect(own + s->slot_bytes, (TBI_SLOTS_MAX - slot - 1) * s->slot_bytes, PROT_NONE);
 }
 
+size_t tbi_slots_kept(const struct tbi_slots *s)
+{
+    return s->deaths_at + s->slot_bytes;
+}
+
+const void *tbi_slots_region(const struct tbi_slots *s, size_t *bytes)
+{
+    *bytes = s->bytes;
+    return s->front;
+}
+
 void tbi_slots_note_news(struct tbi_slots *s, uint32_t slot)
 {
     uint64_t bit = UINT64_C(1) << slot % 64;

@@ -62,6 +62,11 @@ void tbi_slots_reset(struct tbi_slots *slots, uint32_t slot);
 
 /* In an executor: from now on only page 0 and this slot can be touched. */
 void tbi_slots_keep_only(struct tbi_slots *slots, uint32_t slot);
+/* How many bytes that leaves. */
+size_t tbi_slots_kept(const struct tbi_slots *slots);
+
+/* The whole region. */
+const void *tbi_slots_region(const struct tbi_slots *slots, size_t *bytes);
 
 /* Which executors have written to their rings. Noting: after the write is published; the ring of the
  * rank's bell comes next. Taking: 64 slots from `first`, a bit each, cleared. */

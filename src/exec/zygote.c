@@ -244,8 +244,15 @@ static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
     sigset_t chld, open;
     bool rests = false;
 
+    int rc;
+
     if (y.outputs == NULL) {
         fprintf(stderr, "thornback: no descriptor for what tasks print: %s\n", strerror(errno));
+        _exit(1);
+    }
+    rc = config->prepare != NULL ? config->prepare(config->ctx) : 0;
+    if (rc != 0) {
+        fprintf(stderr, "thornback: memory cannot be closed to tasks: %s\n", strerror(-rc));
         _exit(1);
     }
     raise_limit(&y);

@@ -20,6 +20,9 @@ struct tbi_zygote_config {
      * 2: an empty stdin, and pipes to the zygote; stdout goes line by line. When it returns, the
      * executor ends with that status, after stdio is flushed. */
     int (*executor)(void *ctx, uint32_t slot, uint32_t proc);
+    /* Runs once in the zygote, before it serves: what no executor is to have is closed here. 0, or a negative
+     * errno, with which the zygote ends. May be NULL. */
+    int (*prepare)(void *ctx);
     void *ctx;
     /* Shared memory, zeroed: the zygote is the producer. */
     struct tbi_ring *deaths;

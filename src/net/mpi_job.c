@@ -284,8 +284,7 @@ int tbi_mpi_map(struct tbi_mpi *mpi, uint64_t bytes, struct tbi_memory *memory)
         return tbi_error_set(TB_ERR_STORE_FULL, "MPI cannot share %llu bytes between the ranks of "
                              "a host (MPI error %d)", (unsigned long long)need, rc);
     }
-    *memory = (struct tbi_memory){.nranks = mpi->nranks, .rank = mpi->rank, .bytes = bytes,
-                                  .base = tbi_alloc_zeroed(mpi->nranks, sizeof *memory->base)};
+    tbi_memory_init(memory, mpi->nranks, mpi->rank, bytes);
     MPI_Comm_group(mpi->node, &node);
     MPI_Comm_group(mpi->world, &world);
     for (i = 0; i < n; i++) {
@@ -299,7 +298,7 @@ int tbi_mpi_map(struct tbi_mpi *mpi, uint64_t bytes, struct tbi_memory *memory)
     }
     MPI_Group_free(&node);
     MPI_Group_free(&world);
-    memory->writable = memory->base[mpi->rank];
+    tbi_memory_ready(memory);
     memset(memory->writable - TBI_PAGE, 0, TBI_PAGE);
     MPI_Barrier(mpi->node); /* nobody rings a bell that is not there yet */
     return 0;

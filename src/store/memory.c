@@ -4,46 +4,93 @@
 #include "util/fault.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
+void tbi_memory_init(struct tbi_memory *m, unsigned nranks, unsigned rank, uint64_t bytes)
+{
+    *m = (struct tbi_memory){.nranks = nranks, .rank = rank, .bytes = bytes / TBI_PAGE * TBI_PAGE,
+                             .base = tbi_alloc_zeroed(nranks, sizeof *m->base),
+                             .view = tbi_alloc_zeroed(nranks, sizeof *m->view)};
+}
+
+void tbi_memory_ready(struct tbi_memory *m)
+{
+    memcpy(m->view, m->base, m->nranks * sizeof *m->view);
+    m->writable = m->base[m->rank];
+}
+
 int tbi_memory_map_alone(struct tbi_memory *m, unsigned nranks, unsigned rank, uint64_t bytes)
 {
     uint8_t *at;
 
-    bytes = bytes / TBI_PAGE * TBI_PAGE;
-    at = mmap(NULL, TBI_PAGE + bytes, PROT_READ | PROT_WRITE,
+    tbi_memory_init(m, nranks, rank, bytes);
+    at = mmap(NULL, TBI_PAGE + m->bytes, PROT_READ | PROT_WRITE,
               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED)
-        return -errno;
-    *m = (struct tbi_memory){.nranks = nranks, .rank = rank, .bytes = bytes,
-                             .base = tbi_alloc_zeroed(nranks, sizeof *m->base)};
-    m->writable = m->base[rank] = at + TBI_PAGE;
+    if (at == MAP_FAILED) {
+        int rc = -errno;
+
+        tbi_memory_fini(m);
+        return rc;
+    }
+    m->alone = true;
+    m->base[rank] = at + TBI_PAGE;
+    tbi_memory_ready(m);
     return 0;
 }
 
-void tbi_memory_unmap_alone(struct tbi_memory *m)
+void tbi_memory_fini(struct tbi_memory *m)
 {
-    munmap(m->base[m->rank] - TBI_PAGE, TBI_PAGE + m->bytes);
+    for (unsigned r = 0; r < m->nranks; r++)
+        if (m->view[r] != m->base[r])
+            munmap(m->view[r], m->bytes);
+    if (m->alone)
+        munmap(m->base[m->rank] - TBI_PAGE, TBI_PAGE + m->bytes);
     free(m->base);
+    free(m->view);
     *m = (struct tbi_memory){0};
+}
+
+/* The same memory at another address. NULL with errno. */
+static uint8_t *map_again(uint8_t *at, uint64_t bytes, int protection)
+{
+    uint8_t *again = mremap(at, 0, bytes, MREMAP_MAYMOVE);
+
+    return again == MAP_FAILED || mprotect(again, bytes, protection) != 0 ? NULL : again;
 }
 
 int tbi_memory_guard(struct tbi_memory *m)
 {
-    uint8_t *own = m->base[m->rank];
-    uint8_t *alias = mremap(own, 0, m->bytes, MREMAP_MAYMOVE);
-
-    if (alias == MAP_FAILED || mprotect(alias, m->bytes, PROT_NONE) != 0)
+    m->writable = map_again(m->base[m->rank], m->bytes, PROT_NONE);
+    if (m->writable == NULL)
         return -errno;
-    for (unsigned r = 0; r < m->nranks; r++)
-        if (m->base[r] != NULL && mprotect(m->base[r], m->bytes, PROT_READ) != 0)
+    for (unsigned r = 0; r < m->nranks; r++) {
+        if (m->base[r] == NULL)
+            continue;
+        if (mprotect(m->base[r], m->bytes, PROT_READ) != 0 ||
+            (r != m->rank && mprotect(tbi_memory_bell(m, r), TBI_PAGE, PROT_NONE) != 0))
             return -errno;
-    m->writable = alias;
+    }
     m->guarded = true;
+    return 0;
+}
+
+int tbi_memory_guard_views(struct tbi_memory *m)
+{
+    for (unsigned r = 0; r < m->nranks; r++) {
+        uint8_t *again;
+
+        if (m->base[r] == NULL)
+            continue;
+        again = map_again(m->base[r], m->bytes, PROT_READ);
+        if (again == NULL)
+            return -errno;
+        m->view[r] = again;
+    }
     return 0;
 }
 

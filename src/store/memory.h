@@ -5,9 +5,11 @@
  *     | the rank's bell |  objects: offsets count from base      |
  *     +-----------------+----------------------------------------+
  *
- * In a rank's own process everything is readable and writable. In an executor objects can only be
- * read, and written through a second mapping of the own rank's segment (mremap with an old size of
- * 0) that is closed except for what is lent to the executor: a wild write ends the writer. */
+ * In a rank's own process `base` is readable and writable. The driver reads objects through second mappings of
+ * the same memory that are read-only (`view`): a write through a view ends the program where it happens.
+ * In the zygote, and so in all executors, objects can only be read, and written through a second mapping of
+ * the own rank's segment that is closed except for what is lent to the executor; of the bells they reach
+ * their rank's alone. A second mapping is made by mremap with an old size of 0. */
 #ifndef TBI_MEMORY_H
 #define TBI_MEMORY_H
 
@@ -18,23 +20,38 @@
 struct tbi_memory {
     unsigned nranks, rank;
     uint8_t **base;     /* by rank; NULL: on another host */
+    uint8_t **view;     /* by rank: where this process reads objects */
     uint8_t *writable;  /* the own segment's base, to write through */
     uint64_t bytes;     /* of each segment, whole pages */
     bool guarded;       /* writable needs opening */
+    bool alone;         /* the own segment is ours to unmap */
 };
+
+/* Sizes, and no memory yet: the caller fills `base`, then calls tbi_memory_ready. */
+void tbi_memory_init(struct tbi_memory *memory, unsigned nranks, unsigned rank, uint64_t bytes);
+void tbi_memory_ready(struct tbi_memory *memory);
+/* Undoes all that was done here; the segments themselves only if tbi_memory_map_alone made them. */
+void tbi_memory_fini(struct tbi_memory *memory);
 
 /* Memory for a host with one rank, shared with all children. 0, or a negative errno. */
 int tbi_memory_map_alone(struct tbi_memory *memory, unsigned nranks, unsigned rank,
                          uint64_t bytes);
-void tbi_memory_unmap_alone(struct tbi_memory *memory);
 
 static inline struct tbi_bell *tbi_memory_bell(const struct tbi_memory *memory, unsigned rank)
 {
     return (struct tbi_bell *)(void *)(memory->base[rank] - 4096);
 }
 
-/* In an executor: from now on as described above. 0, or a negative errno. */
+static inline const void *tbi_memory_at(const struct tbi_memory *memory, unsigned rank, uint64_t offset)
+{
+    return memory->view[rank] + offset;
+}
+
+/* In the zygote: from now on, here and in its children, as described above. 0, or a negative errno. */
 int tbi_memory_guard(struct tbi_memory *memory);
+
+/* In the driver, after the zygote was forked: views become read-only. 0, or a negative errno. */
+int tbi_memory_guard_views(struct tbi_memory *memory);
 
 /* Opens what was lent for writing and, if asked to, gets its pages now, so that too little memory is
  * an error here and no SIGBUS later. NULL: there is none. */
