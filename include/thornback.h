@@ -319,6 +319,9 @@ typedef struct tb_config {
  * processes, tasks take no notice: the program's handler decides, and without one the job ends with
  * it. The processes of tasks also end with the main thread: do not leave it by pthread_exit.
  * argc, argv may be NULL. config: NULL for defaults; only rank 0's counts.
+ * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
+ * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
+ * a task's function ends there. Let it exec or _exit.
  * Blocks:  until all ranks are there.
  * Errors:  TB_ERR_STATE the second time, or from another thread; TB_ERR_ARGUMENT for a bad setting,
  *          or programs that differ between ranks; TB_ERR_STORE_FULL if /dev/shm is too small. */

@@ -2,6 +2,7 @@
  * Reading arguments is in args.c, setting results in results.c. */
 #include "api/call.h"
 #include "api/errors.h"
+#include "api/forked.h"
 #include "api/instance.h"
 #include "api/options.h"
 #include "api/registry.h"
@@ -39,7 +40,7 @@ static void leave_error(const struct tb_call *call)
 
 int tbi_call_stick(struct tb_call *call, int code, const char *message)
 {
-    if (call->failed != 0)
+    if (call->failed != 0 || tbi_forked()) /* the slot is the parent's */
         return code;
     call->failed = tbi_error_link(&call->error, code, "%s", message);
     describe(call, &call->error);
@@ -66,6 +67,8 @@ int tb_fail(tb_call *call, const char *fmt, ...)
 
     if (call == NULL)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_fail: call is NULL");
+    if (tbi_forked())
+        return tbi_forked_refuse("tb_fail");
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
@@ -96,6 +99,7 @@ void tb_must_(int rc, const char *expression, const char *file, int line)
     if (p != NULL)
         tbi_process_leave(p);
     fprintf(stderr, "%s\n", message);
+    tbi_forked_leave(1);
     exit(1);
 }
 
@@ -351,6 +355,7 @@ static int run_once(struct tb_call *call, struct tbi_error_link *chain)
     call->began_us = tbi_now_us();
     call->blocked_us = 0;
     rc = run_function(call);
+    tbi_forked_leave(rc != 0);
     call->run_us = ran_for(call);
     tbi_fault_point(TBI_FAULT_RETURN);
     fflush(stdout);

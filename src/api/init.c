@@ -5,6 +5,7 @@
  *
  * The zygote must be forked before there are threads of ours and memory that MPI has registered. */
 #include "api/errors.h"
+#include "api/forked.h"
 #include "api/isolate.h"
 #include "api/options.h"
 #include "api/registry.h"
@@ -484,6 +485,8 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
     int rc;
 
     (void)argc, (void)argv;
+    if (tbi_forked())
+        return tbi_forked_refuse("tb_init");
     if (state == RUNNING)
         return tbi_error_set(TB_ERR_STATE, "tb_init is called twice");
     if (state != NEVER)
@@ -511,6 +514,8 @@ int tb_finalize(void)
 {
     int was = RUNNING;
 
+    if (tbi_forked())
+        return tbi_forked_refuse("tb_finalize");
     if (tbi_process_is_inside())
         return tbi_error_set(TB_ERR_STATE, "tb_finalize in the middle of another call: a signal "
                              "handler cannot end the job; let it set a flag");

@@ -1,5 +1,6 @@
 #include "api/instance.h"
 #include "api/errors.h"
+#include "api/forked.h"
 #include "api/registry.h"
 #include "util/alloc.h"
 #include "util/fault.h"
@@ -53,6 +54,7 @@ int tbi_instance_construct(struct tbi_instance *i, struct tb_call *call)
         rc = about->restore(call, i->state);
     else if (about->init != NULL)
         rc = about->init(call, i->state);
+    tbi_forked_leave(rc != 0);
     return rc != 0 || call->failed != 0 ? rc : start_lanes(i, call, actor);
 }
 
@@ -98,6 +100,7 @@ void tbi_instance_end(struct tbi_instance *i)
     tbi_fault_point(TBI_FAULT_LEAVE);
     if (i->cls->cls->fini != NULL)
         i->cls->cls->fini(i->state);
+    tbi_forked_leave(0);
     tbi_instance_drop(i);
 }
 
@@ -126,6 +129,8 @@ int tb_actor_exit(tb_call *call)
 {
     if (call == NULL)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_actor_exit: call is NULL");
+    if (tbi_forked())
+        return tbi_forked_refuse("tb_actor_exit");
     if (!is_of_actor(call) || call->run->kind != TBI_CALL)
         return tbi_error_set(TB_ERR_STATE, "tb_actor_exit in '%s', which is not a method: %s", call->function,
                              is_of_actor(call) ? "a constructor ends the actor by an error"

@@ -2,6 +2,7 @@
 #include "api/actor.h"
 #include "api/call.h"
 #include "api/errors.h"
+#include "api/forked.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 
@@ -21,6 +22,7 @@ void tbi_process_init(struct tbi_process *p)
 {
     pthread_condattr_t attr;
 
+    tbi_forked_watch();
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -114,6 +116,10 @@ struct tbi_process *tbi_process_enter(const char *function)
     struct tbi_process *p;
     bool closing = false;
 
+    if (tbi_forked()) { /* before any lock: its holder may be a thread that the child does not have */
+        tbi_forked_refuse(function);
+        return NULL;
+    }
     depth++; /* before a signal handler could find us with a lock */
     pthread_mutex_lock(&the_process_lock);
     p = the_process;

@@ -1,6 +1,7 @@
 /* results.c - what a task or call returns: room for it, in memory or in the store, until its DONE is sent. */
 #include "api/call.h"
 #include "api/errors.h"
+#include "api/forked.h"
 #include "api/get.h"
 #include "api/put.h"
 #include "util/alloc.h"
@@ -9,6 +10,8 @@ static int check_index(tb_call *call, size_t i)
 {
     if (call == NULL)
         return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
+    if (tbi_forked())
+        return tbi_forked_refuse("tb_return");
     if (i >= call->nreturns)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' was asked for %u results, sets number %zu",
                              call->function, call->nreturns, i);
@@ -110,6 +113,8 @@ int tb_return_v_(tb_call *call, const tb_value *values, size_t n)
 
     if (call == NULL)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_return: call is NULL");
+    if (tbi_forked())
+        return tbi_forked_refuse("tb_return");
     if (n != call->nreturns)
         rc = tbi_error_set(TB_ERR_TASK, "'%s' returns %zu results, its caller asked for %u",
                            call->function, n, call->nreturns);
