@@ -936,7 +936,8 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
     tb_remote_v_((task), #task, (options), (refs), (nrefs), __VA_ARGS__)
 
 /* Makes an actor: tb_actor_new(counter, args...) begins one in a process of its own, on some node, and calls the
- * class's init there with the arguments, which are as those of tb_remote.
+ * class's init there with the arguments, which are as those of tb_remote. A rank has up to 1,024 processes, those of
+ * tasks included: an actor that finds none free begins when one has ended.
  * Returns: its handle, at once, with one count for the caller. Never fails: what goes wrong, at once or later, is
  *          what its calls fail with, a constructor's error as TB_ERR_ACTOR_DIED with its message.
  * Blocks:  as tb_remote; with get_if_exists also for a message to rank 0 and back. */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 enum { UNIT = 10000, INLINE_MAX = 1 << 20, INLINE_TASK = 64 * 1024, EXIT_WAIT_US = 10000000 };
+enum { BIRTH_PATIENCE_US = 10000000 };
 enum { STOP_LIMIT_US = 60000000 /* from the last message of the job to the end of MPI */ };
 
 static struct tbi_job job;
@@ -313,7 +314,8 @@ static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_co
                   .resources = {.nresources = j->resources.n,
                                 .totals = &j->totals[j->rank * j->resources.n],
                                 .core = j->places.cores.core, .ncores = j->places.cores.ncores},
-                  .max_executors = most, .offers = (unsigned)s->offers,
+                  .max_executors = most, .most_processes = TBI_SLOTS_MAX, .birth_patience_us = BIRTH_PATIENCE_US,
+                  .offers = (unsigned)s->offers,
                   .overtakes = (unsigned)s->overtakes, .nested = (unsigned)s->nested,
                   .store_bytes = j->memory.bytes,
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),

@@ -29,7 +29,7 @@
     X(store,             TB_STORE,            BYTES,   0,       "bytes",                           \
       "of each rank's part of the object store, as 512M or 2G; 0: 30 % of what the host has")      \
     X(max_executors,     TB_MAX_EXECUTORS,    COUNT,   0,       "processes",                       \
-      "of a rank at a time, not counting those whose task waits, and actors; 0: 4 a CPU and 8")              \
+      "of a rank at a time, not counting actors and those whose task waits (1024 with these); 0: 4 a CPU and 8")              \
     X(inline_bytes,      TB_INLINE,           BYTES,   2048,    "bytes",                           \
       "values up to this size travel in messages instead of the store")                            \
     X(create_timeout,    TB_CREATE_TIMEOUT,   NUMBER,  10,      "seconds",                         \

@@ -242,9 +242,10 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
 
 uint64_t tbi_agent_deadline(const struct tbi_agent *agent)
 {
-    uint64_t rooms = tbi_objects_deadline(agent);
+    uint64_t rooms = tbi_objects_deadline(agent), births = tbi_births_deadline(agent);
+    uint64_t first = rooms < births ? rooms : births;
 
-    return rooms < agent->timer_us ? rooms : agent->timer_us;
+    return first < agent->timer_us ? first : agent->timer_us;
 }
 
 void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
@@ -252,6 +253,7 @@ void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
     agent->now_us = now_us;
     tbi_objects_tick(agent);
     tbi_abort_tick(agent);
+    tbi_births_tick(agent);
     tbi_run_start(agent);
 }
 

@@ -31,6 +31,8 @@ struct tbi_agent_config {
     const unsigned *host;      /* per rank: equal numbers share memory */
     struct tbi_grants_config resources; /* no CPUs: runs no tasks */
     unsigned max_executors;    /* that have a task which does not wait, or none, at a time; actors do not count */
+    unsigned most_processes;   /* of any kind, at a time */
+    uint64_t birth_patience_us; /* how long tasks wait when no process can be started and none lives */
     unsigned offers;           /* tasks an executor is given beyond the one it runs */
     unsigned nested;           /* tasks that may wait here which tasks of ours have submitted */
     unsigned overtakes;        /* how often a task that does not fit may be overtaken */
@@ -43,7 +45,7 @@ struct tbi_agent_config {
 /* What the agent asks for besides sending. Answers come later, by an event. */
 struct tbi_agent_ops {
     void *ctx;
-    /* Start the executor `proc`; it may be sent RUN at once. Failing is its death. */
+    /* Start the executor `proc`; it may be sent RUN at once. Failing is told by tbi_agent_unborn. */
     void (*fork)(void *ctx, uint32_t proc);
     /* Copy an object of `bytes` from `rank`'s segment at `from` to ours at `to`; then call
      * tbi_agent_copied with the ticket. */
@@ -60,6 +62,8 @@ struct tbi_agent_ops {
     void (*interrupt)(void *ctx, uint32_t proc, uint64_t number);
     /* Kills the executor; its death is told by tbi_agent_died. */
     void (*kill)(void *ctx, uint32_t proc);
+    /* One line for the user: something that is short, and why. NULL: nobody reads it. */
+    void (*say)(void *ctx, const char *line);
 };
 
 /* `port.send` with a type that goes to PROC sends to the own process `proc`; else to `rank`. */
@@ -77,6 +81,10 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
  * are filled in here. */
 void tbi_agent_died(struct tbi_agent *agent, uint32_t proc, const struct tbi_error_link *cause,
                     bool said);
+
+/* The process could not be started, and `cause` says why. What it was given goes back into the queue. */
+void tbi_agent_unborn(struct tbi_agent *agent, uint32_t proc, const struct tbi_error_link *cause,
+                      uint64_t now_us);
 
 /* ok false: there was no memory for the copy. */
 void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok);

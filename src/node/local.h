@@ -2,6 +2,7 @@
  *   agent.c    messages from the head, the table of handlers, checks
  *   jobs.c     tasks at the node until they may run
  *   run.c      what runs, and on which executor
+ *   births.c   whether one more process may be started
  *   abort.c    the end of tasks that are not wanted any more, or take too long
  *   bundles.c  what is set aside for placement groups
  *   calls.c    actors that live here, and the calls of their methods
@@ -97,6 +98,7 @@ struct tbi_proc {
     enum tbi_cpu_state cpus;
     struct tbi_grant grant;     /* of its task; of the last one while it is idle */
     struct tbi_id granted_in;   /* ... which was in this bundle */
+    bool spoke;                 /* it has sent something */
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
     bool leaving;               /* its task was interrupted: it runs no other; without one, in no list */
     struct tbi_local_actor *actor; /* that it is; then `job` is the task that created it, `work` its calls,
@@ -154,6 +156,15 @@ struct tbi_room {
     uint32_t proc;          /* TBI_PROC_NONE: a copy */
 };
 
+struct tbi_births {
+    bool fail;              /* the last process that was to be started was not, so far */
+    bool wanted;            /* something waits for nothing but a process, and nothing has begun since */
+    bool told_of_failure, told_of_limit[2];
+    uint64_t since_us;      /* the first of the failures in a row */
+    uint64_t pause_us, next_us; /* not before then is it tried again */
+    uint64_t told_us;       /* when to say what `wanted` waits for */
+};
+
 struct tbi_agent {
     struct tbi_agent_config config;
     struct tbi_port port;
@@ -194,6 +205,8 @@ struct tbi_agent {
     struct tbi_link busy;       /* run a task and may be given more; next in turn first */
     uint32_t next_proc;
     unsigned executors;
+    /* births.c */
+    struct tbi_births births;
 };
 
 static inline const struct msg_located *tbi_job_arguments(const struct tbi_job *job)
@@ -317,8 +330,17 @@ void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc);
 void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc);
 /* What it has not begun goes back into the queue. Returns whether it has begun anything, ever. */
 bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
-bool tbi_run_may_have_more(const struct tbi_agent *agent); /* processes for tasks */
+/* Is a task ready whose demand is free? */
+bool tbi_run_wants_process(const struct tbi_agent *agent);
 const char *tbi_run_check(const struct tbi_agent *agent); /* after tbi_run_start */
+
+/* births.c */
+bool tbi_births_may(const struct tbi_agent *agent, bool for_actor);
+void tbi_births_begun(struct tbi_agent *agent);  /* one is being started */
+void tbi_births_spoke(struct tbi_agent *agent, struct tbi_proc *proc); /* for the first time: it lives */
+void tbi_births_wanted(struct tbi_agent *agent); /* a task waits for nothing but a process */
+void tbi_births_tick(struct tbi_agent *agent);
+uint64_t tbi_births_deadline(const struct tbi_agent *agent);
 
 /* nested.c */
 /* May a task that this process's task submits stay here? Then the job is made by _take, and the head

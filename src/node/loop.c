@@ -112,6 +112,13 @@ static void kill_executor(void *ctx, uint32_t proc)
     tbi_pool_kill(((struct tbi_loop *)ctx)->pool, proc);
 }
 
+static void say(void *ctx, const char *line)
+{
+    const struct tbi_loop *loop = ctx;
+
+    fprintf(stderr, "thornback: warning: rank %u on host %s: %s\n", loop->config.agent.rank, loop->config.host, line);
+}
+
 /* What comes when the job is over concerns nobody any more. */
 static bool is_deaf(const struct tbi_loop *loop)
 {
@@ -148,6 +155,14 @@ static void executor_died(void *ctx, uint32_t proc, const struct tbi_error_link 
 
     if (!is_deaf(loop))
         tbi_agent_died(loop->agent, proc, cause, said);
+}
+
+static void executor_unborn(void *ctx, uint32_t proc, const struct tbi_error_link *cause)
+{
+    struct tbi_loop *loop = ctx;
+
+    if (!is_deaf(loop))
+        tbi_agent_unborn(loop->agent, proc, cause, tbi_now_us());
 }
 
 /* ---- output ---- */
@@ -476,7 +491,7 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
 {
     struct tbi_loop *loop = tbi_alloc_zeroed(1, sizeof *loop);
     struct tbi_pool_config pool = {config->slots, config->zygote, config->agent.rank, config->host,
-                                   loop, of_executor, executor_died, of_printing, may_print};
+                                   loop, of_executor, executor_died, executor_unborn, of_printing, may_print};
 
     loop->config = *config;
     loop->config.sched = NULL;
@@ -491,7 +506,7 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
     }
     loop->agent = tbi_agent_create(&config->agent, (struct tbi_port){loop, from_agent},
                                    (struct tbi_agent_ops){loop, fork_executor, copy, push,
-                                                          take_back, interrupt, kill_executor});
+                                                          take_back, interrupt, kill_executor, say});
     if (config->transport != NULL)
         config->transport->on_copied(config->transport->ctx, on_copied, loop);
     return loop;

@@ -16,6 +16,7 @@ struct executor {
     struct tbi_outbox out;
     struct tbi_ring_writer writer;
     struct tbi_ring_reader reader;
+    uint64_t taken;         /* tasks that were taken back before it had a slot */
     char refused[200];      /* why it is being killed */
 };
 
@@ -94,6 +95,23 @@ static void push(struct executor ***list, size_t *n, size_t *room, struct execut
 
 /* ---- birth and death ---- */
 
+/* False: there is none. */
+static bool find_slot(struct tbi_pool *pool, struct executor *x)
+{
+    if (x->slot < TBI_SLOTS_MAX)
+        return true;
+    if (pool->nfree == 0)
+        return false;
+    x->slot = pool->free[--pool->nfree];
+    pool->at[x->slot] = x;
+    if (x->slot >= pool->nslots)
+        pool->nslots = x->slot + 1;
+    tbi_ring_writer_init(&x->writer, tbi_slots_in(pool->config.slots, x->slot), TBI_SLOT_RING);
+    tbi_ring_reader_init(&x->reader, tbi_slots_out(pool->config.slots, x->slot), TBI_SLOT_RING);
+    atomic_store(&tbi_slots_slot(pool->config.slots, x->slot)->next, x->taken);
+    return true;
+}
+
 void tbi_pool_fork(struct tbi_pool *pool, uint32_t proc)
 {
     struct executor *x = tbi_alloc_zeroed(1, sizeof *x);
@@ -101,16 +119,7 @@ void tbi_pool_fork(struct tbi_pool *pool, uint32_t proc)
     x->proc = proc;
     x->slot = TBI_SLOTS_MAX;
     tbi_map_put(&pool->executors, key(proc), x);
-    if (pool->nfree > 0) {
-        x->slot = pool->free[--pool->nfree];
-        pool->at[x->slot] = x;
-        if (x->slot >= pool->nslots)
-            pool->nslots = x->slot + 1;
-        tbi_ring_writer_init(&x->writer, tbi_slots_in(pool->config.slots, x->slot), TBI_SLOT_RING);
-        tbi_ring_reader_init(&x->reader, tbi_slots_out(pool->config.slots, x->slot),
-                             TBI_SLOT_RING);
-        x->asked = tbi_zygote_fork(pool->config.zygote, x->slot, proc) == 0;
-    }
+    x->asked = find_slot(pool, x) && tbi_zygote_fork(pool->config.zygote, x->slot, proc) == 0;
     if (!x->asked)
         push(&pool->unborn, &pool->nunborn, &pool->unborn_room, x);
 }
@@ -140,6 +149,23 @@ static void note_output(struct tbi_error_link *link, const struct msg_exited *m)
     link->output[n] = 0;
 }
 
+/* The limit that was hit when no process could be started. */
+static const char *limit_of(int code)
+{
+    switch (code) {
+    case EMFILE:
+        return "ulimit -n: each process of tasks takes two descriptors";
+    case ENFILE:
+        return "the system has no more descriptors";
+    case EAGAIN:
+        return "ulimit -u, or pids.max of its control group";
+    case ENOMEM:
+        return "the job's memory, or vm.overcommit_memory";
+    default:
+        return "see fork(2)";
+    }
+}
+
 /* `m` with its tail. Returns whether it is what the task had said of itself. */
 static bool describe(const struct tbi_pool *pool, const struct executor *x,
                      const struct msg_exited *m, struct tbi_error_link *link)
@@ -160,9 +186,8 @@ static bool describe(const struct tbi_pool *pool, const struct executor *x,
         tbi_error_link(link, TB_ERR_CRASHED, "its process was killed: it had sent %s (was its memory "
                        "overwritten?)", x->refused);
     else if (m->pid == 0)
-        tbi_error_link(link, TB_ERR_CRASHED, "no process could be started for the task: %s "
-                       "(limits: ulimit -u, the job's memory; at most %d at once)",
-                       strerror(m->status), TBI_SLOTS_MAX);
+        tbi_error_link(link, TB_ERR_CRASHED, "no process could be started for the task: %s (%s)",
+                       strerror(m->status), limit_of(m->status));
     else if (m->signal != 0)
         tbi_error_link(link, TB_ERR_CRASHED, "its process was ended by signal %d (%s)%s", m->signal,
                        strsignal(m->signal), m->signal == SIGKILL
@@ -187,7 +212,10 @@ static void bury(struct tbi_pool *pool, struct executor *x, const struct msg_exi
     if (x->slot < TBI_SLOTS_MAX)
         drain(pool, x);
     said = describe(pool, x, m, &cause);
-    pool->config.died(pool->config.ctx, x->proc, &cause, said);
+    if (m->pid == 0 && x->refused[0] == 0)
+        pool->config.unborn(pool->config.ctx, x->proc, &cause);
+    else
+        pool->config.died(pool->config.ctx, x->proc, &cause, said);
     for (size_t i = 0; x->queued && i < pool->ndirty; i++)
         if (pool->dirty[i] == x) {
             pool->dirty[i] = pool->dirty[--pool->ndirty];
@@ -207,8 +235,7 @@ static bool ask_again(struct tbi_pool *pool)
 
     for (size_t i = 0; i < pool->nunborn;) {
         struct executor *x = pool->unborn[i];
-        int rc = x->slot < TBI_SLOTS_MAX ? tbi_zygote_fork(pool->config.zygote, x->slot, x->proc)
-                                         : -EUSERS;
+        int rc = find_slot(pool, x) ? tbi_zygote_fork(pool->config.zygote, x->slot, x->proc) : -EAGAIN;
 
         if (rc == -EAGAIN || rc == -ENOBUFS) {
             i++;
@@ -243,8 +270,13 @@ uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t offer
     struct executor *x = tbi_map_get(&pool->executors, key(proc));
     uint64_t next;
 
-    if (x == NULL || x->slot == TBI_SLOTS_MAX)
+    if (x == NULL)
         return 0;
+    if (x->slot == TBI_SLOTS_MAX) {
+        next = x->taken;
+        x->taken = offered;
+        return next;
+    }
     next = atomic_load(&tbi_slots_slot(pool->config.slots, x->slot)->next);
     while (next < offered &&
            !atomic_compare_exchange_weak(&tbi_slots_slot(pool->config.slots, x->slot)->next, &next,

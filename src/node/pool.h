@@ -18,6 +18,8 @@ struct tbi_pool_config {
     const char *(*record)(void *ctx, const struct tbi_record *record);
     /* It is gone, and all that it sent was handed over. As tbi_agent_died. */
     void (*died)(void *ctx, uint32_t proc, const struct tbi_error_link *cause, bool said);
+    /* It could not be started. As tbi_agent_unborn. */
+    void (*unborn)(void *ctx, uint32_t proc, const struct tbi_error_link *cause);
     /* An OUTPUT record: what executors printed. Asked before each: is there room for one? */
     void (*printed)(void *ctx, const struct tbi_record *record);
     bool (*may_print)(void *ctx);
@@ -26,7 +28,7 @@ struct tbi_pool_config {
 struct tbi_pool *tbi_pool_create(const struct tbi_pool_config *config);
 void tbi_pool_destroy(struct tbi_pool *pool);
 
-/* Starts an executor; never fails at once, but by the death of what was to be born. */
+/* Starts an executor; never fails at once, but by `unborn`. */
 void tbi_pool_fork(struct tbi_pool *pool, uint32_t proc);
 
 /* Room for a record's body; it leaves with the next flush. Also for one that is dead: into the void. */

@@ -414,6 +414,8 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
 
     if (proc == NULL || handler[record->type] == NULL)
         return "a record of no process of ours";
+    if (!proc->spoke)
+        tbi_births_spoke(agent, proc);
     return handler[record->type](agent, proc, record);
 }
 

@@ -93,18 +93,12 @@ void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct t
 static void give(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job *job)
 {
     tbi_jobs_take_out(agent, job);
+    agent->births.wanted = false;
     job->proc = proc;
     job->number = proc->offered++;
     tbi_list_append(&proc->work, &job->link);
     proc->nwork++;
     tbi_run_send(agent, proc, job);
-}
-
-/* Processes whose tasks wait do not count: what they wait for, known to us or not, may need one. Nor do those
- * of actors, who keep theirs. */
-bool tbi_run_may_have_more(const struct tbi_agent *agent)
-{
-    return agent->executors - agent->nactors - agent->blocked < agent->config.max_executors;
 }
 
 /* An idle executor, or a new one if there may be more; NULL: none for this job now. */
@@ -117,8 +111,11 @@ static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_
         tbi_list_unlink(&proc->link);
         return proc;
     }
-    if (!tbi_run_may_have_more(agent) && !is_actor(job))
+    if (!tbi_births_may(agent, is_actor(job))) {
+        tbi_births_wanted(agent);
         return NULL;
+    }
+    tbi_births_begun(agent);
     proc = tbi_procs_add(agent, ++agent->next_proc);
     agent->ops.fork(agent->ops.ctx, proc->proc);
     return proc;
@@ -357,7 +354,7 @@ bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
 /* CPUs are free and nothing waits for them but what was given to executors ahead of its turn. */
 static bool take_back_for_free_cpus(struct tbi_agent *agent)
 {
-    if ((tbi_list_empty(&agent->idle) && !tbi_run_may_have_more(agent)) ||
+    if ((tbi_list_empty(&agent->idle) && !tbi_births_may(agent, false)) ||
         (agent->whole.nready > 0 && agent->bundles.count == 0))
         return false;
     for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
@@ -404,10 +401,19 @@ void tbi_run_start(struct tbi_agent *agent)
     offer(agent);
 }
 
+bool tbi_run_wants_process(const struct tbi_agent *agent)
+{
+    for (unsigned d = agent->depths; d-- > 0;)
+        for (const struct tbi_link *l = agent->ready[d].next; l != &agent->ready[d]; l = l->next)
+            if (fits(TBI_ENTRY(l, struct tbi_job, link)))
+                return true;
+    return false;
+}
+
 const char *tbi_run_check(const struct tbi_agent *agent)
 {
     size_t nready = 0, nfree = 0;
-    bool executors = !tbi_list_empty(&agent->idle) || tbi_run_may_have_more(agent);
+    bool idle = !tbi_list_empty(&agent->idle);
 
     for (unsigned d = 0; d < agent->depths; d++)
         for (const struct tbi_link *l = agent->ready[d].next; l != &agent->ready[d]; l = l->next) {
@@ -415,7 +421,7 @@ const char *tbi_run_check(const struct tbi_agent *agent)
 
             nready++;
             nfree += tbi_job_needs_no_cpus(agent, job);
-            if (fits(job) && (executors || is_actor(job)) && (job->wanted || job->bundle->starved != agent->pass))
+            if (fits(job) && (idle || tbi_births_may(agent, is_actor(job))) && (job->wanted || job->bundle->starved != agent->pass))
                 return "a task waits that could run";
         }
     return nready == agent->nready && nfree == agent->nready_free

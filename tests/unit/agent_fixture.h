@@ -19,6 +19,8 @@ struct fake {
     size_t len;
     uint32_t ticket;      /* of the last FETCH or copy */
     uint64_t now;
+    uint32_t forked;      /* the last process */
+    bool never_born;      /* the one that tasks are taken back from */
     unsigned not_begun;         /* how many of the tasks given to it an executor has not begun */
 };
 
@@ -185,6 +187,7 @@ static inline void *fake_send(void *ctx, unsigned dest, enum tbi_msg type, uint3
 static inline void fake_fork(void *ctx, uint32_t proc)
 {
     describe(ctx);
+    ((struct fake *)ctx)->forked = proc;
     print(ctx, "fork p%u\n", proc);
 }
 
@@ -206,7 +209,7 @@ static inline uint64_t fake_take_back(void *ctx, uint32_t proc, uint64_t offered
     describe(f);
     if (f->not_begun > 0)
         print(f, "take back %u from p%u\n", f->not_begun, proc);
-    return offered - f->not_begun;
+    return f->never_born ? 0 : offered - f->not_begun;
 }
 
 static inline void fake_interrupt(void *ctx, uint32_t proc, uint64_t number)
@@ -221,7 +224,13 @@ static inline void fake_kill(void *ctx, uint32_t proc)
     print(ctx, "kill p%u\n", proc);
 }
 
-static unsigned nested, rank = 1; /* of the next agent's config */
+static inline void fake_say(void *ctx, const char *line)
+{
+    describe(ctx);
+    print(ctx, "say: %s\n", line);
+}
+
+static unsigned nested, rank = 1, most = 100; /* of the next agent's config */
 enum { ROOM = 1 << 16 /* bytes of all that the agent sends for one record */ };
 
 static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsigned ncores, unsigned gpus)
@@ -233,9 +242,11 @@ static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsig
     struct tbi_agent_config config = {.rank = rank, .nranks = 3, .host = host,
                                       .resources = {.nresources = TBI_CUSTOM + 1, .totals = totals,
                                                     .core = core, .ncores = ncores},
-                                      .max_executors = cpus, .overtakes = 2, .offers = offers,
+                                      
+                                      .max_executors = cpus, .most_processes = most, .overtakes = 2, .offers = offers,
                                       .store_bytes = 10 * 4096, .create_timeout_us = 1000,
                                       .fetch = TBI_FETCH_RMA, .grace_us = 500,
+                                      .birth_patience_us = 1000000,
                                       .nested = nested};
 
     f->rank = rank;
@@ -244,7 +255,7 @@ static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsig
     f->agent = tbi_agent_create(&config, (struct tbi_port){f, fake_send},
                                 (struct tbi_agent_ops){f, fake_fork, fake_copy, NULL,
                                                        fake_take_back, fake_interrupt,
-                                                       fake_kill});
+                                                       fake_kill, fake_say});
     *state = f;
     return 0;
 }
@@ -421,6 +432,17 @@ static inline void crash(struct fake *f, uint32_t proc)
 
     tbi_error_link(&link, TB_ERR_CRASHED, "signal 11");
     tbi_agent_died(f->agent, proc, &link, false);
+}
+
+/* The process could not be started. */
+static inline void unborn(struct fake *f, uint32_t proc)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_CRASHED, "no process");
+    f->never_born = true;
+    tbi_agent_unborn(f->agent, proc, &link, f->now);
+    f->never_born = false;
 }
 
 static inline void abort_task(struct fake *f, int task, uint32_t attempt, uint32_t force)

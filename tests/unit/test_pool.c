@@ -13,7 +13,7 @@ struct world {
     struct tbi_slots *slots;
     struct tbi_zygote zygote;
     struct tbi_pool *pool;
-    unsigned records, deaths;
+    unsigned records, deaths, unborn;
     struct tbi_error_link last;
     bool muted;
     size_t printed[3]; /* bytes, by stream */
@@ -55,6 +55,13 @@ static void died(void *ctx, uint32_t proc, const struct tbi_error_link *cause, b
     ((struct world *)ctx)->last = *cause;
 }
 
+static void unborn(void *ctx, uint32_t proc, const struct tbi_error_link *cause)
+{
+    (void)proc;
+    ((struct world *)ctx)->unborn++;
+    ((struct world *)ctx)->last = *cause;
+}
+
 static bool may_print(void *ctx)
 {
     return !((struct world *)ctx)->muted;
@@ -73,7 +80,8 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
     struct tbi_zygote_config z = {.executor = executor, .ctx = w, .deaths_size = TBI_DEATHS_RING};
     struct tbi_pool_config p = {.zygote = &w->zygote, .rank = 3, .host = "here", .ctx = w,
-                                .record = record, .died = died, .printed = printed,
+                                .record = record, .died = died, .unborn = unborn,
+                                .printed = printed,
                                 .may_print = may_print};
 
     w->slots = p.slots = tbi_slots_create();

@@ -40,7 +40,7 @@ static int begin(void **state)
     static const int64_t totals[TBI_CUSTOM] = {10000};
     static const unsigned host = 0;
     struct rank *r = calloc(1, sizeof *r);
-    struct tbi_agent_config agent = {.nranks = 1, .host = &host, .max_executors = 2,
+    struct tbi_agent_config agent = {.nranks = 1, .host = &host, .max_executors = 2, .most_processes = 2,
                                      .resources = {.nresources = TBI_CUSTOM, .totals = totals},
                                      .store_bytes = 10 * 4096};
     struct tbi_sched_config sched = {.nranks = 1, .nresources = TBI_CUSTOM, .totals = totals,

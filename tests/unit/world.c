@@ -38,8 +38,30 @@ static void world_fork(void *ctx, uint32_t number)
 
     assert_true(self->world->nprocs < WORLD_PROCS);
     *p = (struct proc){.rank = self->rank, .number = number, .alive = true};
-    p->doomed = self->world->kills_left > 0 && pick(self->world, 30) == 0; /* the fork fails */
-    self->world->stillborn += p->doomed;
+    if (self->world->barren == 0 && self->world->kills_left > 0 && pick(self->world, 30) == 0)
+        self->world->barren = 1 + pick(self->world, 8);
+    if (self->world->barren > 0) { /* no process can be started now */
+        self->world->barren--;
+        p->unborn = true;
+        p->alive = false;
+    }
+}
+
+static void world_unborn(struct world *w, struct proc *p)
+{
+    struct tbi_error_link link;
+
+    tbi_error_link(&link, TB_ERR_CRASHED, "no process, as the seed wants it");
+    p->unborn = false;
+    w->stillborn++;
+    tbi_agent_unborn(w->agent[p->rank], p->number, &link, w->now);
+}
+
+static void world_say(void *ctx, const char *line)
+{
+    struct world_self *self = ctx;
+
+    self->world->said += strlen(line) > 0;
 }
 
 static void world_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
@@ -187,6 +209,8 @@ static bool one_event(struct world *w, const char **why)
     for (unsigned i = 0; i < w->nprocs; i++) {
         struct proc *p = &w->proc[i];
 
+        if (p->unborn)
+            can[n].kind = UNBORN, can[n++].a = i;
         if (!p->alive)
             continue;
         if (tbi_outbox_bytes(&p->in) > 0)
@@ -243,6 +267,9 @@ static bool one_event(struct world *w, const char **why)
     case KILL:
         w->kills_left--;
         *why = world_kill_proc(w, &w->proc[e->a]);
+        break;
+    case UNBORN:
+        world_unborn(w, &w->proc[e->a]);
         break;
     case LEAVE:
         *why = world_kill_proc(w, &w->proc[e->a]);
@@ -327,6 +354,7 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
     w->actors_max = pick(w, 2) ? 1 + pick(w, 8) : 0;
     w->calls_more = pick(w, 2);
     w->gated = nranks == 0 && pick(w, 2);
+    w->most_processes = nranks == 0 && pick(w, 4) == 0 ? 1 + pick(w, 4) : WORLD_PROCS;
     w->tasks_left += w->actors_max > 0 && w->calls_more ? 100 : 0;
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
@@ -344,7 +372,8 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
         struct tbi_agent_config ac = {
             .rank = r, .nranks = w->nranks, .host = host,
             .resources = {.nresources = TBI_CUSTOM, .totals = totals[r]},
-            .max_executors = 1 + pick(w, 5), .offers = pick(w, 4), .overtakes = 1 + pick(w, 8), .nested = pick(w, 3) * 3,
+            .max_executors = 1 + pick(w, 5), .most_processes = w->most_processes,
+            .birth_patience_us = 1 + pick(w, 100000), .offers = pick(w, 4), .overtakes = 1 + pick(w, 8), .nested = pick(w, 3) * 3,
             .store_bytes = 4096 * (4 + pick(w, 60)), .create_timeout_us = 1000,
             .grace_us = 1 + pick(w, 1000), .fetch = TBI_FETCH_RMA};
 
@@ -354,7 +383,7 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
                                        (struct tbi_agent_ops){&w->self[r], world_fork,
                                                               world_copy, NULL,
                                                               world_take_back, world_interrupt,
-                                                              world_kill});
+                                                              world_kill, world_say});
     }
 }
 

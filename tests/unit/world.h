@@ -24,6 +24,7 @@ struct proc {
     unsigned rank;
     uint32_t number;
     bool alive, running;
+    bool unborn;                   /* it could not be started, which its agent does not know yet */
     struct tbi_outbox in, out;
     struct msg_run run;            /* the task it runs */
     struct tbi_outbox runs;        /* tasks it was given and has not begun */
@@ -118,6 +119,8 @@ struct world {
     struct tbi_id gate, opener;     /* null, or an object of the driver's, sealed when it hears of that task */
     bool gated, gate_open;
     unsigned gates_opened, gate_waits;
+    unsigned most_processes;        /* of a rank; few: then no task waits, for it might wait for a process */
+    unsigned barren, said;          /* processes that will not be started; lines for the user */
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */
     unsigned nactors, actors_max;

@@ -318,7 +318,7 @@ static bool may_run_on(const struct tbi_agent *agent, const struct tbi_job *job)
 
     return tbi_list_empty(&agent->whole.resuming) && agent->nready == 0 && !agent->kept &&
            tbi_grants_feasible(agent->whole.grants, &demand) && tbi_grants_fits(agent->whole.grants, &demand) &&
-           (!tbi_list_empty(&agent->idle) || tbi_run_may_have_more(agent));
+           (!tbi_list_empty(&agent->idle) || tbi_births_may(agent, job->m->flags & TBI_DISPATCH_ACTOR));
 }
 
 /* Not only now, but as long as the actors there live. */

@@ -48,7 +48,7 @@ static inline struct tbi_id some_ref(struct world *w, const struct proc *p)
 
 /* Of a rank, process or copy `a`; BETWEEN: from rank a to rank b. */
 struct event {
-    enum { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL, LEAVE, TIME } kind;
+    enum { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL, LEAVE, UNBORN, TIME } kind;
     unsigned a, b;
 };
 

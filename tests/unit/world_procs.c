@@ -214,8 +214,8 @@ static void do_get(struct world *w, struct proc *p)
 {
     struct tbi_id ref = some_ref(w, p);
 
-    if (tbi_id_is_null(ref) || p->number == 0 || p->run.ngpus > 0)
-        return; /* who keeps GPUs while it waits may wait for who needs them */
+    if (tbi_id_is_null(ref) || p->number == 0 || p->run.ngpus > 0 || w->most_processes < WORLD_PROCS)
+        return; /* who keeps GPUs, or a process, while it waits may wait for who needs them */
     w->gate_waits += tbi_id_equal(ref, w->gate) && !w->gate_open;
     world_wait(p, ref);
 }
