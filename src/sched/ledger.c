@@ -123,6 +123,12 @@ static void note(struct tbi_nodes *nodes, unsigned i, bool gain)
     }
 }
 
+/* Nobody goes through the log for so many changes, see best_node in place.c. */
+void tbi_ledger_note_all(struct tbi_nodes *nodes)
+{
+    nodes->changes += nodes->n + 1;
+}
+
 void tbi_ledger_end_pass(struct tbi_nodes *nodes)
 {
     while (nodes->ngained > 0)
@@ -278,6 +284,8 @@ void tbi_ledger_take(struct tbi_maker *task)
     if (class->gpus > 0 && !grant_gpus(node, task))
         tbi_list_append(&node->owed, &task->link);
     count_sent(class, 1);
+    if (task->submit->strategy == TBI_SPREAD)
+        node->spread_at = ++class->nodes->spreads;
     move(task, 1, false);
 }
 

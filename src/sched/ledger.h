@@ -34,6 +34,7 @@ struct tbi_node {
     unsigned first, end;     /* in `by_host`: the nodes of its host */
     uint64_t change;         /* the last one */
     uint64_t freed;          /* how often something was given back for good */
+    uint64_t spread_at;      /* `spreads` when a task was last spread to it; 0: never */
     bool gained;             /* it is in `gained` */
     struct tbi_link own;     /* classes that may be nowhere else and have tasks that wait */
     /* takeback.c */
@@ -59,6 +60,8 @@ struct tbi_nodes {
     uint32_t *log;           /* log[k % (mask + 1)]: the node that change k was of */
     uint64_t changes, mask;
     uint64_t random;         /* state of the generator; 0: the first of equals is chosen */
+    uint64_t spreads;        /* tasks that were to be spread and have been sent, so far */
+    uint64_t spread_base;    /* for place.c: who was given one before this many is as good as who never was */
     unsigned ahead;          /* tasks sent to a node beyond what it can run at once */
     unsigned *gained;        /* nodes that may take more than at the end of the last pass */
     unsigned ngained;
@@ -116,6 +119,9 @@ void tbi_ledger_unhold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amo
 /* From now on only tasks of this class, or bundles of this group, go to node i; until it is over. */
 void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, const void *owner);
 void tbi_ledger_unkeep(struct tbi_nodes *nodes, unsigned i);
+
+/* What others derived of any node may be wrong now. */
+void tbi_ledger_note_all(struct tbi_nodes *nodes);
 
 /* All that waits was tried on what the nodes have gained. */
 void tbi_ledger_end_pass(struct tbi_nodes *nodes);

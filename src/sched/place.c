@@ -15,11 +15,13 @@ enum {
  *    | tier  | rough |   random   |  fine  |  node  |   ROOM: near-equals are equals
  *    +-------+-------+------------+--------+--------+
  *
- * The node stands there inverted, so that without randomness the first of equals is chosen. */
+ * To spread, the turn (see turn_of) stands in place of the random number. The node stands there inverted, so that
+ * without randomness the first of equals is chosen. */
 enum tier { NONE, QUEUE, ROOM, HALF }; /* HALF: fits and leaves it half empty; ROOM: fits */
 enum { NODE_BITS = 20, RANDOM_BITS = 12, VALUE_BITS = 30, ROUGH_BITS = 5, TIER_AT = 62 };
 #define VALUE_MAX ((UINT64_C(1) << VALUE_BITS) - 1)
 #define NODE_MASK ((UINT64_C(1) << NODE_BITS) - 1)
+#define TURN_MAX ((UINT64_C(1) << RANDOM_BITS) - 1)
 
 static enum tier tier_of(uint64_t score)
 {
@@ -46,6 +48,35 @@ static uint64_t draw(struct tbi_nodes *nodes)
     x ^= x << 17;
     nodes->random = x;
     return x >> (64 - RANDOM_BITS);
+}
+
+/* Tasks are spread by turns: the longer ago a node was given one, the larger. Thousands of nodes take a turn in
+ * groups. */
+static unsigned turn_shift(const struct tbi_nodes *nodes)
+{
+    unsigned shift = 0;
+
+    while (TURN_MAX << shift < 4 * (uint64_t)nodes->n)
+        shift++;
+    return shift;
+}
+
+static uint64_t turn_of(const struct tbi_nodes *nodes, unsigned i)
+{
+    uint64_t at = nodes->node[i].spread_at, base = nodes->spread_base;
+
+    return TURN_MAX - (at > base ? (at - base) >> turn_shift(nodes) : 0);
+}
+
+/* The bits of a turn suffice for so many tasks: then half of the turns are forgotten. */
+static void renew_turns(struct tbi_nodes *nodes)
+{
+    uint64_t most = TURN_MAX << turn_shift(nodes);
+
+    if (nodes->spreads - nodes->spread_base < most)
+        return;
+    nodes->spread_base = nodes->spreads - most / 2;
+    tbi_ledger_note_all(nodes);
 }
 
 static unsigned tasks_on(const struct tbi_node *node, const struct tbi_class *class)
@@ -168,7 +199,7 @@ static uint64_t rate(struct tbi_nodes *nodes, unsigned i, struct tbi_class *clas
     if (fits && class->gpus > 0)
         fits = tbi_ledger_has_gpus(node, class->gpus);
     value = fits ? room_value(nodes, i, class, spread, &tier) : queue_value(nodes, i, class);
-    random = draw(nodes) << NODE_BITS;
+    random = (spread ? turn_of(nodes, i) : draw(nodes)) << NODE_BITS;
     if (tier == ROOM) {
         uint64_t fine = value & (VALUE_MAX >> ROUGH_BITS);
 
@@ -290,6 +321,8 @@ int tbi_place(struct tbi_nodes *nodes, struct tbi_class *class, const struct tbi
 {
     uint64_t best = 0;
 
+    if (wish->strategy == TBI_SPREAD)
+        renew_turns(nodes);
     if (class->node != TBI_ANY_NODE)
         best = rate(nodes, class->node, class, false, wish->bypass);
     else if (wish->strategy == TBI_PREFER_NODE)
@@ -353,10 +386,12 @@ unsigned tbi_place_nearest(const struct tbi_nodes *nodes, const struct tbi_class
     return best;
 }
 
-static uint64_t without_random(uint64_t score)
+static uint64_t without_random(uint64_t score, bool spread)
 {
     uint64_t bits = ((UINT64_C(1) << RANDOM_BITS) - 1) << NODE_BITS;
 
+    if (spread)
+        return score;
     return score & ~(tier_of(score) == ROOM ? bits << (VALUE_BITS - ROUGH_BITS) : bits);
 }
 
@@ -373,7 +408,7 @@ const char *tbi_place_check(const struct tbi_nodes *nodes, struct tbi_class *cla
             continue;
         for (unsigned i = 0; i < nodes->n; i++) {
             best = larger(best, t->level[0][i]);
-            if (without_random(t->level[0][i]) != rate(&copy, i, class, spread, false))
+            if (without_random(t->level[0][i], spread) != rate(&copy, i, class, spread, false))
                 return "a class has a wrong score for a node";
         }
         if (best != tbi_tournament_best(t))

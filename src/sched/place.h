@@ -4,6 +4,7 @@
  * fits at once first those that stay half empty, the fullest of them, then the emptiest; else the
  * node whose queue is the shortest, as long as it is short: what waits there need not ask between
  * two tasks, but cannot go elsewhere either. Equals and near-equals are chosen from at random.
+ * To spread, the emptiest of those that it fits at once; equals take turns.
  *
  * Each class rates the nodes and holds a tournament of them. Before that is asked for the best it
  * makes up for the nodes that have changed: O(log nodes) a change, O(nodes) after as many changes.

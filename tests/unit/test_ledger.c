@@ -217,6 +217,50 @@ static void strategies_decide_where_a_task_may_be(void **state)
     assert_actions(sim, "DISPATCH 9 to 3 stays\n");
 }
 
+/* Three nodes that are alike, and chance decides between equals but for tasks that are spread. */
+static struct sim *three_alike(void)
+{
+    int64_t totals[4][TBI_CUSTOM] = {{0}, {20000}, {20000}, {20000}};
+
+    return sim_with((struct tbi_sched_config){.nranks = 4, .nresources = TBI_CUSTOM, .totals = totals[0],
+                                              .host = (unsigned[]){0, 1, 2, 3}, .ahead = 2, .seed = 7});
+}
+
+static int submit_and_see_where(struct sim *sim, struct sim_task task)
+{
+    int k = sim_submit(sim, task), number, rank;
+
+    tbi_sched_run(sim->sched);
+    assert_null(tbi_sched_check(sim->sched));
+    assert_int_equal(sscanf(sim_actions(sim), "DISPATCH %d to %d", &number, &rank), 2);
+    assert_int_equal(number, k);
+    return rank;
+}
+
+static void tasks_to_spread_take_turns_also_one_by_one(void **state)
+{
+    struct sim *sim = three_alike();
+    int on[4] = {0}, last = 0;
+
+    (void)state;
+    for (int i = 1; i <= 9000; i++) { /* more than the bits of a turn hold */
+        int rank = submit_and_see_where(sim, (struct sim_task){.cpus = 1, .strategy = TBI_SPREAD});
+
+        on[rank]++;
+        assert_null(sim_done(sim, (unsigned)rank, i, 1, 0, 0));
+        if (i % 3 == 0)
+            assert_true(on[1] == on[2] && on[2] == on[3]);
+    }
+    for (int i = 0; i < 30; i++) { /* by whatever they ask for */
+        int rank = submit_and_see_where(sim, (struct sim_task){.cpus = i % 2 ? 0.5 : 0, .strategy = TBI_SPREAD});
+
+        assert_true(rank != last);
+        assert_null(sim_done(sim, (unsigned)rank, 9001 + i, 1, 0, 0));
+        last = rank;
+    }
+    sim_free(sim);
+}
+
 static void a_task_for_one_node_is_not_overtaken_there_for_ever(void **state)
 {
     struct sim *sim = *state;
@@ -613,6 +657,7 @@ int main(void)
         ON(with_ahead, what_was_sent_ahead_gets_its_gpus_when_others_end),
         ON(set_up, a_blocked_task_keeps_all_but_its_cpus),
         ON(set_up, strategies_decide_where_a_task_may_be),
+        cmocka_unit_test(tasks_to_spread_take_turns_also_one_by_one),
         ON(set_up, a_task_for_one_node_is_not_overtaken_there_for_ever),
         ON(set_up, of_two_hosts_with_arguments_the_one_with_more_bytes_wins),
         ON(set_up, a_thousand_grabs_and_returns_of_a_tenth_leave_all_as_it_was),
