@@ -30,12 +30,18 @@ static void send_task(struct tbi_agent *agent, unsigned rank, enum tbi_msg type,
     *m = (struct msg_task){job->m->task, job->m->attempt, 0};
 }
 
+static void kill_process(struct tbi_agent *agent, struct tbi_job *job)
+{
+    job->killed = true;
+    agent->ops.kill(agent->ops.ctx, job->proc->proc);
+}
+
 static void abort_running(struct tbi_agent *agent, struct tbi_job *job, bool force)
 {
     struct tbi_proc *proc = job->proc;
 
     if (force) {
-        agent->ops.kill(agent->ops.ctx, proc->proc);
+        kill_process(agent, job);
     } else if (!job->aborted) {
         send_task(agent, agent->config.rank, TBI_MSG_INTERRUPT, proc->proc, job);
         agent->ops.interrupt(agent->ops.ctx, proc->proc, job->number);
@@ -90,7 +96,7 @@ void tbi_abort_tick(struct tbi_agent *agent)
         }
         tbi_list_unlink(l);
         if (job->aborted)
-            agent->ops.kill(agent->ops.ctx, job->proc->proc);
+            kill_process(agent, job);
         else
             send_task(agent, 0, TBI_MSG_OVERDUE, TBI_PROC_NONE, job);
     }

@@ -76,6 +76,7 @@ struct tbi_job {
     unsigned overtaken;
     bool wanted;
     bool aborted;
+    bool killed;                /* its process was ordered to be killed: that death is its end */
     struct tbi_proc *proc;      /* that it was given to, or NULL */
     struct tbi_link timer;      /* in `timers`, if it has a limit or is aborted, while it runs */
     uint64_t due_us;            /* ... then */

@@ -389,7 +389,8 @@ static const char *on_constructed(struct tbi_agent *agent, struct tbi_proc *proc
         tbi_procs_add_hold(proc, kept[k]);
     forward(agent, record, TBI_MSG_LIVES);
     tbi_takeback_beside_actors(agent);
-    if (proc->job->retires || proc->job->aborted)
+    /* One that is being killed dies by that: told to exit, it would end for good although it may be begun again. */
+    if (proc->job->retires || (proc->job->aborted && !proc->job->killed))
         tbi_calls_retire(agent, &(struct msg_task){proc->job->m->task, proc->job->m->attempt, 0});
     return NULL;
 }

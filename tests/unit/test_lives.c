@@ -291,6 +291,33 @@ static void cancelled_while_it_begins_it_is_interrupted_and_then_killed(void **s
     assert_said(f, "FINISHED 1 to 0\n");
 }
 
+static void killed_while_it_begins_it_dies_of_that_though_it_lived_first(void **state)
+{
+    struct fake *f = *state;
+
+    assert_null(dispatch_actor(f, 1, (struct actor){.cpus = 1}));
+    abort_task(f, 1, 0, 1);
+    assert_said(f, "fork p1\nRUN 1 to p1 actor\nkill p1\n");
+    assert_null(constructed(f, 1, 1, 0)); /* on its way already: it is not told to exit, for that would be its end */
+    assert_null(dispatch_call(f, 2, 1, 1, (struct call){0}));
+    assert_said(f, "LIVES 1 to 0\n");
+    crash(f, 1);
+    assert_said(f, "FINISHED 1 to 0 error=-2 crashed\n");
+}
+
+static void killed_after_its_grace_it_dies_of_that_too(void **state)
+{
+    struct fake *f = *state;
+
+    assert_null(dispatch_actor(f, 1, (struct actor){.cpus = 1}));
+    abort_task(f, 1, 0, 0);
+    tbi_agent_tick(f->agent, 600);
+    assert_said(f, "fork p1\nRUN 1 to p1 actor\nINTERRUPT 1 to p1\ninterrupt p1 in task number 0\nkill p1\n");
+    assert_null(constructed(f, 1, 1, 0));
+    crash(f, 1);
+    assert_said(f, "LIVES 1 to 0\nFINISHED 1 to 0 error=-2 crashed\n");
+}
+
 static void a_call_whose_copy_is_under_way_when_its_actor_dies_lets_it_come(void **state)
 {
     struct fake *f = *state;
@@ -419,6 +446,8 @@ int main(void)
         ON(one_that_says_why_it_dies_has_not_crashed),
         ON(killed_it_takes_all_its_calls_with_it),
         ON(cancelled_while_it_begins_it_is_interrupted_and_then_killed),
+        ON(killed_while_it_begins_it_dies_of_that_though_it_lived_first),
+        ON(killed_after_its_grace_it_dies_of_that_too),
         ON(a_call_whose_copy_is_under_way_when_its_actor_dies_lets_it_come),
         ON(it_may_be_sent_again_meanwhile_and_uses_the_same_copy),
         ON(calls_whose_copies_are_under_way_at_the_end_are_freed),

@@ -167,6 +167,8 @@ static const char *head_takes(struct world *w, unsigned rank)
         w->direct += call != NULL && call->flags & TBI_CALL_DIRECT;
     }
     w->stopped += record->type == TBI_MSG_STOPPED;
+    if (why == NULL && record->type == TBI_MSG_FINISHED)
+        why = world_finished(w, (const void *)(record + 1));
     if (why == NULL && record->type == TBI_MSG_TAKEN)
         w->taken += ((const struct msg_taken *)(record + 1))->ntasks;
     if (why == NULL)

@@ -129,6 +129,7 @@ struct world {
     unsigned ncalls;
     struct begun_call *begun;
     unsigned nbegun;
+    struct tbi_map exits;           /* actors that have said that they end */
     uint64_t ticket;
     unsigned constructed, restarted, called, retired, exited, died_seen, unavailable_seen, found, direct,
         stopped;

@@ -347,8 +347,19 @@ const char *world_tasks_go_on(struct world *w)
     return NULL;
 }
 
+const char *world_finished(struct world *w, const struct msg_done *m)
+{
+    const struct tbi_maker *maker = tbi_directory_maker(&w->sched->dir, m->task);
+
+    if (maker == NULL || !maker->is_actor || m->error != 0 || maker->aborted ||
+        tbi_actors_find(w->sched, m->task)->retired || tbi_map_get(&w->exits, m->task) != NULL)
+        return NULL;
+    return "an actor has ended in good order that was not to end";
+}
+
 void world_actors_free(struct world *w)
 {
+    tbi_map_fini(&w->exits);
     free(w->actor);
     free(w->call);
     free(w->begun);

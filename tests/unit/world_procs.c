@@ -295,6 +295,8 @@ void world_end_task(struct world *w, struct proc *p)
     if (p->run.kind == TBI_CALL)
         world_call_done(w, p->run.task);
     w->exited += exits;
+    if (exits && tbi_map_get(&w->exits, p->actor) == NULL)
+        tbi_map_put(&w->exits, p->actor, w);
     p->exiting |= exits;
     p->running = false;
 }
