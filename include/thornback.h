@@ -953,10 +953,11 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
 #define tb_actor_new_v(class_, options, ...)                                                       \
     tb_actor_new_(class_##_tb_class_, #class_, (options), __VA_ARGS__)
 
-/* Calls a method of the actor's class: tb_actor_call(actor, method, args...). The calls that one process makes run
- * in the order in which it made them, one at a time, also when an early one waits for its arguments; calls of
- * others are not held up by that. (With max_concurrency or groups, as many at a time as these allow.) A call holds
- * the actor until it has ended.
+/* Calls a method of the actor's class: tb_actor_call(actor, method, args...). The calls that one process makes to
+ * one concurrency group begin in the order in which it made them, also when an early one waits for its arguments.
+ * Calls of other processes, and calls to other groups, do not wait for that. Calls that name no group are a group
+ * of their own. Each group runs one call at a time, or as many as its max_concurrency allows. A call holds the actor
+ * until it has ended.
  * Returns, blocks: as tb_remote.
  * Errors, of the ref: what the method failed with, as a task; TB_ERR_ACTOR_DIED, also if the actor could not be
  *          made; TB_ERR_ACTOR_UNAVAILABLE above max_pending_calls, and if its process died, it is begun again and

@@ -256,7 +256,7 @@ struct msg_actor {
     uint16_t lane[TBI_LANES_MAX]; /* calls that run at once in each; lane[0] is max_concurrency */
 };
 /* Behind a SUBMIT of a call, and its DISPATCH. The actor is the last of the refs the call holds. `seq`: in
- * what order this caller's calls to this actor were made, from 1; set by the caller's agent. */
+ * what order this caller's calls to this lane of the actor were made, from 1; set by the caller's agent. */
 struct msg_call {
     struct tbi_id actor;
     uint64_t seq;
@@ -273,10 +273,10 @@ enum {
 };
 enum { TBI_RETRIES_DEFAULT = INT32_MIN /* max_retries of a call: as the actor says */ };
 
-/* The calls `from` .. `to`-1 of this caller will not come. */
+/* The calls `from` .. `to`-1 of this caller to this lane will not come. */
 struct msg_skip {
     struct tbi_id actor;
-    uint32_t epoch, rank, proc, unused;
+    uint32_t epoch, rank, proc, lane;
     uint64_t from, to;
 };
 
@@ -293,7 +293,7 @@ struct msg_where {
 struct msg_stop {
     struct tbi_id task, actor;
     uint64_t seq;
-    uint32_t attempt, epoch;
+    uint32_t attempt, epoch, lane, unused;
 };
 
 /* Which actor has this name? FOUND and IDENTIFY answer it, and a SUBMIT with TBI_ACTOR_GET. If another actor

@@ -1,6 +1,7 @@
 /* calls.c - actors that live here, and the calls of their methods. An actor is the task that created it, which
  * keeps its process, and what it was granted, for as long as it lives. Calls come from the head as their
- * arguments become ready, in any order; the numbers that their callers gave them say in which order they run.
+ * arguments become ready, in any order; the numbers that their callers gave them, in each lane from 1, say in which
+ * order they begin there.
  * What the executor has not begun can be taken back from it, as tasks can. */
 #include "node/local.h"
 #include "thornback.h"
@@ -16,14 +17,9 @@ static const struct msg_call *terms_of(const struct tbi_job *call)
     return tbi_dispatch_call(call->m);
 }
 
-static struct tbi_id caller_id(unsigned rank, uint32_t proc)
+static struct tbi_caller *caller_of(struct tbi_local_actor *actor, unsigned rank, uint32_t proc, unsigned lane)
 {
-    return (struct tbi_id){1, (uint64_t)rank << 32 | proc};
-}
-
-static struct tbi_caller *caller_of(struct tbi_local_actor *actor, unsigned rank, uint32_t proc)
-{
-    struct tbi_id id = caller_id(rank, proc);
+    struct tbi_id id = {1 + (uint64_t)lane, (uint64_t)rank << 32 | proc};
     struct tbi_caller *caller = tbi_map_get(&actor->callers, id);
 
     if (caller == NULL) {
@@ -38,7 +34,7 @@ static struct tbi_caller *caller_of(struct tbi_local_actor *actor, unsigned rank
 
 static struct tbi_caller *caller_of_call(const struct tbi_job *call)
 {
-    return caller_of(call->actor, tbi_id_rank(call->m->task), tbi_id_proc(call->m->task));
+    return caller_of(call->actor, tbi_id_rank(call->m->task), tbi_id_proc(call->m->task), terms_of(call)->lane);
 }
 
 /* ---- giving calls to the executor ---- */
@@ -176,7 +172,7 @@ void tbi_calls_skip(struct tbi_agent *agent, const struct msg_skip *m)
     struct tbi_local_actor *actor = find(agent, m->actor, m->epoch);
 
     if (actor != NULL)
-        add_skip(agent, caller_of(actor, m->rank, m->proc), m->from, m->to);
+        add_skip(agent, caller_of(actor, m->rank, m->proc, m->lane), m->from, m->to);
 }
 
 struct tbi_local_actor *tbi_calls_of_call(const struct tbi_agent *agent,
@@ -202,8 +198,8 @@ void tbi_calls_stop(struct tbi_agent *agent, const struct msg_stop *m)
     const struct tbi_job *call = tbi_map_get(&agent->jobs, m->task);
     struct msg_task *answer;
 
-    if (actor == NULL || (call == NULL && m->seq < caller_of(actor, tbi_id_rank(m->task),
-                                                             tbi_id_proc(m->task))->next))
+    if (actor == NULL || (call == NULL && m->seq < caller_of(actor, tbi_id_rank(m->task), tbi_id_proc(m->task),
+                                                             m->lane)->next))
         return; /* FINISHED, or the actor's, is on its way */
     if (call != NULL && call->m->attempt != m->attempt)
         return;

@@ -72,7 +72,7 @@ void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const str
     struct tbi_direct *direct;
     bool goes = may_go(agent, callee, m);
 
-    call.seq = ++callee->made;
+    call.seq = ++callee->made[call.lane];
     if (goes) {
         call.flags = TBI_CALL_DIRECT;
         call.epoch = callee->epoch;

@@ -39,8 +39,9 @@ struct tbi_bundle {
     struct tbi_grant grant;
 };
 
-/* An actor that lives here. Calls of one caller are run in the order of their numbers, each in its lane; a
- * call whose turn has come waits there until the executor has so few that it may be given more. */
+/* An actor that lives here. Calls of one caller to one lane begin in the order of their numbers; lanes do not wait
+ * for each other. A call whose turn has come waits in its lane until the executor has so few that it may be
+ * given more. */
 struct tbi_lane {
     struct tbi_local_actor *actor;
     struct tbi_link calls;
@@ -50,7 +51,7 @@ struct tbi_lane {
 struct tbi_local_actor {
     struct tbi_job *job;        /* that created it */
     struct tbi_proc *proc;
-    struct tbi_map callers;     /* process -> struct tbi_caller */
+    struct tbi_map callers;     /* process and lane -> struct tbi_caller */
     struct tbi_link calls;      /* all that have come and not ended */
     struct tbi_map stopped;     /* direct calls that must not begin, and have not come yet */
     struct tbi_lane lane[TBI_LANES_MAX];
@@ -113,7 +114,7 @@ struct tbi_proc {
 
 /* An actor that a process calls. */
 struct tbi_callee {
-    uint64_t made;              /* calls, so far */
+    uint64_t made[TBI_LANES_MAX]; /* calls so far, to each lane */
     bool asked, direct;         /* the head was asked where it lives, and has said so: at `rank` in this life */
     uint32_t epoch;
     unsigned rank;

@@ -108,6 +108,8 @@ static const char *on_submit(struct tbi_agent *agent, struct tbi_proc *proc,
 
     if (!made_by(agent, proc, m->task) || m->local != 0 || m->of_direct != 0)
         return "SUBMIT with another process's id, or of a task that an agent has";
+    if (m->kind == TBI_CALL && tbi_submit_call(m)->lane >= TBI_LANES_MAX)
+        return "SUBMIT of a call to a lane that no actor has";
     for (unsigned i = 0; i < m->nreturns; i++)
         tbi_procs_add_hold(proc, tbi_id_with_index(m->task, i));
     sent = forward(agent, record, TBI_MSG_SUBMIT);

@@ -22,14 +22,14 @@ static const struct msg_call *call_of(const struct tbi_maker *call)
     return tbi_submit_call(call->submit);
 }
 
-static void skip(struct tbi_sched *sched, const struct tbi_actor *actor, struct tbi_id task,
+static void skip(struct tbi_sched *sched, const struct tbi_actor *actor, const struct tbi_maker *call,
                  uint64_t from, uint64_t to)
 {
     struct msg_skip *m = sched->port.send(sched->port.ctx, actor->maker->node, TBI_MSG_SKIP,
                                           TBI_PROC_NONE, sizeof *m);
 
-    *m = (struct msg_skip){actor->maker->id, actor->epoch, tbi_id_rank(task), tbi_id_proc(task), 0,
-                           from, to};
+    *m = (struct msg_skip){actor->maker->id, actor->epoch, tbi_id_rank(call->id), tbi_id_proc(call->id),
+                           call_of(call)->lane, from, to};
 }
 
 static struct tbi_actor_caller *caller_of(struct tbi_actor *actor, const struct tbi_maker *call)
@@ -78,20 +78,21 @@ void tbi_actor_unlocate_all(struct tbi_sched *sched, const struct tbi_actor *act
     }
 }
 
-/* All numbers of its caller before this call's are known to the agent, or are on their way. */
+/* All numbers of its caller and lane before this call's are known to the agent, or are on their way. */
 void tbi_actor_tell(struct tbi_sched *sched, struct tbi_actor *actor, const struct tbi_maker *call)
 {
     struct tbi_actor_caller *caller = caller_of(actor, call);
-    uint64_t seq = call_of(call)->seq;
+    uint64_t seq = call_of(call)->seq, *next = &caller->next[call_of(call)->lane];
 
     if (caller->life != (uint64_t)actor->epoch + 1) {
-        caller->next = 1;
+        for (unsigned i = 0; i < TBI_LANES_MAX; i++)
+            caller->next[i] = 1;
         caller->life = (uint64_t)actor->epoch + 1;
     }
-    if (caller->next < seq)
-        skip(sched, actor, call->id, caller->next, seq);
-    if (caller->next <= seq)
-        caller->next = seq + 1;
+    if (*next < seq)
+        skip(sched, actor, call, *next, seq);
+    if (*next <= seq)
+        *next = seq + 1;
 }
 
 /* Not on the spot: that could end others of those that are being gone through, or the actor. */
@@ -280,7 +281,7 @@ void tbi_actors_stop(struct tbi_sched *sched, struct tbi_maker *call, uint32_t f
     call->stops = (uint8_t)(1 + flags);
     tbi_map_put(&sched->actors.stopping, call->id, error);
     m = sched->port.send(sched->port.ctx, call->node, TBI_MSG_STOP, TBI_PROC_NONE, sizeof *m);
-    *m = (struct msg_stop){call->id, terms->actor, terms->seq, call->attempt, terms->epoch};
+    *m = (struct msg_stop){call->id, terms->actor, terms->seq, call->attempt, terms->epoch, terms->lane, 0};
 }
 
 const char *tbi_actors_on_stopped(struct tbi_sched *sched, unsigned rank,
@@ -366,7 +367,7 @@ void tbi_actors_call_ends(struct tbi_sched *sched, struct tbi_maker *call, bool 
         return; /* it ended first */
     actor->ncalls--;
     if (actor->state == TBI_ACTOR_LIVES && !was_sent)
-        skip(sched, actor, call->id, seq, seq + 1);
+        skip(sched, actor, call, seq, seq + 1);
 }
 
 void tbi_actors_call_failed(struct tbi_sched *sched, struct tbi_maker *call, bool crashed,

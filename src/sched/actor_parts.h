@@ -5,12 +5,12 @@
 
 #include "sched/actors.h"
 
-/* One caller of an actor, and what the actor's agent knows of its calls in the present life: all numbers below
- * `next`. */
+/* One caller of an actor, and what the actor's agent knows of its calls in the present life: of each lane all
+ * numbers below `next`. */
 struct tbi_actor_caller {
     unsigned rank;
     uint32_t proc;
-    uint64_t next;
+    uint64_t next[TBI_LANES_MAX];
     uint64_t life;  /* the epoch it holds for, + 1 */
     bool locates;   /* its agent has asked where the actor lives */
     bool located;   /* ... and was told */

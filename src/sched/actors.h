@@ -9,7 +9,7 @@
  *
  * Its object is PENDING until it is dead and then FAILED; with its last holder the actor retires. Each call holds
  * it, so that it ends after the calls that were made. Calls go to its node as soon as their arguments are there,
- * and the agent puts those of one caller in order by their numbers; numbers that will not come are told it
+ * and the agent puts those of one caller to one lane in order by their numbers; numbers that will not come are told it
  * by SKIP, so that every caller's numbers are known to it without gaps, in each life anew. */
 #ifndef TBI_ACTORS_H
 #define TBI_ACTORS_H

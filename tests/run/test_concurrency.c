@@ -48,6 +48,18 @@ static int pool_most(tb_call *call, struct pool *self)
 static int pool_io(tb_call *call, struct pool *self) { return pool_wait(call, self); }
 static int pool_compute(tb_call *call, struct pool *self) { return pool_add(call, self); }
 
+/* Adds its argument. */
+static int pool_plus(tb_call *call, struct pool *self)
+{
+    return tb_return(call, atomic_fetch_add(&self->value, tb_arg_int(call, 0)) + tb_arg_int(call, 0));
+}
+static int hundred(tb_call *call)
+{
+    gate_wait(tb_arg_string(call, 0));
+    return tb_return(call, 100);
+}
+TB_TASK(hundred);
+
 static int twice(tb_call *call) { return tb_return(call, 2 * tb_arg_int(call, 0)); }
 TB_TASK(twice);
 
@@ -132,6 +144,7 @@ TB_ACTOR(pool, struct pool, .init = pool_init, .fini = pool_fini,
          .concurrency_groups = {{"io", 2}, {"compute", 1}});
 TB_METHOD(pool, pool_wait);
 TB_METHOD(pool, pool_add);
+TB_METHOD(pool, pool_plus);
 TB_METHOD(pool, pool_keep);
 TB_METHOD(pool, pool_most);
 TB_METHOD(pool, pool_io, .concurrency_group = "io");
@@ -218,6 +231,26 @@ static void groups_do_not_hold_each_other_up(void **state)
     assert_ok(tb_release_all(compute, 20));
     assert_call_fails(TB_ERR_ARGUMENT, "(it has: io, compute)",
                       tb_actor_call_with(p, pool_add, TB_OPTIONS(.concurrency_group = "disk")));
+    assert_ok(tb_actor_release(p));
+}
+
+static void an_argument_that_is_pending_holds_up_its_own_group_alone(void **state)
+{
+    tb_actor p = tb_actor_new(pool);
+    struct gate g = gate_new();
+    tb_ref late, first, second;
+
+    (void)state;
+    late = tb_remote(hundred, g.path);
+    gate_reach(&g);
+    first = tb_actor_call_with(p, pool_plus, TB_OPTIONS(.concurrency_group = "compute"), late);
+    second = tb_actor_call(p, pool_compute);
+    assert_int_equal(get_int(tb_actor_call(p, pool_add)), 1);
+    assert_int_equal(get_int(tb_actor_call_with(p, pool_add, TB_OPTIONS(.concurrency_group = "io"))), 2);
+    gate_open(&g);
+    assert_int_equal(get_int(first), 102);
+    assert_int_equal(get_int(second), 103); /* in its group behind the one that waited */
+    assert_ok(tb_release(late));
     assert_ok(tb_actor_release(p));
 }
 
@@ -403,6 +436,7 @@ static void what_a_call_says_gets_out_though_it_is_more_than_the_ring_takes(void
 RUN(cmocka_unit_test(as_many_calls_run_at_once_as_were_asked_for),
     cmocka_unit_test(a_thousand_calls_of_ten_threads_are_all_answered),
     cmocka_unit_test(groups_do_not_hold_each_other_up),
+    cmocka_unit_test(an_argument_that_is_pending_holds_up_its_own_group_alone),
     cmocka_unit_test(calls_that_run_at_once_wait_each_for_its_own),
     cmocka_unit_test(a_handle_that_two_calls_came_with_stays_until_both_have_ended),
     cmocka_unit_test(one_call_is_cancelled_and_the_others_go_on),

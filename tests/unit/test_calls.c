@@ -114,8 +114,8 @@ static void so_many_run_at_once_as_their_lane_allows(void **state)
 
     live(f, (struct actor){.lane0 = 2, .lane1 = 1});
     dispatch_calls(f, 1, 2, 1, 3);
-    assert_null(dispatch_call(f, 5, 1, 4, (struct call){.lane = 1}));
-    assert_null(dispatch_call(f, 6, 1, 5, (struct call){.lane = 1}));
+    assert_null(dispatch_call(f, 5, 1, 1, (struct call){.lane = 1}));
+    assert_null(dispatch_call(f, 6, 1, 2, (struct call){.lane = 1}));
     assert_said(f, "RUN 2 to p1\nRUN 3 to p1\nRUN 5 to p1 lane 1\n");
     assert_null(done(f, 1, 3, TBI_AT_INLINE)); /* before the one that began first */
     assert_said(f, "FINISHED 3 to 0\nRUN 4 to p1\n");
@@ -129,8 +129,24 @@ static void a_full_lane_holds_up_no_other(void **state)
 
     live(f, (struct actor){.lane0 = 1, .lane1 = 1});
     dispatch_calls(f, 1, 2, 1, 3);
-    assert_null(dispatch_call(f, 5, 1, 4, (struct call){.lane = 1}));
+    assert_null(dispatch_call(f, 5, 1, 1, (struct call){.lane = 1}));
     assert_said(f, "RUN 2 to p1\nRUN 5 to p1 lane 1\n");
+}
+
+static void a_call_that_waits_for_its_argument_holds_up_its_own_lane_alone(void **state)
+{
+    struct fake *f = *state;
+
+    live(f, (struct actor){.lane0 = 1, .lane1 = 1});
+    assert_null(dispatch_call(f, 3, 1, 2, (struct call){0})); /* number 1 has not come */
+    assert_null(dispatch_call(f, 5, 1, 1, (struct call){.lane = 1}));
+    assert_null(dispatch_call(f, 7, 1, 3, (struct call){.lane = 1}));
+    assert_said(f, "RUN 5 to p1 lane 1\n");
+    assert_null(done(f, 1, 5, TBI_AT_INLINE));
+    assert_null(dispatch_call(f, 6, 1, 2, (struct call){.lane = 1}));
+    assert_said(f, "FINISHED 5 to 0\nRUN 6 to p1 lane 1\n");
+    assert_null(dispatch_call(f, 2, 1, 1, (struct call){0}));
+    assert_said(f, "RUN 2 to p1\n");
 }
 
 static void an_unknown_lane_is_the_first(void **state)
@@ -253,11 +269,11 @@ static void calls_that_run_at_once_have_limits_of_their_own(void **state)
     f->now = 1000;
     assert_null(dispatch_call(f, 2, 1, 1, (struct call){.limit_ms = 9}));
     assert_null(dispatch_call(f, 3, 1, 2, (struct call){.limit_ms = 3}));
-    assert_null(dispatch_call(f, 4, 1, 3, (struct call){.limit_ms = 2, .lane = 1}));
+    assert_null(dispatch_call(f, 4, 1, 1, (struct call){.limit_ms = 2, .lane = 1}));
     forget(f);
     tbi_agent_tick(f->agent, 3000);
     assert_said(f, "OVERDUE 4 to 0\n");
-    assert_null(dispatch_call(f, 5, 1, 4, (struct call){.limit_ms = 2, .lane = 1}));
+    assert_null(dispatch_call(f, 5, 1, 2, (struct call){.limit_ms = 2, .lane = 1}));
     tbi_agent_tick(f->agent, 3900);
     assert_said(f, ""); /* not again */
     abort_task(f, 4, 0, 0);
@@ -318,15 +334,21 @@ static void one_that_was_there_is_held_instead_of_the_one_that_was_not_made(void
     assert_said(f, "FINISHED 9 to 0 error=-2 crashed\nRELEASE 11 to 0\nRELEASE 11 to 0\n");
 }
 
-static void submit_call(struct fake *f, int k, int actor)
+static const char *submit_to_lane(struct fake *f, int k, int actor, unsigned lane)
 {
     struct msg_submit *m =
         record(f, TBI_MSG_SUBMIT, 1, sizeof *m + sizeof(struct tbi_id) + sizeof(struct msg_call));
 
     *m = (struct msg_submit){.kind = TBI_CALL, .task = id(BY(1, k)), .parent = id(9), .nrefs = 1};
     *(struct tbi_id *)(m + 1) = id(actor);
-    *(struct msg_call *)((struct tbi_id *)(m + 1) + 1) = (struct msg_call){.actor = id(actor), .seq = 77};
-    assert_null(deliver(f, 1));
+    *(struct msg_call *)((struct tbi_id *)(m + 1) + 1) = (struct msg_call){.actor = id(actor), .seq = 77,
+                                                                                .lane = (uint16_t)lane};
+    return deliver(f, 1);
+}
+
+static void submit_call(struct fake *f, int k, int actor)
+{
+    assert_null(submit_to_lane(f, k, actor, 0));
 }
 
 static void a_process_is_told_what_number_its_calls_have_of_each_actor(void **state)
@@ -340,6 +362,11 @@ static void a_process_is_told_what_number_its_calls_have_of_each_actor(void **st
     submit_call(f, 14, 1);
     assert_said(f, "fork p1\nRUN 9 to p1\nSUBMIT 11 to 0 number 1 asks\nSUBMIT 12 to 0 number 2\n"
                    "SUBMIT 13 to 0 number 1 asks\nSUBMIT 14 to 0 number 3\n");
+    assert_null(submit_to_lane(f, 15, 1, 2)); /* each lane has numbers of its own */
+    assert_null(submit_to_lane(f, 16, 1, 2));
+    submit_call(f, 17, 1);
+    assert_said(f, "SUBMIT 15 to 0 number 1\nSUBMIT 16 to 0 number 2\nSUBMIT 17 to 0 number 4\n");
+    assert_string_equal(submit_to_lane(f, 18, 1, TBI_LANES_MAX), "SUBMIT of a call to a lane that no actor has");
 }
 
 /* ---- what is refused ---- */
@@ -390,6 +417,7 @@ int main(void)
         ON(a_call_whose_argument_is_lost_fails_and_the_next_one_runs),
         ON(so_many_run_at_once_as_their_lane_allows),
         ON(a_full_lane_holds_up_no_other),
+        ON(a_call_that_waits_for_its_argument_holds_up_its_own_lane_alone),
         ON(an_unknown_lane_is_the_first),
         AHEAD(some_are_given_ahead_of_their_turn),
         AHEAD(one_that_has_not_begun_is_taken_back),

@@ -166,7 +166,7 @@ static void dispatch_call(struct fake *f, int k, uint64_t number)
 static void stop_of(struct fake *f, int k, uint64_t number, uint32_t attempt, uint32_t epoch)
 {
     *(struct msg_stop *)record(f, TBI_MSG_STOP, TBI_PROC_NONE, sizeof(struct msg_stop)) =
-        (struct msg_stop){id(BY(2, k)), id(1), number, attempt, epoch};
+        (struct msg_stop){id(BY(2, k)), id(1), number, attempt, epoch, 0, 0};
     assert_null(deliver(f, 0));
 }
 

@@ -281,7 +281,7 @@ static bool is_ready(const struct tbi_agent *agent, struct tbi_id task)
     return job == NULL || (job->missing == 0 && job->admitted == job->copies);
 }
 
-/* Has its caller made calls to the actor before it that have not ended? They may wait for an argument. */
+/* Has its caller made calls to this lane of the actor before it that have not ended? They may wait for an argument. */
 static bool is_behind_another(const struct world *w, const struct tbi_maker *call)
 {
     const struct msg_call *terms = tbi_submit_call(call->submit);
@@ -291,7 +291,8 @@ static bool is_behind_another(const struct world *w, const struct tbi_maker *cal
         const struct tbi_maker *m = e.value;
         const struct msg_call *other = m->is_call && m->submit != NULL ? tbi_submit_call(m->submit) : NULL;
 
-        if (other != NULL && tbi_id_equal(other->actor, terms->actor) && other->seq < terms->seq &&
+        if (other != NULL && tbi_id_equal(other->actor, terms->actor) && other->lane == terms->lane &&
+            other->seq < terms->seq &&
             tbi_id_rank(m->id) == tbi_id_rank(call->id) && tbi_id_proc(m->id) == tbi_id_proc(call->id))
             return true;
     }
