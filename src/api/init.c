@@ -201,6 +201,15 @@ static int connect_ranks(struct tbi_job *j)
     return 0;
 }
 
+static int check_page(void)
+{
+    uint32_t bytes = tbi_page_bytes();
+    const char *why = tbi_page_check(bytes);
+
+    return why == NULL ? 0 : tbi_error_set(TB_ERR_UNSUPPORTED, "this system's pages of memory have %u bytes: %s",
+                                           bytes, why);
+}
+
 static int check_faults(const struct tbi_job *j)
 {
     struct tbi_fault_plan plan;
@@ -249,7 +258,7 @@ static int start_zygote(struct tbi_job *j)
                    .nfunctions = (unsigned)tbi_registry_count()}};
     int rc;
 
-    j->slots = tbi_slots_create();
+    j->slots = tbi_slots_create(tbi_page_bytes());
     if (j->slots == NULL)
         return tbi_error_set(TB_ERR_OUT_OF_MEMORY, "no memory for the processes of tasks: %s",
                              strerror(errno));
@@ -317,7 +326,7 @@ static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_co
                   .max_executors = most, .most_processes = TBI_SLOTS_MAX, .birth_patience_us = BIRTH_PATIENCE_US,
                   .offers = (unsigned)s->offers,
                   .overtakes = (unsigned)s->overtakes, .nested = (unsigned)s->nested,
-                  .store_bytes = j->memory.bytes,
+                  .store_bytes = j->memory.bytes, .page_bytes = j->memory.page,
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),
                   .grace_us = (uint64_t)(s->cancel_grace * 1e6),
                   .fetch = j->fetches_by_messages ? TBI_FETCH_P2P : TBI_FETCH_RMA},
@@ -387,6 +396,8 @@ static int start(struct tbi_job *j, const tb_config *config)
     gethostname(j->hostname, sizeof j->hostname - 1);
     open_closed_stdio();
     j->mpi.shared = j->mpi.window = MPI_WIN_NULL;
+    if (rc == 0)
+        rc = check_page();
     if (rc == 0)
         rc = check_functions();
     if (rc == 0)

@@ -23,6 +23,6 @@ int tbi_isolate_tasks(void *ctx)
     if (rc != 0 || !j->uses_mpi)
         return rc;
     tbi_ranges_add(&j->own_shared, slots, bytes);
-    tbi_ranges_add(&j->own_shared, tbi_memory_bell(&j->memory, j->rank), TBI_PAGE);
+    tbi_ranges_add(&j->own_shared, tbi_memory_bell(&j->memory, j->rank), j->memory.page);
     return tbi_maps_close(&j->own_shared);
 }

@@ -3,13 +3,6 @@
 
 #include <sys/mman.h>
 
-enum { PAGE = 4096 };
-
-static size_t pages(size_t bytes)
-{
-    return (bytes + PAGE - 1) / PAGE * PAGE;
-}
-
 struct front {
     _Atomic uint64_t news[TBI_SLOTS_MAX / 64];
     struct tbi_fault_board faults;
@@ -21,15 +14,15 @@ struct tbi_slots {
     size_t control_bytes, ring_bytes, slot_bytes, bytes;
 };
 
-struct tbi_slots *tbi_slots_create(void)
+struct tbi_slots *tbi_slots_create(uint32_t page)
 {
     struct tbi_slots *s = tbi_alloc_zeroed(1, sizeof *s);
 
-    s->deaths_at = pages(sizeof(struct front));
-    s->output_at = s->deaths_at + pages(tbi_ring_footprint(TBI_DEATHS_RING));
-    s->slots_at = s->output_at + pages(tbi_ring_footprint(TBI_OUTPUT_RING));
-    s->control_bytes = pages(sizeof(struct tbi_slot));
-    s->ring_bytes = pages(tbi_ring_footprint(TBI_SLOT_RING));
+    s->deaths_at = tbi_page_up(sizeof(struct front), page);
+    s->output_at = s->deaths_at + tbi_page_up(tbi_ring_footprint(TBI_DEATHS_RING), page);
+    s->slots_at = s->output_at + tbi_page_up(tbi_ring_footprint(TBI_OUTPUT_RING), page);
+    s->control_bytes = tbi_page_up(sizeof(struct tbi_slot), page);
+    s->ring_bytes = tbi_page_up(tbi_ring_footprint(TBI_SLOT_RING), page);
     s->slot_bytes = s->control_bytes + 2 * s->ring_bytes;
     s->bytes = s->slots_at + TBI_SLOTS_MAX * s->slot_bytes;
     s->front = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE,
@@ -115,17 +108,26 @@ void tbi_slots_note_news(struct tbi_slots *s, uint32_t slot)
 {
     uint64_t bit = UINT64_C(1) << slot % 64;
 
-    /* With the fence, a bit that is still set will be taken after our write can be seen. */
+    /* A bit that is still set need not be set again, if it is taken after our write can be seen. So the producer
+     * does "write the tail; fence; read the bits" and the consumer "clear the bits; fence; read the tail", and
+     * one of the two fences comes first in the order of all of them (C11 7.17.3). Ours: then the consumer's read
+     * of the tail sees our write. The consumer's: then we see the bits cleared, and set ours. No other order will
+     * do for the consumer: a sequentially consistent exchange does not keep the read of the tail, an acquire
+     * load, from coming before it. */
     atomic_thread_fence(memory_order_seq_cst);
     if (!(atomic_load_explicit(&s->front->news[slot / 64], memory_order_relaxed) & bit))
-        atomic_fetch_or(&s->front->news[slot / 64], bit);
+        atomic_fetch_or_explicit(&s->front->news[slot / 64], bit, memory_order_relaxed);
 }
 
 uint64_t tbi_slots_take_news(struct tbi_slots *s, uint32_t first)
 {
+    uint64_t news;
+
     if (atomic_load_explicit(&s->front->news[first / 64], memory_order_relaxed) == 0)
-        return 0;
-    return atomic_exchange(&s->front->news[first / 64], 0);
+        return 0; /* a bit that comes later is seen by the look between arming the bell and sleeping */
+    news = atomic_exchange_explicit(&s->front->news[first / 64], 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* the partner of the producer's */
+    return news;
 }
 
 bool tbi_slots_have_news(const struct tbi_slots *s, uint32_t nslots)

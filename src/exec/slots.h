@@ -16,6 +16,7 @@
 #include "exec/ring.h"
 #include "util/error_blob.h"
 #include "util/fault.h"
+#include "util/page.h"
 
 enum {
     TBI_SLOTS_MAX = 1024,           /* executors of one rank at a time */
@@ -47,7 +48,7 @@ struct tbi_slot {
 
 struct tbi_slots;
 
-struct tbi_slots *tbi_slots_create(void); /* NULL with errno: no memory */
+struct tbi_slots *tbi_slots_create(uint32_t page); /* bytes of one; NULL with errno: no memory */
 void tbi_slots_destroy(struct tbi_slots *slots);
 
 struct tbi_slot *tbi_slots_slot(struct tbi_slots *slots, uint32_t slot);

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-enum { CHUNK = 1 << 20, DEPTH = 8, TAGS = 30000, PAGE = 4096 };
+enum { CHUNK = 1 << 20, DEPTH = 8, TAGS = 30000 };
 
 struct copy {
     struct tbi_link link;
@@ -31,7 +31,7 @@ struct tbi_copies *tbi_copies_create(struct tbi_mpi *mpi, const struct tbi_memor
 
     c->mpi = mpi;
     c->memory = memory;
-    c->warm = tbi_alloc_zeroed(memory->bytes / PAGE / 64 + 1, sizeof *c->warm);
+    c->warm = tbi_alloc_zeroed(memory->bytes / memory->page / 64 + 1, sizeof *c->warm);
     tbi_list_init(&c->all);
     MPI_Comm_dup(mpi->world, &c->comm);
     return c;
@@ -88,13 +88,14 @@ static void *nowhere(struct tbi_copies *c)
  * from there on are ours: an object begins on a page, and a chunk is many. */
 static bool warm_up(struct tbi_copies *c, uint64_t offset, uint64_t bytes)
 {
-    uint64_t first = offset / PAGE, end = (offset + bytes + PAGE - 1) / PAGE, page = first;
+    uint64_t size = c->memory->page, first = offset / size, end = (offset + bytes + size - 1) / size;
+    uint64_t page = first;
 
     while (page < end && c->warm[page / 64] >> page % 64 & 1)
         page++;
     if (page == end)
         return true;
-    if (!tbi_memory_populate(c->memory->writable + first * PAGE, (end - first) * PAGE))
+    if (!tbi_memory_populate(c->memory->writable + first * size, (end - first) * size))
         return false;
     for (page = first; page < end; page++)
         c->warm[page / 64] |= UINT64_C(1) << page % 64;

@@ -262,11 +262,11 @@ int tbi_mpi_map(struct tbi_mpi *mpi, uint64_t bytes, struct tbi_memory *memory)
     int n, rc, unit, i;
     MPI_Info info;
     MPI_Aint size;
-    uint64_t need;
+    uint64_t need, page = tbi_page_bytes();
     MPI_Group node, world;
 
-    bytes = bytes / TBI_PAGE * TBI_PAGE;
-    need = bytes + 2 * TBI_PAGE; /* the window need not begin on a page */
+    bytes = bytes / page * page;
+    need = bytes + 2 * page; /* the window need not begin on a page */
     MPI_Comm_size(mpi->node, &n);
     if (n == 1) {
         rc = tbi_memory_map_alone(memory, mpi->nranks, mpi->rank, bytes);
@@ -293,13 +293,12 @@ int tbi_mpi_map(struct tbi_mpi *mpi, uint64_t bytes, struct tbi_memory *memory)
 
         MPI_Win_shared_query(mpi->shared, i, &size, &unit, &at);
         MPI_Group_translate_ranks(node, 1, &i, world, &rank);
-        memory->base[rank] = (uint8_t *)(((uintptr_t)at + TBI_PAGE - 1) / TBI_PAGE * TBI_PAGE) +
-                             TBI_PAGE;
+        memory->base[rank] = (uint8_t *)(tbi_page_up((uintptr_t)at, (uint32_t)page) + page);
     }
     MPI_Group_free(&node);
     MPI_Group_free(&world);
     tbi_memory_ready(memory);
-    memset(memory->writable - TBI_PAGE, 0, TBI_PAGE);
+    memset(memory->writable - page, 0, page);
     MPI_Barrier(mpi->node); /* nobody rings a bell that is not there yet */
     return 0;
 }

@@ -37,6 +37,7 @@ struct tbi_agent_config {
     unsigned nested;           /* tasks that may wait here which tasks of ours have submitted */
     unsigned overtakes;        /* how often a task that does not fit may be overtaken */
     uint64_t store_bytes;
+    uint32_t page_bytes;       /* of memory: the unit of the store */
     uint64_t create_timeout_us; /* how long a create waits for room */
     uint64_t grace_us;         /* how long an aborted task may go on */
     enum tbi_fetch_mode fetch;  /* TBI_FETCH_RMA or TBI_FETCH_P2P, between hosts */

@@ -1,5 +1,4 @@
 #include "store/memory.h"
-#include "store/segment.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 
@@ -13,7 +12,9 @@
 
 void tbi_memory_init(struct tbi_memory *m, unsigned nranks, unsigned rank, uint64_t bytes)
 {
-    *m = (struct tbi_memory){.nranks = nranks, .rank = rank, .bytes = bytes / TBI_PAGE * TBI_PAGE,
+    uint32_t page = tbi_page_bytes();
+
+    *m = (struct tbi_memory){.nranks = nranks, .rank = rank, .bytes = bytes / page * page, .page = page,
                              .base = tbi_alloc_zeroed(nranks, sizeof *m->base),
                              .view = tbi_alloc_zeroed(nranks, sizeof *m->view)};
 }
@@ -29,7 +30,7 @@ int tbi_memory_map_alone(struct tbi_memory *m, unsigned nranks, unsigned rank, u
     uint8_t *at;
 
     tbi_memory_init(m, nranks, rank, bytes);
-    at = mmap(NULL, TBI_PAGE + m->bytes, PROT_READ | PROT_WRITE,
+    at = mmap(NULL, m->page + m->bytes, PROT_READ | PROT_WRITE,
               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) {
         int rc = -errno;
@@ -38,7 +39,7 @@ int tbi_memory_map_alone(struct tbi_memory *m, unsigned nranks, unsigned rank, u
         return rc;
     }
     m->alone = true;
-    m->base[rank] = at + TBI_PAGE;
+    m->base[rank] = at + m->page;
     tbi_memory_ready(m);
     return 0;
 }
@@ -49,7 +50,7 @@ void tbi_memory_fini(struct tbi_memory *m)
         if (m->view[r] != m->base[r])
             munmap(m->view[r], m->bytes);
     if (m->alone)
-        munmap(m->base[m->rank] - TBI_PAGE, TBI_PAGE + m->bytes);
+        munmap(m->base[m->rank] - m->page, m->page + m->bytes);
     free(m->base);
     free(m->view);
     *m = (struct tbi_memory){0};
@@ -72,7 +73,7 @@ int tbi_memory_guard(struct tbi_memory *m)
         if (m->base[r] == NULL)
             continue;
         if (mprotect(m->base[r], m->bytes, PROT_READ) != 0 ||
-            (r != m->rank && mprotect(tbi_memory_bell(m, r), TBI_PAGE, PROT_NONE) != 0))
+            (r != m->rank && mprotect(tbi_memory_bell(m, r), m->page, PROT_NONE) != 0))
             return -errno;
     }
     m->guarded = true;
@@ -94,16 +95,16 @@ int tbi_memory_guard_views(struct tbi_memory *m)
     return 0;
 }
 
-static uint64_t whole_pages(uint64_t bytes)
+static uint64_t whole_pages(const struct tbi_memory *m, uint64_t bytes)
 {
-    return bytes == 0 ? TBI_PAGE : (bytes + TBI_PAGE - 1) / TBI_PAGE * TBI_PAGE;
+    return bytes == 0 ? m->page : tbi_page_up(bytes, m->page);
 }
 
 void *tbi_memory_open(const struct tbi_memory *m, uint64_t offset, uint64_t bytes, bool cold)
 {
     void *at = m->writable + offset;
 
-    bytes = whole_pages(bytes);
+    bytes = whole_pages(m, bytes);
     if (m->guarded && mprotect(at, bytes, PROT_READ | PROT_WRITE) != 0)
         return NULL;
     /* A new process has to map even warm pages; getting them in one go is the cheapest way. */
@@ -113,7 +114,7 @@ void *tbi_memory_open(const struct tbi_memory *m, uint64_t offset, uint64_t byte
 void tbi_memory_close(const struct tbi_memory *m, uint64_t offset, uint64_t bytes)
 {
     if (m->guarded)
-        mprotect(m->writable + offset, whole_pages(bytes), PROT_NONE);
+        mprotect(m->writable + offset, whole_pages(m, bytes), PROT_NONE);
 }
 
 bool tbi_memory_populate(void *at, uint64_t bytes)
@@ -130,5 +131,5 @@ bool tbi_memory_populate(void *at, uint64_t bytes)
 
 bool tbi_memory_populates(const struct tbi_memory *m)
 {
-    return madvise(tbi_memory_bell(m, m->rank), TBI_PAGE, MADV_POPULATE_WRITE) == 0 || errno != EINVAL;
+    return madvise(tbi_memory_bell(m, m->rank), m->page, MADV_POPULATE_WRITE) == 0 || errno != EINVAL;
 }

@@ -1,6 +1,6 @@
 /* memory.h - the store's memory as this process sees it: one segment for each rank of the host.
  *
- *      base - TBI_PAGE   base                                     base + bytes
+ *      base - page       base                                     base + bytes
  *     +-----------------+----------------------------------------+
  *     | the rank's bell |  objects: offsets count from base      |
  *     +-----------------+----------------------------------------+
@@ -14,6 +14,7 @@
 #define TBI_MEMORY_H
 
 #include "exec/bell.h"
+#include "util/page.h"
 
 #include <stddef.h>
 
@@ -23,6 +24,7 @@ struct tbi_memory {
     uint8_t **view;     /* by rank: where this process reads objects */
     uint8_t *writable;  /* the own segment's base, to write through */
     uint64_t bytes;     /* of each segment, whole pages */
+    uint32_t page;      /* bytes of one: the same on all ranks of a host */
     bool guarded;       /* writable needs opening */
     bool alone;         /* the own segment is ours to unmap */
 };
@@ -39,7 +41,7 @@ int tbi_memory_map_alone(struct tbi_memory *memory, unsigned nranks, unsigned ra
 
 static inline struct tbi_bell *tbi_memory_bell(const struct tbi_memory *memory, unsigned rank)
 {
-    return (struct tbi_bell *)(void *)(memory->base[rank] - 4096);
+    return (struct tbi_bell *)(void *)(memory->base[rank] - memory->page);
 }
 
 static inline const void *tbi_memory_at(const struct tbi_memory *memory, unsigned rank, uint64_t offset)

@@ -16,18 +16,20 @@ enum { SPLIT_BITS = 3, SPLIT = 1 << SPLIT_BITS, LEVELS = 32 };
 
 struct tbi_segment {
     struct page *page;
+    uint32_t unit;                /* bytes of a page */
     uint32_t npages, frontier, used;
     uint32_t bin[LEVELS][SPLIT];  /* first page + 1; 0: empty */
     uint32_t levels;              /* bit l: bin[l] has something */
     uint8_t splits[LEVELS];       /* bit s: bin[l][s] has something */
 };
 
-struct tbi_segment *tbi_segment_create(uint64_t bytes)
+struct tbi_segment *tbi_segment_create(uint64_t bytes, uint32_t page_bytes)
 {
     struct tbi_segment *s = tbi_alloc_zeroed(1, sizeof *s);
-    uint64_t n = bytes / TBI_PAGE;
+    uint64_t n = bytes / page_bytes;
 
-    s->npages = n > UINT32_MAX - 2 ? UINT32_MAX - 2 : (uint32_t)n; /* 16 TiB */
+    s->npages = n > UINT32_MAX - 2 ? UINT32_MAX - 2 : (uint32_t)n; /* 16 TiB of 4 KiB */
+    s->unit = page_bytes;
     s->page = tbi_alloc_zeroed((size_t)s->npages + 1, sizeof *s->page);
     return s;
 }
@@ -119,7 +121,7 @@ static uint32_t find(const struct tbi_segment *s, uint32_t pages)
 
 bool tbi_segment_alloc(struct tbi_segment *s, uint64_t bytes, struct tbi_extent *extent)
 {
-    uint64_t want = bytes == 0 ? 1 : bytes / TBI_PAGE + (bytes % TBI_PAGE != 0);
+    uint64_t want = bytes == 0 ? 1 : bytes / s->unit + (bytes % s->unit != 0);
     uint32_t pages, at, cold;
 
     if (want > s->npages)
@@ -147,18 +149,18 @@ bool tbi_segment_alloc(struct tbi_segment *s, uint64_t bytes, struct tbi_extent 
     }
     mark(s, at, pages, USED);
     s->used += pages;
-    extent->offset = (uint64_t)at * TBI_PAGE;
-    extent->bytes = (uint64_t)pages * TBI_PAGE;
-    extent->cold_from = (uint64_t)cold * TBI_PAGE;
-    extent->cold_to = (uint64_t)s->frontier * TBI_PAGE;
+    extent->offset = (uint64_t)at * s->unit;
+    extent->bytes = (uint64_t)pages * s->unit;
+    extent->cold_from = (uint64_t)cold * s->unit;
+    extent->cold_to = (uint64_t)s->frontier * s->unit;
     return true;
 }
 
 void tbi_segment_free(struct tbi_segment *s, uint64_t offset)
 {
-    uint32_t at = (uint32_t)(offset / TBI_PAGE), pages;
+    uint32_t at = (uint32_t)(offset / s->unit), pages;
 
-    if (offset % TBI_PAGE != 0 || offset / TBI_PAGE >= s->frontier || s->page[at].state != USED ||
+    if (offset % s->unit != 0 || offset / s->unit >= s->frontier || s->page[at].state != USED ||
         s->page[at].pages == 0) {
         fprintf(stderr, "thornback: internal error: nothing of the store begins at %" PRIu64 "\n",
                 offset);
@@ -187,12 +189,12 @@ void tbi_segment_free(struct tbi_segment *s, uint64_t offset)
 
 uint64_t tbi_segment_capacity(const struct tbi_segment *s)
 {
-    return (uint64_t)s->npages * TBI_PAGE;
+    return (uint64_t)s->npages * s->unit;
 }
 
 uint64_t tbi_segment_used(const struct tbi_segment *s)
 {
-    return (uint64_t)s->used * TBI_PAGE;
+    return (uint64_t)s->used * s->unit;
 }
 
 const char *tbi_segment_check(const struct tbi_segment *s)

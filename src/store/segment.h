@@ -1,7 +1,7 @@
 /* segment.h - which parts of a rank's store memory are lent out. Bookkeeping by offsets; the memory
  * itself is never touched here.
  *
- * The unit is a page of 4,096 bytes, so that an executor can be given write access to one object
+ * The unit is a page of memory (util/page.h), so that an executor can be given write access to one object
  * alone. Memory that was used before is preferred: the first touch of a page of shared memory costs
  * ten times a copy into it. All pages from the frontier on were never handed out; what is handed
  * out from there is reported as cold, once, so that the caller can populate it.
@@ -15,8 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TBI_PAGE = 4096 };
-
 struct tbi_segment;
 
 struct tbi_extent {
@@ -24,7 +22,7 @@ struct tbi_extent {
     uint64_t cold_from, cold_to; /* offsets; equal: nothing of it is cold */
 };
 
-struct tbi_segment *tbi_segment_create(uint64_t bytes); /* rounded down to pages */
+struct tbi_segment *tbi_segment_create(uint64_t bytes, uint32_t page_bytes); /* rounded down to pages */
 void tbi_segment_destroy(struct tbi_segment *segment);  /* NULL: nothing */
 
 /* Takes room for `bytes` (0 counts as one page). False: no room now; nothing changed. */

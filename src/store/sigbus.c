@@ -25,7 +25,7 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
     (void)context;
     ours = info->si_code > 0 && within(m->writable, m->bytes, at);
     for (unsigned r = 0; !ours && info->si_code > 0 && m->base != NULL && r < m->nranks; r++)
-        ours = m->base[r] != NULL && (within(m->base[r] - TBI_PAGE, m->bytes + TBI_PAGE, at) ||
+        ours = m->base[r] != NULL && (within(m->base[r] - m->page, m->bytes + m->page, at) ||
                                       within(m->view[r], m->bytes, at));
     if (ours) {
         ssize_t written = write(STDERR_FILENO, message, message_bytes);

@@ -5,7 +5,7 @@
  * Linked with the library's insides, which say how large a slot is. */
 #include "run.h"
 #include "exec/slots.h"
-#include "store/segment.h"
+#include "util/page.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -109,8 +109,8 @@ TB_TASK(make_large);
 
 static long expected(void)
 {
-    struct tbi_slots *slots = tbi_slots_create();
-    long bytes = (long)tbi_slots_kept(slots) + TBI_PAGE /* the bell */ + TBI_PAGE /* `own` */;
+    struct tbi_slots *slots = tbi_slots_create(tbi_page_bytes());
+    long bytes = (long)tbi_slots_kept(slots) + (long)tbi_page_bytes() /* the bell */ + (long)tbi_page_bytes() /* `own` */;
 
     tbi_slots_destroy(slots);
     return bytes;
@@ -145,7 +145,7 @@ static void what_a_task_is_lent_is_writable_until_it_is_sealed(void **state)
 
     (void)state;
     assert_ok(tb_get(tb_remote(measure_while_writing), &lent));
-    assert_in_range(lent, LARGE, LARGE + 2 * TBI_PAGE);
+    assert_in_range(lent, LARGE, LARGE + 2 * (long)tbi_page_bytes());
 }
 
 static void memory_that_the_program_shares_itself_stays_shared(void **state)
@@ -217,7 +217,7 @@ int main(void)
         cmocka_unit_test(what_the_driver_makes_in_place_is_read_where_it_cannot_be_written),
     };
 
-    own = mmap(NULL, TBI_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    own = mmap(NULL, tbi_page_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (own == MAP_FAILED)
         abort();
     return cmocka_run_group_tests(tests, run_begin, run_end);

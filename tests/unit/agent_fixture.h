@@ -244,7 +244,7 @@ static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsig
                                                     .core = core, .ncores = ncores},
                                       
                                       .max_executors = cpus, .most_processes = most, .overtakes = 2, .offers = offers,
-                                      .store_bytes = 10 * 4096, .create_timeout_us = 1000,
+                                      .store_bytes = 10 * 4096, .page_bytes = 4096, .create_timeout_us = 1000,
                                       .fetch = TBI_FETCH_RMA, .grace_us = 500,
                                       .birth_patience_us = 1000000,
                                       .nested = nested};

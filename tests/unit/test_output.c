@@ -33,7 +33,7 @@ static int setup(void **state)
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     tbi_ring_reader_init(&w->reader, w->ring, SIZE);
     w->config = (struct tbi_output_config){.ring = w->ring, .ring_size = SIZE, .rank = 3,
-                                           .slots = tbi_slots_create()};
+                                           .slots = tbi_slots_create(tbi_page_bytes())};
     for (int i = 1; i < 3; i++)
         w->got[i] = calloc(1, 32 << 20);
     *state = w;

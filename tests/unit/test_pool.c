@@ -84,7 +84,7 @@ static int setup(void **state)
                                 .printed = printed,
                                 .may_print = may_print};
 
-    w->slots = p.slots = tbi_slots_create();
+    w->slots = p.slots = tbi_slots_create(tbi_page_bytes());
     z.deaths = tbi_slots_deaths(w->slots);
     z.output = (struct tbi_output_config){.ring = tbi_slots_output(w->slots), .rank = 3,
                                           .ring_size = TBI_OUTPUT_RING, .slots = w->slots};

@@ -3,30 +3,33 @@
 #include "unit.h"
 #include "store/segment.h"
 
+enum { PAGE = 4096 };
+
 static void extents_never_overlap_and_always_join(void **state)
 {
     enum { PAGES = 500, LIVE = 60 };
 
     (void)state;
     for (uint64_t round = 1; round <= 60; round++) {
-        struct tbi_segment *s = tbi_segment_create(PAGES * TBI_PAGE + 100);
+        uint32_t page = PAGE << round % 5; /* to 64 KiB */
+        struct tbi_segment *s = tbi_segment_create(PAGES * page + 100, page);
         unsigned char owner[PAGES] = {0}, touched[PAGES] = {0};
         struct tbi_extent live[LIVE] = {{0}};
         uint64_t seed = round, used = 0;
 
-        assert_int_equal(tbi_segment_capacity(s), PAGES * TBI_PAGE);
+        assert_int_equal(tbi_segment_capacity(s), PAGES * page);
         for (int step = 0; step < 2000; step++) {
             size_t k = unit_random(&seed) % LIVE;
 
             if (live[k].bytes > 0) {
-                for (uint64_t p = live[k].offset / TBI_PAGE, n = live[k].bytes / TBI_PAGE; n; n--)
+                for (uint64_t p = live[k].offset / page, n = live[k].bytes / page; n; n--)
                     owner[p++] = 0;
                 tbi_segment_free(s, live[k].offset);
                 used -= live[k].bytes;
                 live[k].bytes = 0;
-            } else if (tbi_segment_alloc(s, unit_random(&seed) % (40 * TBI_PAGE), &live[k])) {
-                for (uint64_t p = live[k].offset / TBI_PAGE, n = live[k].bytes / TBI_PAGE; n; n--) {
-                    int cold = p * TBI_PAGE >= live[k].cold_from && p * TBI_PAGE < live[k].cold_to;
+            } else if (tbi_segment_alloc(s, unit_random(&seed) % (40 * page), &live[k])) {
+                for (uint64_t p = live[k].offset / page, n = live[k].bytes / page; n; n--) {
+                    int cold = p * page >= live[k].cold_from && p * page < live[k].cold_to;
 
                     assert_int_equal(owner[p], 0);
                     assert_int_equal(cold, !touched[p]);
@@ -43,48 +46,48 @@ static void extents_never_overlap_and_always_join(void **state)
         for (size_t k = 0; k < LIVE; k++)
             if (live[k].bytes > 0)
                 tbi_segment_free(s, live[k].offset);
-        assert_true(tbi_segment_alloc(s, PAGES * TBI_PAGE, &live[0])); /* one extent again */
+        assert_true(tbi_segment_alloc(s, PAGES * page, &live[0])); /* one extent again */
         tbi_segment_destroy(s);
     }
 }
 
 static void a_full_segment_refuses_and_recovers(void **state)
 {
-    struct tbi_segment *s = tbi_segment_create(8 * TBI_PAGE);
+    struct tbi_segment *s = tbi_segment_create(8 * PAGE, PAGE);
     struct tbi_extent a, b, c;
 
     (void)state;
-    assert_true(tbi_segment_alloc(s, 5 * TBI_PAGE, &a));
-    assert_false(tbi_segment_alloc(s, 4 * TBI_PAGE, &b));
-    assert_true(tbi_segment_alloc(s, 3 * TBI_PAGE - 1, &b));
+    assert_true(tbi_segment_alloc(s, 5 * PAGE, &a));
+    assert_false(tbi_segment_alloc(s, 4 * PAGE, &b));
+    assert_true(tbi_segment_alloc(s, 3 * PAGE - 1, &b));
     assert_false(tbi_segment_alloc(s, 0, &c));
     tbi_segment_free(s, a.offset);
     assert_true(tbi_segment_alloc(s, 0, &c));
-    assert_int_equal(c.bytes, TBI_PAGE);
+    assert_int_equal(c.bytes, PAGE);
     assert_null(tbi_segment_check(s));
     tbi_segment_destroy(s);
 }
 
 static void memory_used_before_comes_first(void **state)
 {
-    struct tbi_segment *s = tbi_segment_create(1000 * TBI_PAGE);
+    struct tbi_segment *s = tbi_segment_create(1000 * PAGE, PAGE);
     struct tbi_extent a, b;
 
     (void)state;
-    assert_true(tbi_segment_alloc(s, 10 * TBI_PAGE, &a));
-    assert_int_equal(a.cold_to - a.cold_from, 10 * TBI_PAGE);
+    assert_true(tbi_segment_alloc(s, 10 * PAGE, &a));
+    assert_int_equal(a.cold_to - a.cold_from, 10 * PAGE);
     tbi_segment_free(s, a.offset);
-    assert_true(tbi_segment_alloc(s, 4 * TBI_PAGE, &b));
+    assert_true(tbi_segment_alloc(s, 4 * PAGE, &b));
     assert_int_equal(b.offset, a.offset);
     assert_int_equal(b.cold_from, b.cold_to);
-    assert_true(tbi_segment_alloc(s, 20 * TBI_PAGE, &a)); /* six warm pages, then cold ones */
-    assert_int_equal(a.cold_to - a.cold_from, 14 * TBI_PAGE);
+    assert_true(tbi_segment_alloc(s, 20 * PAGE, &a)); /* six warm pages, then cold ones */
+    assert_int_equal(a.cold_to - a.cold_from, 14 * PAGE);
     tbi_segment_destroy(s);
 }
 
 static void absurd_sizes_are_refused(void **state)
 {
-    struct tbi_segment *s = tbi_segment_create(UINT64_C(1) << 20);
+    struct tbi_segment *s = tbi_segment_create(UINT64_C(1) << 20, PAGE);
     struct tbi_extent a;
 
     (void)state;
@@ -97,7 +100,7 @@ static void absurd_sizes_are_refused(void **state)
 
 static void a_segment_smaller_than_a_page_is_always_full(void **state)
 {
-    struct tbi_segment *s = tbi_segment_create(100);
+    struct tbi_segment *s = tbi_segment_create(100, PAGE);
     struct tbi_extent a;
 
     (void)state;
