@@ -322,16 +322,12 @@ static const char *check_results(const struct tbi_proc *proc, const struct tbi_j
 }
 
 /* Rooms lent for results that the task did not deliver. */
-static void abandon_results(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id task)
+static void abandon_results(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id task,
+                            unsigned nreturns)
 {
-    struct tbi_map_slot e;
-    size_t at = 0;
-
-    while (tbi_map_next(&proc->open, &at, &e))
-        if (tbi_id_equal(tbi_id_task(e.key), task)) {
-            tbi_objects_abandon(agent, proc, e.key);
-            at = 0; /* the map has changed */
-        }
+    for (unsigned i = 0; i < nreturns && proc->open.count > 0; i++)
+        if (tbi_map_get(&proc->open, tbi_id_with_index(task, i)) != NULL)
+            tbi_objects_abandon(agent, proc, tbi_id_with_index(task, i));
 }
 
 static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
@@ -363,7 +359,7 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
         }
         ids += result[i].nrefs;
     }
-    abandon_results(agent, proc, m->task);
+    abandon_results(agent, proc, m->task, job->m->nreturns);
     for (uint32_t k = 0; k < m->nkept; k++)
         tbi_procs_add_hold(proc, ids[k]);
     finished = forward(agent, record, TBI_MSG_FINISHED);
@@ -487,11 +483,12 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
         tbi_procs_send_failure(agent, number, proc->job->m->task, link.attempt, &link, !said);
         tbi_run_end(agent, proc);
     }
+    tbi_objects_forget_rooms(agent, number); /* it is lent nothing from now on */
     while (tbi_map_next(&proc->open, &at, &e)) {
         if (((const struct tbi_local *)e.value)->announced)
             tbi_procs_send_failure(agent, number, e.key, 0, &link, false);
         tbi_objects_abandon(agent, proc, e.key);
-        at = 0;
+        at--; /* another may have taken its place in the map */
     }
     for (at = 0; tbi_map_next(&proc->pins, &at, &e);)
         for (uintptr_t views = (uintptr_t)e.value; views > 0; views--)
@@ -504,6 +501,5 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
             m->id = e.key;
         }
     tbi_procs_free(agent, proc);
-    tbi_objects_forget_rooms(agent, number);
     tbi_run_start(agent);
 }

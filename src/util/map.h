@@ -28,7 +28,7 @@ void tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value);
 void *tbi_map_take(struct tbi_map *map, struct tbi_id key);
 
 /* Walks all entries in no order: start with *at = 0; false at the end. Nothing may be put or taken
- * meanwhile. */
+ * meanwhile but the entry that was given: then *at goes back by one. */
 bool tbi_map_next(const struct tbi_map *map, size_t *at, struct tbi_map_slot *entry);
 
 #endif

@@ -55,6 +55,37 @@ static void it_agrees_with_a_plain_array_under_random_work(void **state)
     tbi_map_fini(&map);
 }
 
+/* In maps of any size and filling, runs over the end of the table included. */
+static void what_a_walk_gives_may_be_taken(void **state)
+{
+    uint64_t seed = 7;
+
+    (void)state;
+    for (size_t n = 1; n < 600; n++) {
+        static int given[600];
+        struct tbi_map map = {0};
+        struct tbi_map_slot e;
+        uint64_t first = unit_random(&seed) % 1000000;
+        size_t at = 0, taken = 0;
+
+        memset(given, 0, sizeof given);
+        for (size_t k = 0; k < n; k++)
+            tbi_map_put(&map, id(first + k), &given[k]);
+        while (tbi_map_next(&map, &at, &e)) {
+            ++*(int *)e.value;
+            if (unit_random(&seed) % 4 > 0) {
+                assert_ptr_equal(tbi_map_take(&map, e.key), e.value);
+                at--;
+                taken++;
+            }
+        }
+        for (size_t k = 0; k < n; k++) /* one that stays may be given again */
+            assert_true(given[k] == 1 || (given[k] > 1 && map.count > 0));
+        assert_int_equal(map.count, n - taken);
+        tbi_map_fini(&map);
+    }
+}
+
 static void an_id_keeps_all_its_fields(void **state)
 {
     struct tbi_id a = tbi_id_make(0xbeef, TBI_ID_RANK_MAX, 77, TBI_ID_COUNTER_MAX, 65535);
@@ -75,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_map_has_nothing),
         cmocka_unit_test(it_agrees_with_a_plain_array_under_random_work),
+        cmocka_unit_test(what_a_walk_gives_may_be_taken),
         cmocka_unit_test(an_id_keeps_all_its_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
