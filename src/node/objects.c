@@ -302,7 +302,7 @@ void tbi_objects_abandon(struct tbi_agent *agent, struct tbi_proc *proc, struct 
 {
     struct tbi_local *object = tbi_map_take(&proc->open, id);
 
-    tbi_segment_free(agent->segment, object->offset);
+    tbi_segment_free_unused(agent->segment, object->offset);
     destroy(agent, object);
     tbi_objects_serve_rooms(agent);
 }
@@ -399,7 +399,7 @@ const char *tbi_objects_on_fetched(struct tbi_agent *agent, const struct msg_fet
         tbi_map_take(&agent->tickets, tbi_small_id(object->ticket));
         object->ticket = 0;
         if (!map) {
-            tbi_segment_free(agent->segment, object->offset);
+            tbi_segment_free_unused(agent->segment, object->offset);
             object->room = 0;
             tbi_objects_serve_rooms(agent);
         }
@@ -440,7 +440,7 @@ void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok)
     send_fetch_done(agent, object);
     if (!ok) {
         store_full(agent, object->bytes, &link);
-        tbi_segment_free(agent->segment, object->offset);
+        tbi_segment_free_unused(agent->segment, object->offset);
         give_up(agent, object, &link, sizeof link);
         tbi_objects_serve_rooms(agent);
         tbi_run_start(agent);

@@ -18,6 +18,7 @@ struct tbi_segment {
     struct page *page;
     uint32_t unit;                /* bytes of a page */
     uint32_t npages, frontier, used;
+    bool doubted;                 /* below the frontier there may be pages that nobody has touched */
     uint32_t bin[LEVELS][SPLIT];  /* first page + 1; 0: empty */
     uint32_t levels;              /* bit l: bin[l] has something */
     uint8_t splits[LEVELS];       /* bit s: bin[l][s] has something */
@@ -151,8 +152,8 @@ bool tbi_segment_alloc(struct tbi_segment *s, uint64_t bytes, struct tbi_extent 
     s->used += pages;
     extent->offset = (uint64_t)at * s->unit;
     extent->bytes = (uint64_t)pages * s->unit;
-    extent->cold_from = (uint64_t)cold * s->unit;
-    extent->cold_to = (uint64_t)s->frontier * s->unit;
+    extent->cold_from = (uint64_t)(s->doubted ? at : cold) * s->unit;
+    extent->cold_to = (uint64_t)(s->doubted ? at + pages : s->frontier) * s->unit;
     return true;
 }
 
@@ -185,6 +186,12 @@ void tbi_segment_free(struct tbi_segment *s, uint64_t offset)
         pages += more;
     }
     bin_add(s, at, pages);
+}
+
+void tbi_segment_free_unused(struct tbi_segment *s, uint64_t offset)
+{
+    s->doubted = true;
+    tbi_segment_free(s, offset);
 }
 
 uint64_t tbi_segment_capacity(const struct tbi_segment *s)

@@ -4,7 +4,8 @@
  * The unit is a page of memory (util/page.h), so that an executor can be given write access to one object
  * alone. Memory that was used before is preferred: the first touch of a page of shared memory costs
  * ten times a copy into it. All pages from the frontier on were never handed out; what is handed
- * out from there is reported as cold, once, so that the caller can populate it.
+ * out from there is reported as cold, once, so that the caller can populate it: if memory is short then, that fails,
+ * while a first touch would end the process.
  *
  * Free extents stand in bins by size, two levels of them, as in TLSF (Masmano, Ripoll, Crespo,
  * Real: "TLSF: a new dynamic memory allocator for real-time systems", 2004): O(1) to find, take and
@@ -31,6 +32,10 @@ bool tbi_segment_alloc(struct tbi_segment *segment, uint64_t bytes, struct tbi_e
 /* Gives back what stands at exactly this offset; anything else ends the process, for then the
  * bookkeeping of objects is wrong and data would be overwritten. */
 void tbi_segment_free(struct tbi_segment *segment, uint64_t offset);
+
+/* The same of what may never have been populated, or written. From now on all that is handed out is reported as
+ * cold: where the memory is that was not got, is not kept. */
+void tbi_segment_free_unused(struct tbi_segment *segment, uint64_t offset);
 
 uint64_t tbi_segment_capacity(const struct tbi_segment *segment);
 uint64_t tbi_segment_used(const struct tbi_segment *segment);

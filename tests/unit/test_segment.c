@@ -110,9 +110,27 @@ static void a_segment_smaller_than_a_page_is_always_full(void **state)
     tbi_segment_destroy(s);
 }
 
+/* Or who is given it without populating it dies of what the system has no memory for. */
+static void what_may_never_have_been_touched_is_cold_for_the_next_one(void **state)
+{
+    struct tbi_segment *s = tbi_segment_create(8 * PAGE, PAGE);
+    struct tbi_extent a, b;
+
+    (void)state;
+    assert_true(tbi_segment_alloc(s, 3 * PAGE, &a));
+    assert_true(tbi_segment_alloc(s, PAGE, &b));
+    tbi_segment_free_unused(s, a.offset);
+    assert_true(tbi_segment_alloc(s, 2 * PAGE, &a));
+    assert_true(a.offset == 0 && a.cold_from == 0 && a.cold_to == 2 * PAGE);
+    assert_true(tbi_segment_alloc(s, 3 * PAGE, &b));
+    assert_true(b.cold_from == b.offset && b.cold_to == b.offset + b.bytes);
+    tbi_segment_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_may_never_have_been_touched_is_cold_for_the_next_one),
         cmocka_unit_test(extents_never_overlap_and_always_join),
         cmocka_unit_test(a_full_segment_refuses_and_recovers),
         cmocka_unit_test(memory_used_before_comes_first),
