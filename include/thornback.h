@@ -330,7 +330,8 @@ TB_API int tb_init(int *argc, char ***argv, const tb_config *config);
 /* Ends it: running tasks are ended, all refs become invalid, calls of other threads that wait return
  * TB_ERR_STATE. From the main thread of the driver. A program that returns from main or calls exit
  * without it is ended in the same way, in exit, and keeps its exit status; calls of its other threads
- * do not return then before the process should be gone. _exit, abort, a fatal signal, and exit in a
+ * do not return then before the process should be gone, and a thread that writes an object whose memory
+ * is gone sleeps until then. Views can be read until the process ends. _exit, abort, a fatal signal, and exit in a
  * signal handler that interrupted a call of Thornback end the job at once.
  * Blocks:  until all ranks have ended.
  * Errors:  TB_ERR_STATE if it does not run, or in a signal handler in the middle of another call. */

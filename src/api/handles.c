@@ -297,6 +297,20 @@ int tb_actor_release(tb_actor actor)
     return rc;
 }
 
+bool tbi_handles_are_viewed(const struct tbi_process *p)
+{
+    struct tbi_map_slot e;
+    size_t at = 0;
+
+    while (tbi_map_next(&p->handles, &at, &e)) {
+        const struct tbi_handle *h = e.value;
+
+        if (h->views > 0 || h->kept || h->state == TBI_HANDLE_OPEN)
+            return true;
+    }
+    return false;
+}
+
 size_t tbi_handles_report_leaks(const struct tbi_process *p, FILE *to)
 {
     enum { SHOWN = 10 };

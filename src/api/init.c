@@ -11,6 +11,7 @@
 #include "api/registry.h"
 #include "api/version.h"
 #include "node/machine.h"
+#include "store/late.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
 #include "util/fault.h"
@@ -351,7 +352,7 @@ static void stop(struct tbi_job *j)
     tbi_slots_destroy(j->slots);
     if (j->uses_mpi)
         tbi_mpi_stop(&j->mpi);
-    tbi_memory_fini(&j->memory); /* behind the windows over it */
+    tbi_memory_fini(&j->memory, j->store_stays); /* behind the windows over it */
     free(j->own_shared.range);
     tbi_watchdog_stop(j->watchdog);
     free(j->host);
@@ -467,10 +468,14 @@ static void end(struct tbi_job *j, bool leaves)
     bool settles;
 
     tbi_process_close(&j->process, leaves);
+    if (leaves)
+        tbi_late_park(&j->memory);
     pthread_mutex_lock(&j->process.lock);
     settles = j->settings.debug >= 1 && tbi_handles_report_leaks(&j->process, stderr) == 0;
     pthread_mutex_unlock(&j->process.lock);
     tbi_driver_end(j->driver, settles);
+    /* Threads that make no call run on, in the middle of a view perhaps. */
+    j->store_stays = leaves || tbi_handles_are_viewed(&j->process);
     tbi_process_fini(&j->process);
     stop(j);
     tbi_error_report_rest();

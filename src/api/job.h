@@ -36,6 +36,7 @@ struct tbi_job {
     struct tbi_mpi_transport *transport;
     struct tbi_transport port;
     struct tbi_watchdog *watchdog;
+    bool store_stays;               /* mapped until the process ends, for threads that read or write in it */
 };
 
 /* survey.c: what this rank has, and what every rank has: */

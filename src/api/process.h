@@ -212,6 +212,9 @@ void tbi_handle_forget(struct tbi_process *process, struct tbi_handle *handle);
  * how many there are. */
 size_t tbi_handles_report_leaks(const struct tbi_process *process, FILE *to);
 
+/* Does the program have views or strings that point into the store, or an object that it is writing? */
+bool tbi_handles_are_viewed(const struct tbi_process *process);
+
 /* Is this a ref that can be used here? 0, or TB_ERR_REF with the last error set. */
 int tbi_ref_check(const struct tbi_process *process, tb_ref ref);
 /* The same for a ref or the handle of an actor; `what` is what errors call it. */

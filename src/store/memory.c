@@ -35,7 +35,7 @@ int tbi_memory_map_alone(struct tbi_memory *m, unsigned nranks, unsigned rank, u
     if (at == MAP_FAILED) {
         int rc = -errno;
 
-        tbi_memory_fini(m);
+        tbi_memory_fini(m, false);
         return rc;
     }
     m->alone = true;
@@ -44,12 +44,12 @@ int tbi_memory_map_alone(struct tbi_memory *m, unsigned nranks, unsigned rank, u
     return 0;
 }
 
-void tbi_memory_fini(struct tbi_memory *m)
+void tbi_memory_fini(struct tbi_memory *m, bool keep)
 {
-    for (unsigned r = 0; r < m->nranks; r++)
+    for (unsigned r = 0; r < m->nranks && !keep; r++)
         if (m->view[r] != m->base[r])
             munmap(m->view[r], m->bytes);
-    if (m->alone)
+    if (m->alone && !keep)
         munmap(m->base[m->rank] - m->page, m->page + m->bytes);
     free(m->base);
     free(m->view);

@@ -33,7 +33,8 @@ struct tbi_memory {
 void tbi_memory_init(struct tbi_memory *memory, unsigned nranks, unsigned rank, uint64_t bytes);
 void tbi_memory_ready(struct tbi_memory *memory);
 /* Undoes all that was done here; the segments themselves only if tbi_memory_map_alone made them. */
-void tbi_memory_fini(struct tbi_memory *memory);
+/* `keep`: what is mapped stays so until the process ends. */
+void tbi_memory_fini(struct tbi_memory *memory, bool keep);
 
 /* Memory for a host with one rank, shared with all children. 0, or a negative errno. */
 int tbi_memory_map_alone(struct tbi_memory *memory, unsigned nranks, unsigned rank,

@@ -212,6 +212,106 @@ static int exit_joins_a_waiting_thread(void)
     exit(3);
 }
 
+/* Threads that make no call any more are not stopped by the end of the job, and must not crash in it. */
+static const int *shown;
+static size_t nshown;
+static volatile long sum_of_views;
+static _Atomic int nreaders;
+
+static void *reads_a_view(void *arg)
+{
+    for (bool first = true;; first = false) {
+        for (size_t i = 0; i < nshown; i++)
+            sum_of_views += shown[i];
+        nreaders += first;
+    }
+    return arg;
+}
+
+static void *writes_an_object(void *arg)
+{
+    int *room;
+    tb_ref object = tb_create_array(&room, 100000);
+
+    for (int i = 0;; i++) {
+        for (size_t k = 0; k < 100000; k++)
+            ((volatile int *)room)[k] = i;
+        nreaders += i == 0;
+    }
+    return tb_release(object) == 0 ? NULL : arg;
+}
+
+static void start(void *(*user)(void *), int n)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, user, NULL);
+    while (nreaders < n)
+        sched_yield();
+}
+
+static void start_a_reader(void)
+{
+    tb_must(tb_get_array(tb_remote(quick), &shown, &nshown));
+    start(reads_a_view, 1);
+}
+
+static int return_while_threads_use_the_store(void)
+{
+    start_a_reader();
+    start(writes_an_object, 2);
+    return GOOD;
+}
+
+static int finalize_while_a_view_is_read(void)
+{
+    start_a_reader();
+    return finalize();
+}
+
+static void *submits(void *got)
+{
+    int rc = 0;
+
+    for (int i = 0; rc == 0; i++) {
+        tb_ref ref = tb_remote(quick);
+
+        rc = tb_get(ref, NULL);
+        tb_release(ref);
+        nreaders += i == 0;
+    }
+    *(int *)got = rc;
+    return NULL;
+}
+
+static pthread_t submitter[WAITERS];
+static int submitted[WAITERS];
+static void start_submitters(void)
+{
+    for (int i = 0; i < WAITERS; i++)
+        pthread_create(&submitter[i], NULL, submits, &submitted[i]);
+    while (nreaders < WAITERS)
+        sched_yield();
+}
+
+static int return_while_threads_submit(void)
+{
+    start_submitters();
+    return GOOD;
+}
+
+static int finalize_while_threads_submit(void)
+{
+    start_submitters();
+    tb_must(tb_finalize());
+    for (int i = 0; i < WAITERS; i++) {
+        pthread_join(submitter[i], NULL);
+        if (submitted[i] != TB_ERR_STATE)
+            return WRONG;
+    }
+    return GOOD;
+}
+
 static int exit_in_a_handler(void)
 {
     signal(SIGINT, leave);
@@ -352,6 +452,10 @@ static const struct way {
     {"wait_fetching", wait_fetching},
     {"exit_in_a_thread", exit_in_a_thread},
     {"exit_joins_a_waiting_thread", exit_joins_a_waiting_thread},
+    {"return_while_threads_use_the_store", return_while_threads_use_the_store},
+    {"finalize_while_a_view_is_read", finalize_while_a_view_is_read},
+    {"return_while_threads_submit", return_while_threads_submit},
+    {"finalize_while_threads_submit", finalize_while_threads_submit},
     {"exit_in_a_handler", exit_in_a_handler},
     {"exit_in_a_task", exit_in_a_task},
     {"fork_a_child_that_exits", fork_a_child_that_exits},

@@ -110,6 +110,10 @@ for launch in alone mpirun; do
     end exits 3 "" exit ""
     end exits_in_another_thread 3 "" exit_in_a_thread ""
     end exits_and_joins_a_waiting_thread 3 "" exit_joins_a_waiting_thread ""
+    end returns_while_threads_use_the_store 5 "" return_while_threads_use_the_store ""
+    end finalizes_while_a_view_is_read 5 "" finalize_while_a_view_is_read ""
+    end returns_while_threads_submit 5 "" return_while_threads_submit ""
+    end finalizes_while_threads_submit 5 "" finalize_while_threads_submit ""
     end exits_in_a_handler bad "" exit_in_a_handler 'kill -INT $(rank 0)'
     end task_exits_in_a_thread 5 "" exit_in_a_task ""
     end forks_a_child_that_exits 5 "" fork_a_child_that_exits ""
