@@ -319,8 +319,7 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
         actor->state == TBI_ACTOR_LIVES || m->nresults != 0)
         return "LIVES of an actor that does not begin there";
     tbi_sched_keep_refs(sched, m);
-    if (maker->aborted)
-        return NULL; /* it was killed meanwhile, and is being ended */
+    /* The forecast first, also of one that was killed meanwhile: its agent counts what it has until it has ended. */
     if (maker->state == TBI_BLOCKED) {
         maker->state = TBI_DISPATCHED;
         tbi_ledger_unblock(maker);
@@ -331,6 +330,8 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
         tbi_ledger_take(maker);
     }
     tbi_ledger_settle(maker);
+    if (maker->aborted)
+        return NULL; /* it is being ended */
     actor->state = TBI_ACTOR_LIVES;
     actor->epoch = maker->attempt;
     for (struct tbi_link *l = actor->calls.next, *next; l != &actor->calls; l = next) {

@@ -1,6 +1,7 @@
 /* test_actors.c - holds actors at the head: where they are created and what they hold, in which order their calls
  * go to them, and their names. How they end is in test_actor_ends.c, how they come back in test_restarts.c. */
 #include "sim_actors.h"
+#include "sched/graph.h"
 
 /* ---- creation ---- */
 
@@ -88,6 +89,27 @@ static void one_that_waits_in_its_constructor_lives_all_the_same(void **state)
     assert_int_equal(tbi_sched_counts(sim->sched).load, 10000);
     CALL(sim, a, 1);
     assert_actions(sim, "DISPATCH 2 to 1 stays epoch=0\n");
+}
+
+static void one_that_is_killed_while_it_begins_counts_as_lasting_until_it_has_ended(void **state)
+{
+    struct sim *sim = *state;
+    int a = ACTOR(sim, .cpus = 2);
+    struct tbi_nodes *nodes = &sim->sched->nodes;
+    unsigned rank;
+
+    sim_run(sim);
+    rank = tbi_ledger_load(nodes, 1)[TBI_CPUS] > 0 ? 1 : 2;
+    sim_kill(sim, a, KILL);
+    sim_run(sim);
+    assert_null(sim_lives(sim, rank, a, 0)); /* said before its agent heard of the end */
+    assert_int_equal(nodes->lasting[rank * nodes->nresources + TBI_CPUS], 20000);
+    sim_crashed(sim, rank, a, 0);
+    sim_run(sim);
+    assert_int_equal(nodes->lasting[rank * nodes->nresources + TBI_CPUS], 0);
+    sim_release(sim, a);
+    sim_run(sim);
+    assert_nothing_is_left(sim);
 }
 
 static void an_infeasible_one_fails_its_calls_with_the_reason(void **state)
@@ -545,6 +567,7 @@ int main(void)
         ON(what_it_needs_to_begin_it_gives_back_when_it_lives),
         cmocka_unit_test(its_other_resources_stay_when_its_cpus_go),
         ON(one_that_waits_in_its_constructor_lives_all_the_same),
+        ON(one_that_is_killed_while_it_begins_counts_as_lasting_until_it_has_ended),
         ON(an_infeasible_one_fails_its_calls_with_the_reason),
         ON(a_constructor_that_fails_fails_its_calls_with_its_message),
         ON(calls_that_were_made_before_go_when_it_lives),
