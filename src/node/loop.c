@@ -7,6 +7,8 @@
 
 enum { SLEEP_MIN_US = 50, SLEEP_HOST_US = 10000, SLEEP_HOSTS_US = 1000, SLEEP_ALONE_US = 1000000 };
 enum { WATCH_US = 1000000, BEATS = 10 /* within TB_HEARTBEAT */ };
+enum { LOOK_US = 10000 /* between two looks at all slots of executors, while the rank is busy */ };
+enum { ROUNDS = 16 /* of records between head and agent of this rank in one turn */ };
 enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks takes that long */
 enum {
     STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000, /* for executors to leave by themselves */
@@ -380,6 +382,23 @@ static void watch(struct tbi_loop *loop)
                     c->heartbeat);
 }
 
+/* What head and agent of this rank have for each other: so many rounds at most, so that an exchange which does not
+ * end cannot keep others from having their turn. True: more is left. */
+static bool exchange(struct tbi_loop *loop)
+{
+    bool more = true;
+
+    for (int round = 0; more && round < ROUNDS; round++) {
+        more = serve(loop, &loop->to_head);
+        if (loop->sched_dirty) {
+            loop->sched_dirty = false;
+            tbi_sched_run(loop->sched);
+        }
+        more |= serve(loop, &loop->to_agent);
+    }
+    return more;
+}
+
 bool tbi_loop_turn(struct tbi_loop *loop)
 {
     const struct tbi_transport *t = loop->config.transport;
@@ -396,14 +415,7 @@ bool tbi_loop_turn(struct tbi_loop *loop)
         tbi_sched_tick(loop->sched, loop->now_us);
         loop->sched_dirty = true;
     }
-    for (bool more = true; more;) {
-        more = serve(loop, &loop->to_head);
-        if (loop->sched_dirty) {
-            loop->sched_dirty = false;
-            tbi_sched_run(loop->sched);
-        }
-        more |= serve(loop, &loop->to_agent);
-    }
+    moved |= exchange(loop);
     if (tbi_agent_deadline(loop->agent) <= loop->now_us)
         tbi_agent_tick(loop->agent, loop->now_us);
     moved |= deliver_to_driver(loop);
@@ -425,7 +437,8 @@ bool tbi_loop_has_news(struct tbi_loop *loop)
     const struct tbi_driver_port *d = &loop->config.driver;
     const struct tbi_transport *t = loop->config.transport;
 
-    if (tbi_pool_has_news(loop->pool) || tbi_outbox_bytes(&loop->to_head) > 0 || can_pay(loop) ||
+    if (tbi_pool_has_news(loop->pool) || tbi_outbox_bytes(&loop->to_head) > 0 ||
+        tbi_outbox_bytes(&loop->to_agent) > 0 || can_pay(loop) ||
         (loop->sched != NULL && d->has_news(d->ctx)))
         return true;
     /* One probe can bring a message in and still say that there is none. */

@@ -8,7 +8,7 @@
  * What executors print goes beside that to rank 0, and there to the terminal: a rank passes on
  * OUTPUT_WINDOW bytes, and more when rank 0 says that they are written.
  *
- * A turn neither blocks nor sleeps. Not thread-safe: one thread at a time runs it. */
+ * A turn neither blocks nor sleeps, and is bounded: of each source it takes what was there, or a fixed amount. Not thread-safe: one thread at a time runs it. */
 #ifndef TBI_LOOP_H
 #define TBI_LOOP_H
 
