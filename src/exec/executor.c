@@ -15,7 +15,8 @@
 
 enum {
     BACKLOG_MAX = 1 << 20,  /* bytes waiting for room in the ring before a thread waits */
-    RING_EVERY_US = 50      /* while there is more work, the agent is woken no more often */
+    RING_EVERY_US = 50,     /* while there is more work, the agent is woken no more often */
+    LOOK_EVERY_US = 1000000 /* a sleeper looks again, for its bell may have been overwritten */
 };
 
 struct executor {
@@ -30,6 +31,7 @@ struct executor {
     struct tbi_outbox backlog;      /* records on their way into the ring */
     _Atomic bool behind;            /* some found no room yet */
     struct tbi_outbox runs;         /* RUN records that came */
+    struct msg_skipped skipped;     /* tasks that were taken back, and the agent was not told of yet */
     bool unrung;                    /* something was written that the agent was not woken for */
     uint64_t rung_us, news_us;
     bool exiting;
@@ -69,6 +71,14 @@ static bool may_be_quiet(const struct executor *x)
            tbi_now_us() - x->rung_us < RING_EVERY_US;
 }
 
+/* A task has overwritten what the process shares with its agent. */
+static _Noreturn void end_broken(const struct executor *x, const char *why)
+{
+    fprintf(stderr, "thornback: executor %u of rank %u ends: %s (was its memory overwritten?)\n", x->proc,
+            x->config->rank, why);
+    _exit(1);
+}
+
 /* What has no room yet stays in the backlog: the agent always reads on. */
 static bool flush(void *ctx)
 {
@@ -83,6 +93,8 @@ static bool flush(void *ctx)
             tbi_fault_die();
         }
         n = tbi_ring_write(&x->out, b->data + b->begin, n);
+        if (x->out.broken != NULL)
+            end_broken(x, x->out.broken);
         b->begin += n;
         if (n > 0) {
             tbi_slots_note_news(x->config->slots, x->slot_number);
@@ -116,11 +128,8 @@ static void take_all(struct executor *x)
     while ((record = tbi_ring_next(&x->in)) != NULL)
         if (!tbi_process_take(&x->process, record))
             x->in.broken = "a record that no executor takes";
-    if (x->in.broken != NULL) {
-        fprintf(stderr, "thornback: executor %u of rank %u ends: %s\n", x->proc, x->config->rank,
-                x->in.broken);
-        _exit(1);
-    }
+    if (x->in.broken != NULL)
+        end_broken(x, x->in.broken);
 }
 
 /* Whatever was asked for is on its way before we wait. */
@@ -136,6 +145,7 @@ static void flush_all(struct executor *x)
 static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
 {
     struct executor *x = ctx;
+    uint64_t longest;
     uint32_t value;
 
     if (!tbi_ring_has_news(&x->in)) {
@@ -143,8 +153,9 @@ static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
         while (!tbi_ring_has_news(&x->in) && tbi_linger(x->news_us)) {
         }
         value = tbi_bell_arm(&x->slot->bell, TBI_BELL_LEADER);
-        if (atomic_load(&x->behind) && tbi_now_us() + 100 < deadline_us)
-            deadline_us = tbi_now_us() + 100;
+        longest = tbi_now_us() + (atomic_load(&x->behind) ? 100 : LOOK_EVERY_US);
+        if (longest < deadline_us)
+            deadline_us = longest;
         if (!tbi_ring_has_news(&x->in) && atomic_load(&x->process.news) == seen) /* else: the actor's end */
             tbi_bell_wait(&x->slot->bell, value, TBI_BELL_LEADER, deadline_us);
         tbi_bell_disarm(&x->slot->bell);
@@ -186,6 +197,15 @@ static bool has_work(void *arg)
     return x->exiting || x->instance.exits || tbi_outbox_bytes(&x->runs) > 0;
 }
 
+/* With the lock. */
+static void tell_skipped(struct executor *x)
+{
+    if (x->skipped.to == x->skipped.from)
+        return;
+    *(struct msg_skipped *)send_record(x, TBI_MSG_SKIPPED, sizeof x->skipped) = x->skipped;
+    x->skipped.from = x->skipped.to;
+}
+
 /* The next task, ours to free, or NULL: it is time to leave. */
 static struct msg_run *next_run(struct executor *x)
 {
@@ -196,6 +216,8 @@ static struct msg_run *next_run(struct executor *x)
         flush(x);
         tbi_fault_die();
     }
+    if (tbi_outbox_bytes(&x->runs) == 0)
+        tell_skipped(x);
     tbi_process_wait_idle(&x->process, has_work, x);
     if (!x->instance.exits && tbi_outbox_bytes(&x->runs) > 0) {
         const struct tbi_record *record = (const void *)(x->runs.data + x->runs.begin);
@@ -304,6 +326,36 @@ static void leave(struct executor *x)
         usleep(50);
 }
 
+/* Before a task begins, all that was said of those before it lies in the ring: so if the process dies, they are over. */
+static void get_ahead(struct executor *x)
+{
+    while (atomic_load(&x->behind)) {
+        flush_all(x);
+        if (atomic_load(&x->behind) && !tbi_linger(x->rung_us))
+            usleep(50);
+    }
+}
+
+/* Is the task ours to run? Else it was taken back, which sets the word above its number. */
+static bool claim(struct executor *x, const struct msg_run *run)
+{
+    uint64_t next = run->number;
+
+    get_ahead(x);
+    if (atomic_compare_exchange_strong(&x->slot->next, &next, run->number + 1))
+        return true;
+    if (next < run->number)
+        end_broken(x, "its claim on tasks is impossible");
+    pthread_mutex_lock(&x->process.lock);
+    if (x->skipped.to != run->number) {
+        tell_skipped(x);
+        x->skipped.from = run->number;
+    }
+    x->skipped.to = run->number + 1;
+    pthread_mutex_unlock(&x->process.lock);
+    return false;
+}
+
 int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
 {
     static struct executor x; /* the process is new, and this is all of it */
@@ -333,10 +385,8 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     tbi_fault_arm_executor();
     tbi_fault_point(TBI_FAULT_START);
     while ((run = next_run(&x)) != NULL) {
-        uint64_t number = run->number;
-
         tbi_fault_point(TBI_FAULT_CLAIM);
-        if (atomic_compare_exchange_strong(&x.slot->next, &number, run->number + 1))
+        if (claim(&x, run))
             run_claimed(&x, run);
         else
             free(run);

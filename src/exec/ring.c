@@ -23,12 +23,23 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+bool tbi_ring_look(struct tbi_ring_writer *w)
+{
+    uint64_t head = atomic_load_explicit(&w->ring->head, memory_order_acquire);
+
+    if (w->broken == NULL && (head - w->head > w->tail - w->head || head % 8 != 0))
+        w->broken = "the ring's head is impossible";
+    if (w->broken == NULL)
+        w->head = head;
+    return w->broken == NULL;
+}
+
 size_t tbi_ring_write(struct tbi_ring_writer *w, const void *bytes, size_t n)
 {
     size_t at = w->tail & (w->size - 1), room, first;
 
-    if (w->size - (w->tail - w->head) < n)
-        w->head = atomic_load_explicit(&w->ring->head, memory_order_acquire);
+    if (w->broken != NULL || (w->size - (w->tail - w->head) < n && !tbi_ring_look(w)))
+        return 0;
     room = w->size - (size_t)(w->tail - w->head);
     n = least(n, room) & ~(size_t)7;
     if (n == 0)

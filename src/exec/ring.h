@@ -36,12 +36,16 @@ struct tbi_ring_writer {
     uint32_t size;
     uint64_t tail;
     uint64_t head; /* last seen: the shared line is only read when the ring looks full */
+    const char *broken; /* NULL, or why nothing more is written: the consumer's memory is overwritten */
 };
 void tbi_ring_writer_init(struct tbi_ring_writer *writer, struct tbi_ring *ring, uint32_t size);
 
-/* Writes as much of bytes[n] as there is room for, a multiple of 8, and returns how much. Does not
- * block; wake the consumer if it sleeps. */
+/* Writes as much of bytes[n] as there is room for, a multiple of 8, and returns how much; 0 also if the consumer
+ * is broken (see `broken`). Does not block; wake the consumer if it sleeps. */
 size_t tbi_ring_write(struct tbi_ring_writer *writer, const void *bytes, size_t n);
+
+/* Looks at how far the consumer says that it has read. False: that cannot be, and the ring is broken. */
+bool tbi_ring_look(struct tbi_ring_writer *writer);
 
 /* The consumer's end. */
 struct tbi_ring_reader {

@@ -68,6 +68,7 @@ struct tbi_record {
     X(SEAL,         PROC,  AGENT, msg_seal,            "ids contained")                            \
     X(DONE,         PROC,  AGENT, msg_done,            "results, ids contained, ids kept, values") \
     X(CONSTRUCTED,  PROC,  AGENT, msg_done,            "ids kept")                                 \
+    X(SKIPPED,      PROC,  AGENT, msg_skipped,         "")                                         \
     X(EXITED,       PROC,  AGENT, msg_exited,          "the end of its stderr")                    \
     X(RUN,          AGENT, PROC,  msg_run,             "argument rows, inline values, places")     \
     X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
@@ -455,6 +456,12 @@ struct tbi_result {
     uint32_t where;         /* TBI_AT_INLINE or TBI_AT_STORE (created under this id, now sealed) */
     uint32_t nrefs;
     uint64_t bytes;
+};
+
+/* An executor did not begin the tasks numbered from `from` to `to` - 1, for its claim word says that they were taken
+ * back. If they were not, the word was overwritten. */
+struct msg_skipped {
+    uint64_t from, to;
 };
 
 /* The zygote reports an executor's end, or that it could not be forked. */

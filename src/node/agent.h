@@ -55,9 +55,11 @@ struct tbi_agent_ops {
     /* Send our bytes at `from` to `rank`, which calls its copy for that ticket. Only for
      * TBI_FETCH_P2P; no answer: the reader ends the lease. */
     void (*push)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t bytes);
-    /* Of the tasks given to this executor, numbered from 0 to `offered` - 1, takes those back that it
-     * has not begun; returns the number of the first of them, `offered` if there are none. */
-    uint64_t (*take_back)(void *ctx, uint32_t proc, uint64_t offered);
+    /* Takes back the tasks that this executor has not begun; they are numbered from 0 to `offered` - 1.
+     * Returns the number of the first of them, from `begun` to `offered`; `offered`: there are none.
+     * Those below `begun` are known to have begun: an executor that claims otherwise is broken and is
+     * killed, and all of its tasks count as begun. */
+    uint64_t (*take_back)(void *ctx, uint32_t proc, uint64_t begun, uint64_t offered);
     /* Tells the task of this number, which the executor runs, that it is not wanted any more, and
      * interrupts the system call it may be in. */
     void (*interrupt)(void *ctx, uint32_t proc, uint64_t number);
@@ -77,7 +79,11 @@ void tbi_agent_destroy(struct tbi_agent *agent);
 const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
                              const struct tbi_record *record, uint64_t now_us);
 
-/* The process is gone and all it sent was handled. `cause` describes the death, or what the task had
+/* The process is being killed because it broke its memory: it is given no more tasks. Its death follows. */
+void tbi_agent_doom(struct tbi_agent *agent, uint32_t proc);
+
+/* The process is gone and all it sent was handled. Every task that it had begun and not ended fails as
+ * crashed, those that it had not begun run elsewhere. `cause` describes the death, or what the task had
  * said of itself before (`said`: then it is no crash, to be retried by itself); function and attempt
  * are filled in here. */
 void tbi_agent_died(struct tbi_agent *agent, uint32_t proc, const struct tbi_error_link *cause,

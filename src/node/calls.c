@@ -327,7 +327,7 @@ void tbi_calls_done(struct tbi_agent *agent, struct tbi_job *call, bool exits)
 
 uint64_t tbi_calls_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
 {
-    uint64_t from = agent->ops.take_back(agent->ops.ctx, proc->proc, proc->offered);
+    uint64_t from = tbi_run_claim_back(agent, proc);
 
     for (struct tbi_link *l = proc->work.prev, *prev; l != &proc->work; l = prev) {
         struct tbi_job *call = TBI_ENTRY(l, struct tbi_job, link);

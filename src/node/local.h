@@ -97,6 +97,7 @@ struct tbi_proc {
     struct tbi_link work;       /* the tasks given to it, in the order in which it runs them */
     unsigned nwork;
     uint64_t offered;           /* tasks given to it so far, in all */
+    uint64_t begun;             /* those of lower numbers have begun, or were taken back */
     enum tbi_cpu_state cpus;
     struct tbi_grant grant;     /* of its task; of the last one while it is idle */
     struct tbi_id granted_in;   /* ... which was in this bundle */
@@ -330,6 +331,8 @@ void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct t
 void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc);
 /* Its task is over: it goes on with the next one it has, or is idle. */
 void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc);
+/* The process can begin none of its tasks from now on. Returns the number of the first that it has not begun. */
+uint64_t tbi_run_claim_back(struct tbi_agent *agent, struct tbi_proc *proc);
 /* What it has not begun goes back into the queue. Returns whether it has begun anything, ever. */
 bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
 /* Is a task ready whose demand is free? */
@@ -400,6 +403,8 @@ struct msg_done *tbi_procs_send_failure(struct tbi_agent *agent, uint32_t proc, 
 struct tbi_proc *tbi_procs_find(const struct tbi_agent *agent, uint32_t proc);
 struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t proc);
 void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc);
+/* It has begun this task. */
+void tbi_procs_note_begun(struct tbi_proc *proc, const struct tbi_job *job);
 /* Tell a process that an object is usable, pinning it for it; nothing if it is gone. */
 void tbi_procs_tell(struct tbi_agent *agent, uint32_t proc, struct tbi_local *object);
 /* Its task is blocked, which the head has been told. */

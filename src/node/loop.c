@@ -37,6 +37,7 @@ struct tbi_loop {
     uint64_t *owed;                                 /* a rank: bytes it was not told of yet */
     bool owes;                                      /* some of that is due */
     uint64_t watch_us, watch_every_us;              /* when to look after the others next */
+    uint64_t look_us;                               /* when to look at all slots next */
     bool stopping, killed, ended;
     bool settling;          /* stopping, but records are still handled: see tbi_loop_shutdown */
     uint64_t stop_deadline_us, print_deadline_us;
@@ -99,9 +100,9 @@ static void push(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint6
     t->push(t->ctx, ticket, rank, from, bytes);
 }
 
-static uint64_t take_back(void *ctx, uint32_t proc, uint64_t offered)
+static uint64_t take_back(void *ctx, uint32_t proc, uint64_t begun, uint64_t offered)
 {
-    return tbi_pool_take_back(((struct tbi_loop *)ctx)->pool, proc, offered);
+    return tbi_pool_take_back(((struct tbi_loop *)ctx)->pool, proc, begun, offered);
 }
 
 static void interrupt(void *ctx, uint32_t proc, uint64_t number)
@@ -149,6 +150,11 @@ static const char *of_executor(void *ctx, const struct tbi_record *record)
     if (tbi_msg_info[record->type].from != TBI_ROLE_PROC || record->type == TBI_MSG_EXITED)
         return "a record that is not a process's to send";
     return is_deaf(loop) ? NULL : to_agent(loop, loop->config.agent.rank, record);
+}
+
+static void executor_doomed(void *ctx, uint32_t proc)
+{
+    tbi_agent_doom(((struct tbi_loop *)ctx)->agent, proc);
 }
 
 static void executor_died(void *ctx, uint32_t proc, const struct tbi_error_link *cause, bool said)
@@ -408,6 +414,10 @@ bool tbi_loop_turn(struct tbi_loop *loop)
     if (t != NULL)
         moved |= t->receive(t->ctx, of_rank, loop);
     moved |= tbi_pool_receive(loop->pool);
+    if (loop->look_us <= loop->now_us) {
+        moved |= tbi_pool_look(loop->pool);
+        loop->look_us = loop->now_us + LOOK_US;
+    }
     if (loop->sched != NULL)
         moved |= serve_driver(loop);
     moved |= pay(loop);
@@ -504,7 +514,8 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
 {
     struct tbi_loop *loop = tbi_alloc_zeroed(1, sizeof *loop);
     struct tbi_pool_config pool = {config->slots, config->zygote, config->agent.rank, config->host,
-                                   loop, of_executor, executor_died, executor_unborn, of_printing, may_print};
+                                   loop, of_executor, executor_doomed, executor_died, executor_unborn, of_printing,
+                                   may_print};
 
     loop->config = *config;
     loop->config.sched = NULL;

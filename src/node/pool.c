@@ -16,7 +16,8 @@ struct executor {
     struct tbi_outbox out;
     struct tbi_ring_writer writer;
     struct tbi_ring_reader reader;
-    uint64_t taken;         /* tasks that were taken back before it had a slot */
+    uint64_t offered;       /* tasks that it was sent */
+    uint64_t claimed;       /* what its claim word said last, which never falls; is to say when it has a slot */
     char refused[200];      /* why it is being killed */
 };
 
@@ -38,6 +39,13 @@ struct tbi_pool {
     } *late;                                /* orders that the zygote was not told yet */
     size_t nlate, late_room;
     uint8_t *nowhere;                       /* for records to the dead */
+    bool missed;                            /* a ring has something, and its bit may be lost */
+    uint64_t looked_us;                     /* when has_news looked at all rings last */
+};
+
+enum {
+    FEW = 64,           /* executors: so many rings are looked at whenever the rank is about to sleep */
+    LOOK_US = 1000      /* more of them: no more often */
 };
 
 static struct tbi_id key(uint32_t proc)
@@ -108,7 +116,7 @@ static bool find_slot(struct tbi_pool *pool, struct executor *x)
         pool->nslots = x->slot + 1;
     tbi_ring_writer_init(&x->writer, tbi_slots_in(pool->config.slots, x->slot), TBI_SLOT_RING);
     tbi_ring_reader_init(&x->reader, tbi_slots_out(pool->config.slots, x->slot), TBI_SLOT_RING);
-    atomic_store(&tbi_slots_slot(pool->config.slots, x->slot)->next, x->taken);
+    atomic_store(&tbi_slots_slot(pool->config.slots, x->slot)->next, x->claimed);
     return true;
 }
 
@@ -124,21 +132,39 @@ void tbi_pool_fork(struct tbi_pool *pool, uint32_t proc)
         push(&pool->unborn, &pool->nunborn, &pool->unborn_room, x);
 }
 
-/* Everything it wrote while it lived. */
-static void drain(struct tbi_pool *pool, struct executor *x)
+/* What it wrote: as much as its ring holds, which is all if it is dead. NULL, or why it is to be killed. */
+static const char *drain(struct tbi_pool *pool, struct executor *x)
 {
+    uint64_t from = x->reader.head;
     const struct tbi_record *record;
 
-    while (x->refused[0] == 0 && (record = tbi_ring_next(&x->reader)) != NULL) {
+    while (x->refused[0] == 0 && x->reader.head - from <= TBI_SLOT_RING &&
+           (record = tbi_ring_next(&x->reader)) != NULL) {
         const char *why = record->proc != x->proc ? "a record in another process's name"
                                                   : pool->config.record(pool->config.ctx, record);
 
-        if (why == NULL)
-            continue;
-        snprintf(x->refused, sizeof x->refused, "%s", why);
+        if (why != NULL)
+            return why;
     }
-    if (x->refused[0] == 0 && x->reader.broken != NULL)
-        snprintf(x->refused, sizeof x->refused, "%s", x->reader.broken);
+    return x->reader.broken;
+}
+
+/* It has overwritten its memory, or lies. From now on nothing is taken from it, nor written to it. */
+static void note_refused(struct executor *x, const char *why)
+{
+    if (why != NULL && x->refused[0] == 0)
+        snprintf(x->refused, sizeof x->refused, "%s", why);
+}
+
+static void order(struct tbi_pool *pool, uint32_t proc, bool kill);
+
+static void refuse(struct tbi_pool *pool, struct executor *x, const char *why)
+{
+    if (x->refused[0] != 0)
+        return;
+    note_refused(x, why);
+    order(pool, x->proc, true);
+    pool->config.doomed(pool->config.ctx, x->proc);
 }
 
 static void note_output(struct tbi_error_link *link, const struct msg_exited *m)
@@ -166,24 +192,32 @@ static const char *limit_of(int code)
     }
 }
 
+/* What the task had said of itself before its process ended, if it makes sense: the process could write it. */
+static bool take_sticky(struct tbi_slot *slot, struct tbi_error_link *link)
+{
+    uint64_t begun = atomic_load(&slot->begun);
+
+    if (begun == 0 || atomic_load(&slot->sticks) != begun)
+        return false;
+    memcpy(link, &slot->sticky, sizeof *link);
+    link->output[0] = 0;
+    return tbi_error_links(link, sizeof *link) == 1;
+}
+
 /* `m` with its tail. Returns whether it is what the task had said of itself. */
 static bool describe(const struct tbi_pool *pool, const struct executor *x,
                      const struct msg_exited *m, struct tbi_error_link *link)
 {
-    struct tbi_slot *slot = x->slot < TBI_SLOTS_MAX
-                                ? tbi_slots_slot(pool->config.slots, x->slot) : NULL;
-    uint64_t begun = slot != NULL ? atomic_load(&slot->begun) : 0;
-
-    if (begun > 0 && atomic_load(&slot->sticks) == begun && slot->sticky.code < 0) {
-        *link = slot->sticky; /* what it had said before it ended */
-        link->host[sizeof link->host - 1] = link->function[sizeof link->function - 1] = 0;
-        link->message[sizeof link->message - 1] = 0;
+    if (x->refused[0] == 0 && x->slot < TBI_SLOTS_MAX &&
+        take_sticky(tbi_slots_slot(pool->config.slots, x->slot), link)) {
         link->signal = m->signal;
+        link->pid = m->pid;
+        link->rank = (int32_t)pool->config.rank;
         note_output(link, m);
         return true;
     }
     if (x->refused[0] != 0)
-        tbi_error_link(link, TB_ERR_CRASHED, "its process was killed: it had sent %s (was its memory "
+        tbi_error_link(link, TB_ERR_CRASHED, "its process was killed for breaking the protocol: %s (was its memory "
                        "overwritten?)", x->refused);
     else if (m->pid == 0)
         tbi_error_link(link, TB_ERR_CRASHED, "no process could be started for the task: %s (%s)",
@@ -210,7 +244,7 @@ static void bury(struct tbi_pool *pool, struct executor *x, const struct msg_exi
     bool said;
 
     if (x->slot < TBI_SLOTS_MAX)
-        drain(pool, x);
+        note_refused(x, drain(pool, x));
     said = describe(pool, x, m, &cause);
     if (m->pid == 0 && x->refused[0] == 0)
         pool->config.unborn(pool->config.ctx, x->proc, &cause);
@@ -262,27 +296,46 @@ void *tbi_pool_send(struct tbi_pool *pool, uint32_t proc, enum tbi_msg type, siz
         x->queued = true;
         push(&pool->dirty, &pool->ndirty, &pool->dirty_room, x);
     }
+    x->offered += type == TBI_MSG_RUN;
     return tbi_outbox_append(&x->out, type, proc, size);
 }
 
-uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t offered)
+static const char *const impossible_claim = "its claim on tasks is impossible";
+
+/* The claim word of a slot, if it can be right: it rises, and not above what was offered. UINT64_MAX: it is not. */
+static uint64_t read_claim(struct tbi_pool *pool, struct executor *x, uint64_t begun, uint64_t offered)
+{
+    uint64_t next = atomic_load(&tbi_slots_slot(pool->config.slots, x->slot)->next);
+
+    if (next < begun || next < x->claimed || next > offered)
+        return UINT64_MAX;
+    return x->claimed = next;
+}
+
+uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t begun, uint64_t offered)
 {
     struct executor *x = tbi_map_get(&pool->executors, key(proc));
+    _Atomic uint64_t *word;
     uint64_t next;
 
     if (x == NULL)
-        return 0;
+        return begun;
     if (x->slot == TBI_SLOTS_MAX) {
-        next = x->taken;
-        x->taken = offered;
+        next = x->claimed;
+        x->claimed = offered;
         return next;
     }
-    next = atomic_load(&tbi_slots_slot(pool->config.slots, x->slot)->next);
-    while (next < offered &&
-           !atomic_compare_exchange_weak(&tbi_slots_slot(pool->config.slots, x->slot)->next, &next,
-                                         offered)) {
-    }
-    return next < offered ? next : offered;
+    word = &tbi_slots_slot(pool->config.slots, x->slot)->next;
+    do {
+        next = read_claim(pool, x, begun, offered);
+        if (next == UINT64_MAX) { /* nobody knows what it has begun: it begins nothing more */
+            atomic_store(word, UINT64_MAX);
+            refuse(pool, x, impossible_claim);
+            return offered;
+        }
+    } while (!atomic_compare_exchange_strong(word, &next, offered));
+    x->claimed = offered;
+    return next;
 }
 
 /* Orders to the zygote that find no room go first when there is some: until then the executor lives. */
@@ -332,14 +385,16 @@ bool tbi_pool_flush(struct tbi_pool *pool)
     for (size_t i = 0; i < pool->ndirty; i++) {
         struct executor *x = pool->dirty[i];
         struct tbi_outbox *out = &x->out;
-        size_t n = x->slot == TBI_SLOTS_MAX
+        size_t n = x->slot == TBI_SLOTS_MAX || x->refused[0] != 0
                        ? 0 : tbi_ring_write(&x->writer, out->data + out->begin,
                                             tbi_outbox_bytes(out));
 
         out->begin += n;
         if (n > 0)
             tbi_bell_ring(&tbi_slots_slot(pool->config.slots, x->slot)->bell);
-        if (tbi_outbox_bytes(out) == 0) {
+        if (x->writer.broken != NULL)
+            refuse(pool, x, x->writer.broken);
+        if (tbi_outbox_bytes(out) == 0 || x->refused[0] != 0) {
             out->begin = out->end = 0;
             x->queued = false;
         } else {
@@ -353,15 +408,44 @@ bool tbi_pool_flush(struct tbi_pool *pool)
 static bool read_ring(struct tbi_pool *pool, uint32_t slot)
 {
     struct executor *x = pool->at[slot];
-    bool was_fine;
+    const char *why;
 
-    if (x == NULL || !tbi_ring_has_news(&x->reader))
+    if (x == NULL || x->refused[0] != 0 || !tbi_ring_has_news(&x->reader))
         return false;
-    was_fine = x->refused[0] == 0;
-    drain(pool, x);
-    if (was_fine && x->refused[0] != 0)
-        tbi_pool_kill(pool, x->proc);
-    return was_fine;
+    why = drain(pool, x);
+    if (why != NULL)
+        refuse(pool, x, why);
+    else if (tbi_ring_has_news(&x->reader)) /* others have their turn first */
+        tbi_slots_note_news(pool->config.slots, slot);
+    return true;
+}
+
+static bool read_all_rings(struct tbi_pool *pool)
+{
+    bool moved = false;
+
+    pool->missed = false;
+    for (uint32_t slot = 0; slot < pool->nslots; slot++)
+        moved |= read_ring(pool, slot);
+    return moved;
+}
+
+bool tbi_pool_look(struct tbi_pool *pool)
+{
+    bool moved = read_all_rings(pool);
+
+    for (uint32_t slot = 0; slot < pool->nslots; slot++) {
+        struct executor *x = pool->at[slot];
+
+        if (x == NULL || !x->asked || x->refused[0] != 0)
+            continue;
+        if (!tbi_ring_look(&x->writer))
+            refuse(pool, x, x->writer.broken);
+        else if (read_claim(pool, x, 0, x->offered) == UINT64_MAX)
+            refuse(pool, x, impossible_claim);
+        moved |= x->refused[0] != 0;
+    }
+    return moved;
 }
 
 static bool hand_over_output(struct tbi_pool *pool)
@@ -385,7 +469,8 @@ bool tbi_pool_receive(struct tbi_pool *pool)
 
     if (pool->nlate > 0)
         moved |= order_again(pool);
-
+    if (pool->missed)
+        moved |= read_all_rings(pool);
     for (uint32_t first = 0; first < pool->nslots; first += 64)
         for (uint64_t news = tbi_slots_take_news(pool->config.slots, first); news != 0;
              news &= news - 1)
@@ -405,12 +490,31 @@ bool tbi_pool_receive(struct tbi_pool *pool)
     return moved;
 }
 
-bool tbi_pool_has_news(const struct tbi_pool *pool)
+/* Something may lie in a ring although no bit says so. */
+static bool has_missed(struct tbi_pool *pool)
+{
+    if (pool->nslots > FEW) {
+        uint64_t now_us = tbi_now_us();
+
+        if (now_us - pool->looked_us < LOOK_US)
+            return false;
+        pool->looked_us = now_us;
+    }
+    for (uint32_t slot = 0; slot < pool->nslots && !pool->missed; slot++) {
+        const struct executor *x = pool->at[slot];
+
+        pool->missed = x != NULL && x->refused[0] == 0 && tbi_ring_has_news(&x->reader);
+    }
+    return pool->missed;
+}
+
+bool tbi_pool_has_news(struct tbi_pool *pool)
 {
     return pool->nunborn > 0 || pool->nlate > 0 ||
            tbi_slots_have_news(pool->config.slots, pool->nslots) ||
            tbi_ring_has_news(&pool->deaths) ||
-           (tbi_ring_has_news(&pool->output) && pool->config.may_print(pool->config.ctx));
+           (tbi_ring_has_news(&pool->output) && pool->config.may_print(pool->config.ctx)) ||
+           has_missed(pool);
 }
 
 void tbi_pool_exit_all(struct tbi_pool *pool)

@@ -37,6 +37,12 @@ void tbi_procs_free(struct tbi_agent *agent, struct tbi_proc *proc)
     free(proc);
 }
 
+void tbi_procs_note_begun(struct tbi_proc *proc, const struct tbi_job *job)
+{
+    if (proc->begun <= job->number)
+        proc->begun = job->number + 1;
+}
+
 /* ---- handles and pins ---- */
 
 void tbi_procs_add_hold(struct tbi_proc *proc, struct tbi_id id)
@@ -269,10 +275,9 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
 {
     if (!runs(proc, (const struct msg_task *)(record + 1)) || proc->blocked || proc->actor != NULL)
         return "BLOCK of a task that does not run there";
+    tbi_procs_note_begun(proc, proc->job);
     if (proc->nwork > 1)
         tbi_run_take_back(agent, proc);
-    if (proc->job == NULL)
-        return "BLOCK of a task that was not begun";
     proc->blocked = true;
     tbi_list_unlink(&proc->link);
     if (proc->cpus != TBI_CPU_HELD) /* an earlier BLOCK is still on its way to the head */
@@ -352,6 +357,7 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
     why = check_results(proc, job, m);
     if (why != NULL)
         return why;
+    tbi_procs_note_begun(proc, job);
     for (unsigned i = 0; i < m->nresults; i++) {
         if (result[i].where == TBI_AT_STORE) {
             tbi_objects_seal(agent, proc, tbi_id_with_index(m->task, i), result[i].bytes);
@@ -383,6 +389,7 @@ static const char *on_constructed(struct tbi_agent *agent, struct tbi_proc *proc
 
     if (why != NULL)
         return why;
+    tbi_procs_note_begun(proc, proc->job);
     for (uint32_t k = 0; k < m->nkept; k++)
         tbi_procs_add_hold(proc, kept[k]);
     forward(agent, record, TBI_MSG_LIVES);
@@ -390,6 +397,22 @@ static const char *on_constructed(struct tbi_agent *agent, struct tbi_proc *proc
     /* One that is being killed dies by that: told to exit, it would end for good although it may be begun again. */
     if (proc->job->retires || (proc->job->aborted && !proc->job->killed))
         tbi_calls_retire(agent, &(struct msg_task){proc->job->m->task, proc->job->m->attempt, 0});
+    return NULL;
+}
+
+/* Tasks that it will not run because they were taken back, if they really were. */
+static const char *on_skipped(struct tbi_agent *agent, struct tbi_proc *proc,
+                              const struct tbi_record *record)
+{
+    const struct msg_skipped *m = (const struct msg_skipped *)(record + 1);
+
+    (void)agent;
+    for (const struct tbi_link *l = proc->work.next; l != &proc->work; l = l->next) {
+        const struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+
+        if (m->from <= job->number && job->number < m->to)
+            return "SKIPPED of a task that was not taken back";
+    }
     return NULL;
 }
 
@@ -408,6 +431,7 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
         [TBI_MSG_GROUP] = pass_on,      [TBI_MSG_UNGROUP] = pass_on,
         [TBI_MSG_KILL] = pass_on,       [TBI_MSG_FIND] = pass_on,
         [TBI_MSG_CHECKPOINT] = pass_on, [TBI_MSG_CONSTRUCTED] = on_constructed,
+        [TBI_MSG_SKIPPED] = on_skipped,
     };
     struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
 
@@ -453,6 +477,34 @@ static void end_actor(struct tbi_agent *agent, struct tbi_proc *proc,
     tbi_run_end(agent, proc);
 }
 
+void tbi_agent_doom(struct tbi_agent *agent, uint32_t number)
+{
+    struct tbi_proc *proc = tbi_procs_find(agent, number);
+
+    if (proc == NULL || number == TBI_PROC_DRIVER)
+        return;
+    proc->leaving = true;
+    if (proc->job == NULL)
+        tbi_list_unlink(&proc->link);
+}
+
+/* Every task that it had begun: more than one if the ends of the first had found no room in its ring. Only the last
+ * can be the one that `cause` tells of. */
+static void end_begun(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_error_link *cause,
+                      bool said)
+{
+    while (proc->job != NULL) {
+        struct tbi_error_link link = *cause;
+        bool told = said && (proc->nwork == 1 || proc->job->bundle->doomed);
+
+        if (said && !told)
+            tbi_error_link(&link, TB_ERR_CRASHED, "its process ended before it could tell of the task's end");
+        link.attempt = proc->job->m->attempt;
+        tbi_procs_send_failure(agent, proc->proc, proc->job->m->task, link.attempt, &link, !told);
+        tbi_run_end(agent, proc);
+    }
+}
+
 void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_error_link *cause,
                     bool said)
 {
@@ -478,11 +530,7 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
         if (!tbi_run_take_back(agent, proc) && proc->job == NULL)
             tbi_jobs_fail(agent, first, &link, true);
     }
-    if (proc->job != NULL) {
-        link.attempt = proc->job->m->attempt;
-        tbi_procs_send_failure(agent, number, proc->job->m->task, link.attempt, &link, !said);
-        tbi_run_end(agent, proc);
-    }
+    end_begun(agent, proc, &link, said);
     tbi_objects_forget_rooms(agent, number); /* it is lent nothing from now on */
     while (tbi_map_next(&proc->open, &at, &e)) {
         if (((const struct tbi_local *)e.value)->announced)

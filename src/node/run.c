@@ -326,10 +326,27 @@ static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
     proc->cpus = TBI_CPU_HELD;
 }
 
+/* Without a task it is idle, or leaves. */
+static void rest(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    if (proc->leaving)
+        agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc,
+                         sizeof(struct msg_none));
+    else
+        tbi_list_insert_before(agent->idle.next, &proc->link);
+}
+
+uint64_t tbi_run_claim_back(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    uint64_t from = agent->ops.take_back(agent->ops.ctx, proc->proc, proc->begun, proc->offered);
+
+    proc->begun = proc->offered;
+    return from;
+}
+
 bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
 {
-    uint64_t from = proc->actor != NULL ? tbi_calls_take_back(agent, proc)
-                                        : agent->ops.take_back(agent->ops.ctx, proc->proc, proc->offered);
+    uint64_t from = proc->actor != NULL ? tbi_calls_take_back(agent, proc) : tbi_run_claim_back(agent, proc);
 
     if (proc->actor != NULL)
         return true;
@@ -346,7 +363,7 @@ bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
     }
     if (proc->job != NULL && proc->nwork == 0) { /* it had not begun the first one either */
         give_all_back(agent, proc, proc->job);
-        tbi_list_insert_before(agent->idle.next, &proc->link);
+        rest(agent, proc);
     }
     return from > 0;
 }
@@ -444,11 +461,7 @@ void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc)
         tbi_abort_begin_limit(agent, proc->job);
     } else {
         give_all_back(agent, proc, job);
-        if (proc->leaving)
-            agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc,
-                             sizeof(struct msg_none));
-        else
-            tbi_list_insert_before(agent->idle.next, &proc->link);
+        rest(agent, proc);
     }
     tbi_jobs_forget(agent, job);
 }

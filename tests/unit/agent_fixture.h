@@ -202,10 +202,11 @@ static inline void fake_copy(void *ctx, uint32_t ticket, unsigned source, uint64
     print(f, "copy from %u\n", source);
 }
 
-static inline uint64_t fake_take_back(void *ctx, uint32_t proc, uint64_t offered)
+static inline uint64_t fake_take_back(void *ctx, uint32_t proc, uint64_t begun, uint64_t offered)
 {
     struct fake *f = ctx;
 
+    (void)begun;
     describe(f);
     if (f->not_begun > 0)
         print(f, "take back %u from p%u\n", f->not_begun, proc);

@@ -364,6 +364,69 @@ static void a_crash_fails_the_task_and_returns_all_it_had(void **state)
     assert_int_equal(tbi_agent_counts(f->agent).store_used, 0);
 }
 
+static void all_that_a_dead_executor_had_begun_have_crashed(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 3; k++)
+        dispatch(f, k, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\n");
+    f->not_begun = 1; /* the end of 1 had no room in the ring when it began 2 */
+    crash(f, 1);
+    assert_said(f, "take back 1 from p1\nFINISHED 1 to 0 error=-2 crashed\nFINISHED 2 to 0 error=-2 crashed\n"
+                   "fork p2\nRUN 3 to p2\n");
+    assert_null(tbi_agent_check(f->agent));
+}
+
+static void what_the_last_one_said_before_it_died_is_not_said_of_the_others(void **state)
+{
+    struct fake *f = *state;
+    struct tbi_error_link link;
+
+    for (int k = 1; k <= 2; k++)
+        dispatch(f, k, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\n");
+    tbi_error_link(&link, TB_ERR_TASK, "a tb_must that failed");
+    tbi_agent_died(f->agent, 1, &link, true);
+    assert_said(f, "FINISHED 1 to 0 error=-2 crashed\nFINISHED 2 to 0 error=-1\n");
+}
+
+static void an_executor_that_is_doomed_is_given_no_task(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "fork p1\nRUN 1 to p1\nFINISHED 1 to 0\n");
+    tbi_agent_doom(f->agent, 1); /* idle */
+    dispatch(f, 2, 2, 0, -1);
+    assert_said(f, "fork p2\nRUN 2 to p2\n");
+    tbi_agent_doom(f->agent, 2); /* it runs 2 */
+    dispatch(f, 3, 2, 0, -1);
+    assert_said(f, "");
+    assert_null(tbi_agent_check(f->agent));
+    crash(f, 1);
+    crash(f, 2);
+    assert_said(f, "FINISHED 2 to 0 error=-2 crashed\nfork p3\nRUN 3 to p3\n");
+}
+
+static void only_what_was_taken_back_can_be_skipped(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 3; k++)
+        dispatch(f, k, 2, 0, -1);
+    *(struct msg_skipped *)record(f, TBI_MSG_SKIPPED, 1, sizeof(struct msg_skipped)) = (struct msg_skipped){1, 3};
+    assert_non_null(deliver(f, 1));
+    f->not_begun = 2;
+    abort_task(f, 2, 0, 0);
+    f->not_begun = 0;
+    *(struct msg_skipped *)record(f, TBI_MSG_SKIPPED, 1, sizeof(struct msg_skipped)) = (struct msg_skipped){1, 3};
+    assert_null(deliver(f, 1)); /* 3 was given to it again, under another number */
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\ntake back 2 from p1\nFINISHED 2 to 0 error=-3\n"
+                   "RUN 3 to p1\n");
+}
+
 static void nonsense_from_a_process_is_refused_and_changes_nothing(void **state)
 {
     struct fake *f = *state;
@@ -560,6 +623,10 @@ int main(void)
         ON(a_leased_object_is_not_freed_before_the_lease_ends),
         ON(a_create_waits_for_room_then_gets_it_or_fails),
         ON(a_crash_fails_the_task_and_returns_all_it_had),
+        AHEAD(all_that_a_dead_executor_had_begun_have_crashed),
+        AHEAD(what_the_last_one_said_before_it_died_is_not_said_of_the_others),
+        AHEAD(an_executor_that_is_doomed_is_given_no_task),
+        AHEAD(only_what_was_taken_back_can_be_skipped),
         AHEAD(what_is_aborted_before_it_began_never_runs),
         ON(a_running_task_is_interrupted_and_then_killed),
         ON(a_process_whose_task_was_interrupted_runs_no_other),

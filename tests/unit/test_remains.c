@@ -29,9 +29,9 @@ static void fork_one(void *ctx, uint32_t proc)
     ((struct rank *)ctx)->forked = proc;
 }
 
-static uint64_t take_nothing_back(void *ctx, uint32_t proc, uint64_t offered)
+static uint64_t take_nothing_back(void *ctx, uint32_t proc, uint64_t begun, uint64_t offered)
 {
-    (void)ctx, (void)proc;
+    (void)ctx, (void)proc, (void)begun;
     return offered;
 }
 

@@ -169,12 +169,37 @@ static void a_producer_that_writes_nonsense_is_found_out(void **state)
     assert_true(found > 10000);
 }
 
+static void a_consumer_that_lies_about_what_it_read_is_found_out(void **state)
+{
+    static const uint64_t lie[] = {UINT64_MAX, 0x4141414141414141, 2000 + 8, 4, 992, 0};
+    static uint8_t bytes[SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lie / sizeof *lie; i++) {
+        struct tbi_ring *ring = new_ring();
+        struct tbi_ring_writer w;
+
+        tbi_ring_writer_init(&w, ring, SIZE);
+        assert_int_equal(tbi_ring_write(&w, bytes, 1000), 1000);
+        atomic_store(&ring->head, 1000);
+        assert_true(tbi_ring_look(&w));
+        assert_int_equal(tbi_ring_write(&w, bytes, 1000), 1000);
+        atomic_store(&ring->head, lie[i]); /* beyond what was written, odd, or less than before */
+        assert_int_equal(tbi_ring_write(&w, bytes, SIZE), 0);
+        assert_non_null(w.broken);
+        assert_int_equal(tbi_ring_write(&w, bytes, 8), 0);
+        assert_int_equal(atomic_load(&ring->tail), 2000);
+        free_ring(ring);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_arrive_whole_once_and_in_order),
         cmocka_unit_test(a_killed_producer_leaves_nothing_torn),
         cmocka_unit_test(a_producer_that_writes_nonsense_is_found_out),
+        cmocka_unit_test(a_consumer_that_lies_about_what_it_read_is_found_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

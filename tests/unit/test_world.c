@@ -12,7 +12,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     unsigned long ran = 0, reserved = 0, refused = 0, in_groups = 0, with_gpus = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
                   stillborn = 0, copies_failed = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
-                  direct = 0, stopped = 0, gates = 0, gate_waits = 0;
+                  direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0;
 
     (void)state;
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -44,6 +44,9 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         gates += world->gates_opened;
         gate_waits += world->gate_waits;
         stopped += world->stopped;
+        untold += world->untold;
+        several += world->several;
+        skipped += world->skipped;
         reserved += world->reserved;
         refused += world->refused;
         in_groups += world->ran_in_groups;
@@ -62,13 +65,15 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   "%lu ACTOR_DIED, %lu ACTOR_UNAVAILABLE; %lu found by name; %lu direct calls, %lu of them stopped\n", constructed, restarted, called,
                   retired, exited, died, unavailable, found, direct, stopped);
     print_message("%lu tasks waited for %lu tasks that came later\n", gate_waits, gates);
-    print_message("%lu forks and %lu copies failed\n", stillborn, copies_failed);
+    print_message("%lu forks and %lu copies failed; %lu ends of tasks died with their process, which had no room in its "
+                  "ring, %lu while it ran another; %lu tasks were taken back from executors\n", stillborn, copies_failed,
+                  untold, several, skipped);
     assert_true(only || (killed && crashed && retried && cancelled && overdue && unread &&
                          stillborn && copies_failed && taken && reserved && refused &&
                          in_groups && with_gpus && constructed && restarted && called && retired && exited &&
-                         died && found && gates && gate_waits));
+                         died && found && gates && gate_waits && untold && skipped));
     if (last - first >= 2000) /* these are rarer */
-        assert_true(unavailable && direct && stopped);
+        assert_true(unavailable && direct && stopped && several);
 }
 
 /* Fewer races where fewer worlds are asked for. */

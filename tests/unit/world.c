@@ -119,12 +119,13 @@ const char *world_note_outcome(struct world *w, struct tbi_id id, int code)
     return NULL;
 }
 
-static uint64_t world_take_back(void *ctx, uint32_t number, uint64_t offered)
+static uint64_t world_take_back(void *ctx, uint32_t number, uint64_t begun, uint64_t offered)
 {
     struct world_self *self = ctx;
     struct proc *p = find_proc(self->world, self->rank, number);
     uint64_t from = p->next;
 
+    assert_true(begun <= from && from <= offered);
     p->next = offered;
     return from;
 }
@@ -217,15 +218,19 @@ static bool one_event(struct world *w, const char **why)
             continue;
         if (tbi_outbox_bytes(&p->in) > 0)
             can[n].kind = PROC_IN, can[n++].a = i;
-        if (tbi_outbox_bytes(&p->out) > 0)
+        if (w->ring_bytes == 0 || i == 0)
+            world_flush(w, p);
+        if (p->in_ring > 0)
             can[n].kind = PROC_OUT, can[n++].a = i;
+        if (world_is_behind(p))
+            can[n].kind = FLUSH, can[n++].a = i;
         if (p->doomed || (p->exiting && tbi_outbox_bytes(&p->out) == 0))
             can[n].kind = LEAVE, can[n++].a = i;
-        if (!p->running && !p->exiting && tbi_outbox_bytes(&p->runs) > 0)
+        if (!p->running && !p->exiting && tbi_outbox_bytes(&p->runs) > 0 && (w->hasty || !world_is_behind(p)))
             can[n].kind = BEGIN, can[n++].a = i;
         if (world_can_act(p))
             can[n].kind = ACT, can[n++].a = i;
-        if (i > 0 && w->kills_left > 0 && pick(w, 40) == 0)
+        if (i > 0 && w->kills_left > 0 && pick(w, p->running && world_is_behind(p) ? 4 : 40) == 0)
             can[n].kind = KILL, can[n++].a = i;
     }
     if (n == 0)
@@ -235,6 +240,8 @@ static bool one_event(struct world *w, const char **why)
     e = &can[pick(w, n)];
     for (unsigned tries = 0; tries < world_race_slowness(w, e); tries++)
         e = &can[pick(w, n)];
+    for (int tries = 0; tries < 4 && e->kind == PROC_OUT && w->ring_bytes > 0; tries++)
+        e = &can[pick(w, n)]; /* the agent reads slowly, so that rings become full */
     switch (e->kind) {
     case HEAD:
         *why = head_takes(w, e->a);
@@ -255,7 +262,10 @@ static bool one_event(struct world *w, const char **why)
         *why = world_proc_takes(w, &w->proc[e->a]);
         break;
     case PROC_OUT:
-        *why = world_agent_takes(w, w->proc[e->a].rank, w->proc[e->a].rank, &w->proc[e->a].out);
+        *why = world_read_ring(w, &w->proc[e->a]);
+        break;
+    case FLUSH:
+        world_flush(w, &w->proc[e->a]);
         break;
     case BEGIN:
         *why = world_next_task(w, &w->proc[e->a]);
@@ -358,6 +368,9 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
     w->gated = nranks == 0 && pick(w, 2);
     w->most_processes = nranks == 0 && pick(w, 4) == 0 ? 1 + pick(w, 4) : WORLD_PROCS;
     w->tasks_left += w->actors_max > 0 && w->calls_more ? 100 : 0;
+    w->ring_bytes = pick(w, 2) ? 0 : (size_t)64 << pick(w, 6);
+    w->hasty = pick(w, 2);
+    w->alike = w->ring_bytes > 0 && pick(w, 2);
     for (unsigned r = 0; r < w->nranks; r++) {
         cpus[r] = r == 0 && w->nranks > 1 ? 0 : 10000 * (1 + (int32_t)pick(w, 3));
         totals[r][TBI_CPUS] = cpus[r];
@@ -375,7 +388,8 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
             .rank = r, .nranks = w->nranks, .host = host,
             .resources = {.nresources = TBI_CUSTOM, .totals = totals[r]},
             .max_executors = 1 + pick(w, 5), .most_processes = w->most_processes,
-            .birth_patience_us = 1 + pick(w, 100000), .offers = pick(w, 4), .overtakes = 1 + pick(w, 8), .nested = pick(w, 3) * 3,
+            .birth_patience_us = 1 + pick(w, 100000), .offers = w->alike ? 3 : pick(w, 4),
+            .overtakes = 1 + pick(w, 8), .nested = pick(w, 3) * 3,
             .store_bytes = 4096 * (4 + pick(w, 60)), .page_bytes = 4096, .create_timeout_us = 1000,
             .grace_us = 1 + pick(w, 1000), .fetch = TBI_FETCH_RMA};
 

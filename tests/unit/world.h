@@ -26,6 +26,7 @@ struct proc {
     bool alive, running;
     bool unborn;                   /* it could not be started, which its agent does not know yet */
     struct tbi_outbox in, out;
+    size_t in_ring;                /* bytes at the start of `out` that survive its death */
     struct msg_run run;            /* the task it runs */
     struct tbi_outbox runs;        /* tasks it was given and has not begun */
     uint64_t next;                 /* number of the next it may begin; the agent moves it too */
@@ -114,6 +115,11 @@ struct world {
     unsigned noutcomes;
     unsigned full;                  /* how often a reader had no room for a copy */
     unsigned events;
+    size_t ring_bytes;              /* of an executor's ring; 0: what it sends never waits for room */
+    bool hasty;                     /* executors begin tasks although the ends of others wait for room */
+    bool alike;                     /* all tasks have the same demand, so many are given ahead of their turn */
+    unsigned untold, several;       /* ends of tasks that were lost with their process; while it ran another */
+    unsigned skipped;               /* tasks that an executor did not begin because they were taken back */
     struct races races;
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
     struct tbi_id gate, opener;     /* null, or an object of the driver's, sealed when it hears of that task */

@@ -262,7 +262,8 @@ const char *world_call_begins(struct world *w, const struct proc *p, const struc
 
 void world_call_done(struct world *w, struct tbi_id task)
 {
-    find_call(w, task)->done = true;
+    for (unsigned i = 0; i < w->ncalls; i++)
+        w->call[i].done |= tbi_id_equal(w->call[i].task, task);
 }
 
 static bool is_idle(const struct world *w, struct tbi_id actor)

@@ -48,7 +48,7 @@ static inline struct tbi_id some_ref(struct world *w, const struct proc *p)
 
 /* Of a rank, process or copy `a`; BETWEEN: from rank a to rank b. */
 struct event {
-    enum { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, BEGIN, ACT, KILL, LEAVE, UNBORN, TIME } kind;
+    enum { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, FLUSH, BEGIN, ACT, KILL, LEAVE, UNBORN, TIME } kind;
     unsigned a, b;
 };
 
@@ -64,6 +64,11 @@ const char *world_note_outcome(struct world *w, struct tbi_id id, int code);
 
 /* ---- world_procs.c ---- */
 
+/* What a process has sent goes into its ring as far as there is room; the rest is lost if it dies. */
+void world_flush(struct world *w, struct proc *p);
+bool world_is_behind(const struct proc *p); /* some had no room */
+/* Its agent takes the first record out of its ring. NULL, or what is wrong. */
+const char *world_read_ring(struct world *w, struct proc *p);
 void world_send_get(struct proc *p, struct tbi_id id, uint32_t flags);
 void world_send_cancel(struct proc *p, struct tbi_id id, uint32_t flags);
 void world_drop_handle(struct proc *p, unsigned i);
@@ -100,6 +105,7 @@ void world_do_checkpoint(struct world *w, struct proc *p);
 void world_found(struct world *w, struct proc *p, const struct msg_found *m);
 /* NULL, or why the call must not begin now. */
 const char *world_call_begins(struct world *w, const struct proc *p, const struct msg_run *m);
+/* The agent is going to hear of this end: of a call, or of another task. */
 void world_call_done(struct world *w, struct tbi_id task);
 /* The driver kills every actor there is; true: there were some. */
 bool world_kill_all(struct world *w);

@@ -1,6 +1,44 @@
 /* world_procs.c - the processes of the world: what they submit, put, get, hold and let go of, how they end. */
 #include "world_parts.h"
 
+bool world_is_behind(const struct proc *p)
+{
+    return p->in_ring < tbi_outbox_bytes(&p->out);
+}
+
+void world_flush(struct world *w, struct proc *p)
+{
+    bool limited = w->ring_bytes > 0 && p->number != TBI_PROC_DRIVER;
+
+    while (world_is_behind(p)) {
+        const struct tbi_record *r = (const void *)(p->out.data + p->out.begin + p->in_ring);
+
+        if (limited && p->in_ring > 0 && p->in_ring + r->len > w->ring_bytes)
+            return;
+        p->in_ring += r->len;
+        if (r->type == TBI_MSG_DONE)
+            world_call_done(w, ((const struct msg_done *)(r + 1))->task);
+    }
+}
+
+const char *world_read_ring(struct world *w, struct proc *p)
+{
+    p->in_ring -= ((const struct tbi_record *)(p->out.data + p->out.begin))->len;
+    return world_agent_takes(w, p->rank, p->rank, &p->out);
+}
+
+/* What found no room is lost. */
+static void lose_backlog(struct world *w, struct proc *p, bool running)
+{
+    for (; tbi_outbox_bytes(&p->out) > 0;) {
+        const struct tbi_record *r = (const void *)(p->out.data + p->out.begin);
+
+        w->untold += r->type == TBI_MSG_DONE;
+        w->several += r->type == TBI_MSG_DONE && running && tbi_id_is_null(p->actor);
+        p->out.begin += r->len;
+    }
+}
+
 static void send_task(struct proc *p, enum tbi_msg type)
 {
     struct msg_task *m = tbi_outbox_append(&p->out, type, p->number, sizeof *m);
@@ -99,7 +137,7 @@ static void do_submit(struct world *w, struct proc *p)
     unsigned nresolve = some ? pick(w, 3) : 0, nheld = p->nhandles ? pick(w, 3) : 0;
     unsigned depth = p->number == 0 ? 0 : p->run.depth + 1u, nrefs = nresolve + nheld;
     unsigned nargs = nresolve + (nheld > 0);
-    bool grouped = w->ngroups > 0 && pick(w, 3) == 0, gpus = pick(w, 6) == 0;
+    bool grouped = w->ngroups > 0 && pick(w, 3) == 0 && !w->alike, gpus = pick(w, 6) == 0 && !w->alike;
     struct tbi_amount *more;
     struct tbi_id *refs;
     uint64_t *args;
@@ -115,7 +153,7 @@ static void do_submit(struct world *w, struct proc *p)
                              .retry_codes = pick(w, 2) << -TB_ERR_TASK,
                              .retry_delay_ms = pick(w, 3) / 2, .limit_ms = pick(w, 6) / 5,
                              .task = new_id(p), .parent = p->run.task, .depth = (uint16_t)depth,
-                             .cpus = (int32_t)pick(w, 5) * 5000,
+                             .cpus = w->alike ? 10000 : (int32_t)pick(w, 5) * 5000,
                              .strategy = (uint8_t)(pick(w, 3) ? TBI_DEFAULT : pick(w, 4)),
                              .node = pick(w, w->nranks), .nargs = (uint16_t)nargs,
                              .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nresolve,
@@ -292,8 +330,6 @@ void world_end_task(struct world *w, struct proc *p)
         w->constructed++;
         w->restarted += p->epoch > 0;
     }
-    if (p->run.kind == TBI_CALL)
-        world_call_done(w, p->run.task);
     w->exited += exits;
     if (exits && tbi_map_get(&w->exits, p->actor) == NULL)
         tbi_map_put(&w->exits, p->actor, w);
@@ -430,6 +466,11 @@ const char *world_next_task(struct world *w, struct proc *p)
     if (why == NULL && number == p->next) {
         p->next++;
         why = begin_task(w, p, r);
+    } else if (why == NULL) {
+        struct msg_skipped *m = tbi_outbox_append(&p->out, TBI_MSG_SKIPPED, p->number, sizeof *m);
+
+        *m = (struct msg_skipped){number, number + 1};
+        w->skipped++;
     }
     free(r);
     return why;
@@ -549,15 +590,18 @@ const char *world_proc_takes(struct world *w, struct proc *p)
     return why;
 }
 
-/* SIGKILL at any moment; what it had sent is handled first, as the rings are drained. */
+/* SIGKILL at any moment; what lies in its ring is handled first. */
 const char *world_kill_proc(struct world *w, struct proc *p)
 {
     struct tbi_error_link link;
 
+    bool running = p->running;
+
     p->alive = p->running = false;
     w->killed++;
-    while (tbi_outbox_bytes(&p->out) > 0)
-        TRY(world_agent_takes(w, p->rank, p->rank, &p->out));
+    while (p->in_ring > 0)
+        TRY(world_read_ring(w, p));
+    lose_backlog(w, p, running);
     tbi_error_link(&link, TB_ERR_CRASHED, "killed by the seed");
     tbi_agent_died(w->agent[p->rank], p->number, &link, pick(w, 8) == 0);
     return NULL;
