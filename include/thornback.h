@@ -313,7 +313,12 @@ typedef struct tb_config {
 
 /* Starts Thornback: once, from the main thread, before the program makes threads of its own. Under
  * mpirun it returns on rank 0 only, whose program is the driver; the other ranks run tasks in here
- * and leave the program from here. MPI is initialised here, if there is any to be.
+ * and leave the program from here. MPI is initialised here, if there is any to be, and is Thornback's until
+ * tb_finalize: a call of MPI by the program, in any language, ends the program with a line that names the
+ * function, and in a task fails the task with TB_ERR_UNSUPPORTED. Everywhere MPI_Initialized, MPI_Finalized,
+ * MPI_Get_version, MPI_Wtime and MPI_Wtick work; with ranks, in the driver, MPI_Comm_rank, MPI_Comm_size,
+ * MPI_Get_processor_name, MPI_Query_thread, MPI_Error_string, MPI_Type_size and MPI_Abort, too. (Not noticed
+ * are calls by a library that is loaded later by dlopen, or linked with MPI into one static program.)
  * No signal handler is installed (on kernels before 5.14 one for bus errors in the store, which passes
  * others on). Of Ctrl-C, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2, which a terminal or a launcher sends to all
  * processes, tasks take no notice: the program's handler decides, and without one the job ends with

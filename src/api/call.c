@@ -76,20 +76,13 @@ int tb_fail(tb_call *call, const char *fmt, ...)
     return tbi_call_stick(call, TB_ERR_TASK, message);
 }
 
-void tb_must_(int rc, const char *expression, const char *file, int line)
+void tbi_call_end_now(int code, const char *message)
 {
-    struct tbi_process *p;
-    struct tb_call *call;
-    char message[512];
+    struct tbi_process *p = tbi_process_enter("tb_must");
+    struct tb_call *call = p != NULL ? tbi_process_call(p) : NULL;
 
-    if (rc >= 0)
-        return;
-    snprintf(message, sizeof message, "%s:%d: %s: %s%s%s", file, line, expression, tb_strerror(rc),
-             tb_last_error()[0] ? ": " : "", tb_last_error());
-    p = tbi_process_enter("tb_must");
-    call = p != NULL ? tbi_process_call(p) : NULL;
     if (call != NULL) {
-        tbi_call_stick(call, rc, message);
+        tbi_call_stick(call, code, message);
         leave_error(call);
         atomic_store(&call->slot->begun, call->run->number + 1);
         tbi_process_leave(p);
@@ -98,6 +91,17 @@ void tb_must_(int rc, const char *expression, const char *file, int line)
     }
     if (p != NULL)
         tbi_process_leave(p);
+}
+
+void tb_must_(int rc, const char *expression, const char *file, int line)
+{
+    char message[512];
+
+    if (rc >= 0)
+        return;
+    snprintf(message, sizeof message, "%s:%d: %s: %s%s%s", file, line, expression, tb_strerror(rc),
+             tb_last_error()[0] ? ": " : "", tb_last_error());
+    tbi_call_end_now(rc, message);
     fprintf(stderr, "%s\n", message);
     tbi_forked_leave(1);
     exit(1);

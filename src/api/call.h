@@ -55,6 +55,9 @@ int tbi_call_stick(struct tb_call *call, int code, const char *message);
 /* The same with the last error, unless rc is 0; call may be NULL. */
 void tbi_call_stick_if(struct tb_call *call, int rc);
 
+/* The call of this thread, if it runs one, ends here with this error, and its process with it. */
+void tbi_call_end_now(int code, const char *message);
+
 /* With the process's lock: as if no result had been set. */
 void tbi_results_undo(struct tb_call *call);
 

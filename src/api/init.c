@@ -7,6 +7,7 @@
 #include "api/errors.h"
 #include "api/forked.h"
 #include "api/isolate.h"
+#include "api/mpi_calls.h"
 #include "api/options.h"
 #include "api/registry.h"
 #include "api/version.h"
@@ -350,6 +351,7 @@ static void stop(struct tbi_job *j)
     tbi_fault_report(j->rank, stderr);
     tbi_fault_disarm();
     tbi_slots_destroy(j->slots);
+    tbi_mpi_accept();
     if (j->uses_mpi)
         tbi_mpi_stop(&j->mpi);
     tbi_memory_fini(&j->memory, j->store_stays); /* behind the windows over it */
@@ -498,6 +500,16 @@ static void at_exit(void)
         usleep(1000);
 }
 
+/* A program that has initialised MPI for itself, without mpirun, goes on using it. */
+static void refuse_mpi_calls(const struct tbi_job *j)
+{
+    int initialised;
+
+    MPI_Initialized(&initialised);
+    if (j->uses_mpi || !initialised)
+        tbi_mpi_refuse(j->uses_mpi ? TBI_MPI_DRIVER : TBI_MPI_DRIVER_ALONE);
+}
+
 int tb_init(int *argc, char ***argv, const tb_config *config)
 {
     int rc;
@@ -523,6 +535,7 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
     driver = getpid();
     if ((int)job.settings.show_map != 0)
         tbi_cluster_print(&job.cluster, stderr);
+    refuse_mpi_calls(&job);
     state = RUNNING;
     atexit(at_exit); /* runs before what MPI and its libraries do there */
     return 0;

@@ -1,4 +1,5 @@
 #include "api/isolate.h"
+#include "api/mpi_calls.h"
 #include "store/segment.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@ int tbi_isolate_tasks(void *ctx)
     size_t bytes;
     const void *slots = tbi_slots_region(j->slots, &bytes);
 
+    tbi_mpi_refuse(TBI_MPI_TASK);
     if (rc != 0 || !j->uses_mpi)
         return rc;
     tbi_ranges_add(&j->own_shared, slots, bytes);

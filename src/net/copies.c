@@ -33,7 +33,7 @@ struct tbi_copies *tbi_copies_create(struct tbi_mpi *mpi, const struct tbi_memor
     c->memory = memory;
     c->warm = tbi_alloc_zeroed(memory->bytes / memory->page / 64 + 1, sizeof *c->warm);
     tbi_list_init(&c->all);
-    MPI_Comm_dup(mpi->world, &c->comm);
+    PMPI_Comm_dup(mpi->world, &c->comm);
     return c;
 }
 
@@ -45,7 +45,7 @@ void tbi_copies_destroy(struct tbi_copies *c)
         tbi_list_unlink(&copy->link);
         free(copy);
     }
-    MPI_Comm_free(&c->comm);
+    PMPI_Comm_free(&c->comm);
     free(c->warm);
     free(c->nowhere);
     free(c);
@@ -111,7 +111,7 @@ static void begin_chunk(struct tbi_copies *c, struct copy *copy)
     uint8_t *own = c->memory->writable;
 
     if (copy->push) {
-        MPI_Isend(own + copy->from + at, n, MPI_BYTE, (int)copy->rank, tag, c->comm, request);
+        PMPI_Isend(own + copy->from + at, n, MPI_BYTE, (int)copy->rank, tag, c->comm, request);
         return;
     }
     if (!warm_up(c, copy->to + at, (uint64_t)n))
@@ -119,10 +119,10 @@ static void begin_chunk(struct tbi_copies *c, struct copy *copy)
     if (copy->failed && c->mpi->window != MPI_WIN_NULL)
         *request = MPI_REQUEST_NULL;
     else if (c->mpi->window != MPI_WIN_NULL)
-        MPI_Rget(own + copy->to + at, n, MPI_BYTE, (int)copy->rank, (MPI_Aint)(copy->from + at), n,
+        PMPI_Rget(own + copy->to + at, n, MPI_BYTE, (int)copy->rank, (MPI_Aint)(copy->from + at), n,
                  MPI_BYTE, c->mpi->window, request);
     else
-        MPI_Irecv(copy->failed ? nowhere(c) : own + copy->to + at, n, MPI_BYTE, (int)copy->rank, tag, c->comm, request);
+        PMPI_Irecv(copy->failed ? nowhere(c) : own + copy->to + at, n, MPI_BYTE, (int)copy->rank, tag, c->comm, request);
 }
 
 static bool move(struct tbi_copies *c, struct copy *copy)
@@ -132,7 +132,7 @@ static bool move(struct tbi_copies *c, struct copy *copy)
     int done;
 
     while (copy->ended < copy->begun) {
-        MPI_Test(&copy->request[copy->ended % DEPTH], &done, MPI_STATUS_IGNORE);
+        PMPI_Test(&copy->request[copy->ended % DEPTH], &done, MPI_STATUS_IGNORE);
         if (!done)
             break;
         copy->ended++;
@@ -162,7 +162,7 @@ bool tbi_copies_progress(struct tbi_copies *c, void (*done)(void *ctx, uint32_t 
         moved = true;
         if (!copy->push) {
             if (c->mpi->window != MPI_WIN_NULL)
-                MPI_Win_sync(c->mpi->window);
+                PMPI_Win_sync(c->mpi->window);
             atomic_thread_fence(memory_order_seq_cst);
             done(ctx, copy->ticket, !copy->failed);
         }

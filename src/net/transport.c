@@ -54,7 +54,7 @@ struct tbi_mpi_transport {
 
 static void post(struct tbi_mpi_transport *t, unsigned i)
 {
-    MPI_Irecv(t->buffer + i * t->frame, (int)t->frame, MPI_BYTE, MPI_ANY_SOURCE, 0, t->mpi->world,
+    PMPI_Irecv(t->buffer + i * t->frame, (int)t->frame, MPI_BYTE, MPI_ANY_SOURCE, 0, t->mpi->world,
               &t->receive[i]);
 }
 
@@ -88,7 +88,7 @@ static void take_frame(struct tbi_mpi_transport *t, unsigned rank, const uint8_t
     if (why != NULL) {
         fprintf(stderr, "thornback: rank %u: a frame from rank %u is refused: %s\n", t->mpi->rank,
                 rank, why);
-        MPI_Abort(t->mpi->world, 1);
+        PMPI_Abort(t->mpi->world, 1);
     }
     if (acked != peer->sent_acked) {
         peer->sent_acked = acked;
@@ -118,10 +118,10 @@ static bool receive(void *ctx, void (*record)(void *, unsigned, const struct tbi
         MPI_Status status;
         int done, n;
 
-        MPI_Test(&t->receive[t->next], &done, &status);
+        PMPI_Test(&t->receive[t->next], &done, &status);
         if (!done)
             break;
-        MPI_Get_count(&status, MPI_BYTE, &n);
+        PMPI_Get_count(&status, MPI_BYTE, &n);
         take_frame(t, (unsigned)status.MPI_SOURCE, t->buffer + t->next * t->frame, (size_t)n);
         post(t, t->next);
         t->next = (t->next + 1) % RECEIVES;
@@ -139,7 +139,7 @@ static void *send_record(void *ctx, unsigned rank, enum tbi_msg type, uint32_t p
     struct tbi_mpi_transport *t = ctx;
 
     if (type == TBI_MSG_FETCHED && t->mpi->window != MPI_WIN_NULL)
-        MPI_Win_sync(t->mpi->window); /* what processes wrote is there for who reads it by RMA */
+        PMPI_Win_sync(t->mpi->window); /* what processes wrote is there for who reads it by RMA */
     mark(t, rank);
     return tbi_outbox_append(&t->peer[rank].out, type, proc, size);
 }
@@ -167,8 +167,8 @@ static void isend(struct tbi_mpi_transport *t, unsigned rank, struct sending *s,
     s->rank = rank;
     s->next = NULL;
     t->peer[rank].spoke = true;
-    MPI_Isend(s->frame, (int)n, MPI_BYTE, (int)rank, 0, t->mpi->world, &s->request);
-    MPI_Test(&s->request, &done, MPI_STATUS_IGNORE);
+    PMPI_Isend(s->frame, (int)n, MPI_BYTE, (int)rank, 0, t->mpi->world, &s->request);
+    PMPI_Test(&s->request, &done, MPI_STATUS_IGNORE);
     if (done) {
         s->next = t->spare;
         t->spare = s;
@@ -230,7 +230,7 @@ static void test_sends(struct tbi_mpi_transport *t)
 
     t->last = NULL;
     while ((s = *at) != NULL) {
-        MPI_Test(&s->request, &done, MPI_STATUS_IGNORE);
+        PMPI_Test(&s->request, &done, MPI_STATUS_IGNORE);
         if (!done) {
             t->last = s;
             at = &s->next;
@@ -328,20 +328,20 @@ static void find_frame_sizes(struct tbi_mpi_transport *t)
 {
     MPI_Group physical, world;
 
-    MPI_Comm_group(t->mpi->physical, &physical);
-    MPI_Comm_group(t->mpi->world, &world);
+    PMPI_Comm_group(t->mpi->physical, &physical);
+    PMPI_Comm_group(t->mpi->world, &world);
     t->frame = FRAME_HOST;
     for (int r = 0; r < (int)t->mpi->nranks; r++) {
         int there;
 
-        MPI_Group_translate_ranks(world, 1, &r, physical, &there);
+        PMPI_Group_translate_ranks(world, 1, &r, physical, &there);
         t->peer[r].frame = there == MPI_UNDEFINED ? FRAME_HOSTS : FRAME_HOST;
         t->peer[r].shares_memory = t->mpi->host[r] == t->mpi->host[t->mpi->rank];
         if (t->peer[r].frame > t->frame)
             t->frame = t->peer[r].frame;
     }
-    MPI_Group_free(&physical);
-    MPI_Group_free(&world);
+    PMPI_Group_free(&physical);
+    PMPI_Group_free(&world);
 }
 
 struct tbi_mpi_transport *tbi_transport_start(struct tbi_mpi *mpi, const struct tbi_memory *memory,
@@ -360,7 +360,7 @@ struct tbi_mpi_transport *tbi_transport_start(struct tbi_mpi *mpi, const struct 
         post(t, i);
     *port = (struct tbi_transport){t, send_record, receive, flush, has_more, copy, push, set_copied,
                                    beat, mpi->nhosts == 1};
-    MPI_Barrier(mpi->world);
+    PMPI_Barrier(mpi->world);
     return t;
 }
 
@@ -378,10 +378,10 @@ void tbi_transport_stop(struct tbi_mpi_transport *t)
     t->copied = ignore;
     while (tbi_copies_busy(t->copies) && tbi_now_us() < deadline_us)
         tbi_copies_progress(t->copies, on_copied, t);
-    MPI_Barrier(t->mpi->world);
+    PMPI_Barrier(t->mpi->world);
     for (unsigned i = 0; i < RECEIVES; i++) {
-        MPI_Cancel(&t->receive[i]);
-        MPI_Wait(&t->receive[i], MPI_STATUS_IGNORE);
+        PMPI_Cancel(&t->receive[i]);
+        PMPI_Wait(&t->receive[i], MPI_STATUS_IGNORE);
     }
     for (unsigned r = 0; r < t->mpi->nranks; r++) {
         tbi_outbox_fini(&t->peer[r].out);
@@ -389,7 +389,7 @@ void tbi_transport_stop(struct tbi_mpi_transport *t)
     }
     while ((s = t->under_way) != NULL) {
         t->under_way = s->next;
-        MPI_Wait(&s->request, MPI_STATUS_IGNORE);
+        PMPI_Wait(&s->request, MPI_STATUS_IGNORE);
         free(s);
     }
     while ((s = t->spare) != NULL) {

@@ -3,7 +3,10 @@
  * Frames (codec.h) are received into a ring of preposted receives, tested in the order in which they
  * were posted, which is the order in which messages match. A peer may have WINDOW frames on the way
  * to us that we have not acknowledged; more wait in its outbox. After frames to a peer that shares
- * memory its bell is rung. Nothing here blocks, but start and stop. One thread at a time. */
+ * memory its bell is rung. Nothing here blocks, but start and stop. One thread at a time.
+ *
+ * MPI is called by the names of its profiling interface (PMPI_Test), in copies.c too: the program's own imports of
+ * MPI_Test and the like are replaced meanwhile (api/mpi_calls.h). */
 #ifndef TBI_TRANSPORT_H
 #define TBI_TRANSPORT_H
 
