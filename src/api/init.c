@@ -25,6 +25,7 @@
 
 enum { UNIT = 10000, INLINE_MAX = 1 << 20, INLINE_TASK = 64 * 1024, EXIT_WAIT_US = 10000000 };
 enum { BIRTH_PATIENCE_US = 10000000 };
+enum { QUEUE_UNITS = 256 * 1024 /* of tasks that tasks submit ahead: some 150 MB on rank 0 */ };
 enum { STOP_LIMIT_US = 60000000 /* from the last message of the job to the end of MPI */ };
 
 static struct tbi_job job;
@@ -317,7 +318,7 @@ static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_co
     *sched = (struct tbi_sched_config){
         .nranks = j->nranks, .nresources = j->resources.n, .totals = j->totals, .host = j->host,
         .resources = j->names,
-        .ahead = (unsigned)s->ahead, .seed = j->process.job,
+        .ahead = (unsigned)s->ahead, .queue = QUEUE_UNITS, .seed = j->process.job,
         .overtakes = (unsigned)s->overtakes, .functions = j->functions,
         .nfunctions = (unsigned)tbi_registry_count(), .unread = report_unread};
     return (struct tbi_loop_config){

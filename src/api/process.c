@@ -23,6 +23,7 @@ void tbi_process_init(struct tbi_process *p)
     pthread_condattr_t attr;
 
     tbi_forked_watch();
+    tbi_credit_init(&p->credit);
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -294,8 +295,8 @@ static void send_task(struct tbi_process *p, const struct tb_call *call, enum tb
     *m = (struct msg_task){call->run->task, call->run->attempt, 0};
 }
 
-bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg,
-                              uint64_t deadline_us)
+static bool wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us,
+                         bool even_if_cancelled)
 {
     struct tb_call *call = tbi_process_call(p);
     uint64_t since_us;
@@ -305,19 +306,19 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
         return true;
     /* Other threads of a task may wait too, but its CPUs are those of the thread that runs it. */
     if (call == NULL || !pthread_equal(call->thread, pthread_self()))
-        return tbi_process_wait(p, done, arg, deadline_us);
-    if (tb_cancelled(call))
+        return wait_for(p, done, arg, deadline_us, even_if_cancelled);
+    if (tb_cancelled(call) && !even_if_cancelled)
         return false;
     since_us = tbi_now_us();
     if (call->run->kind == TBI_CALL) { /* an actor keeps what it has */
-        ok = tbi_process_wait(p, done, arg, deadline_us);
+        ok = wait_for(p, done, arg, deadline_us, even_if_cancelled);
         call->blocked_us += tbi_now_us() - since_us;
         return ok;
     }
     tbi_fault_point(TBI_FAULT_BLOCK);
     send_task(p, call, TBI_MSG_BLOCK);
     may_end(p, TBI_FAULT_WAIT);
-    ok = tbi_process_wait(p, done, arg, deadline_us);
+    ok = wait_for(p, done, arg, deadline_us, even_if_cancelled);
     call->resumed = false;
     send_task(p, call, TBI_MSG_UNBLOCK);
     may_end(p, TBI_FAULT_RESUME);
@@ -326,6 +327,18 @@ bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void 
     if (call->ncores > 0)
         tbi_bind_cores(p->places, call->cores, call->ncores);
     return ok;
+}
+
+bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg,
+                              uint64_t deadline_us)
+{
+    return wait_blocked(p, done, arg, deadline_us, false);
+}
+
+bool tbi_process_wait_uncancelled(struct tbi_process *p, bool (*done)(void *), void *arg,
+                                  uint64_t deadline_us)
+{
+    return wait_blocked(p, done, arg, deadline_us, true);
 }
 
 /* ---- records from the agent ---- */
@@ -445,6 +458,9 @@ bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
         break;
     case TBI_MSG_INFORMED:
         on_informed(p, body);
+        break;
+    case TBI_MSG_GRANTED:
+        tbi_credit_granted(p, body);
         break;
     case TBI_MSG_FOUND:
         tbi_actor_on_found(p, body);

@@ -11,6 +11,7 @@
 #ifndef TBI_PROCESS_H
 #define TBI_PROCESS_H
 
+#include "api/credit.h"
 #include "api/resources.h"
 #include "api/value.h"
 #include "exec/bind.h"
@@ -112,6 +113,7 @@ struct tbi_process {
     struct tbi_inquiry *inquiries;
     struct tbi_finding *findings; /* see actor.c */
     uint64_t next_ticket;
+    struct tbi_credit credit;
     const struct tbi_memory *memory;
     const char *host;
     const struct tbi_places *places;        /* executors: cores and GPUs of the rank */
@@ -171,6 +173,9 @@ bool tbi_process_wait_idle(struct tbi_process *process, bool (*done)(void *), vo
 /* The same for what a task waits for from others: its CPUs are given back meanwhile. */
 bool tbi_process_wait_blocked(struct tbi_process *process, bool (*done)(void *), void *arg,
                               uint64_t deadline_us);
+/* The same, but a cancel does not end the wait. */
+bool tbi_process_wait_uncancelled(struct tbi_process *process, bool (*done)(void *), void *arg,
+                                  uint64_t deadline_us);
 
 /* Without the lock. A record from the own agent. False: none that a process takes. */
 bool tbi_process_take(struct tbi_process *process, const struct tbi_record *record);

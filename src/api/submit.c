@@ -214,6 +214,7 @@ static struct tbi_id send_submit(const struct tbi_draft *d)
     struct tbi_id *refs = (struct tbi_id *)(m + 1);
     uint64_t *args = (uint64_t *)(refs + nrefs);
     uint8_t *to = (uint8_t *)(args + d->nvalues);
+    struct tbi_id task;
 
     *m = (struct msg_submit){
         .task = tbi_process_new_id(p), .parent = call != NULL ? call->run->task : (struct tbi_id){0},
@@ -228,13 +229,17 @@ static struct tbi_id send_submit(const struct tbi_draft *d)
     memcpy(to, d->terms.more, more);
     memcpy(to + more, &d->terms.group, group);
     write_kind(d, to + more + group);
-    return m->task;
+    task = m->task;
+    tbi_credit_use(p, m); /* which may send a record of its own */
+    return task;
 }
 
 int tbi_submit(struct tbi_draft *d, int rc, tb_ref *refs)
 {
     struct tbi_id task;
 
+    if (rc == 0)
+        tbi_credit_wait(d->p);
     if (rc == 0)
         rc = check(d);
     if (rc == 0)

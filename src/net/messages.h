@@ -59,6 +59,7 @@ struct tbi_record {
     X(CHECKPOINT,   PROC,  HEAD,  msg_checkpoint,      "")                                         \
     X(SEEN,         PROC,  HEAD,  msg_object,          "")                                         \
     X(INQUIRE,      PROC,  HEAD,  msg_inquire,         "")                                         \
+    X(CREDIT,       PROC,  HEAD,  msg_credit,          "")                                         \
     X(BLOCK,        PROC,  HEAD,  msg_task,            "")                                         \
     X(UNBLOCK,      PROC,  AGENT, msg_task,            "")                                         \
     X(GET,          PROC,  AGENT, msg_get,             "")                                         \
@@ -74,6 +75,7 @@ struct tbi_record {
     X(OBJECT,       AGENT, PROC,  msg_located,         "the packed value or error")                \
     X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
     X(INFORMED,     AGENT, PROC,  msg_inquire,         "")                                         \
+    X(GRANTED,      AGENT, PROC,  msg_credit,          "")                                         \
     X(FOUND,        AGENT, PROC,  msg_found,           "")                                         \
     X(RESUME,       AGENT, PROC,  msg_resume,          "its cores")                                \
     X(INTERRUPT,    AGENT, PROC,  msg_task,            "")                                         \
@@ -97,6 +99,7 @@ struct tbi_record {
     X(WHERE,        HEAD,  AGENT, msg_where,           "")                                         \
     X(STOP,         HEAD,  AGENT, msg_stop,            "")                                         \
     X(TAKEN_OVER,   HEAD,  AGENT, msg_object,          "")                                         \
+    X(GRANT,        HEAD,  AGENT, msg_credit,          "")                                         \
     X(IDENTIFY,     HEAD,  AGENT, msg_found,           "")                                         \
     X(INFORM,       HEAD,  AGENT, msg_inquire,         "")                                         \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
@@ -158,6 +161,12 @@ struct msg_inquire {
     uint64_t ticket;        /* the process's own number for it */
     uint32_t rank, resource;
     int64_t amount;
+};
+
+/* A process has used up what it may submit and asks for more; GRANT and GRANTED answer the question of this
+ * `number`, the process's own count of them. `units`: that it may use until it asks again. */
+struct msg_credit {
+    uint64_t number, units;
 };
 
 /* CANCEL: the task that makes this object is not wanted any more. KILL: nor is this actor. ABORT: so its agent is to end it,
@@ -362,6 +371,12 @@ static inline const struct tbi_id *tbi_submit_group(const struct msg_submit *m)
 {
     return m->strategy == TBI_IN_GROUP ? (const struct tbi_id *)(tbi_submit_more(m) + m->nmore)
                                        : NULL;
+}
+
+/* What it uses of its submitter's credit: one, and one for each KiB of values that the head keeps for it. */
+static inline uint32_t tbi_submit_units(const struct msg_submit *m)
+{
+    return 1 + m->data_bytes / 1024;
 }
 
 static inline const void *tbi_submit_end(const struct msg_submit *m)

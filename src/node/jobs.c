@@ -100,7 +100,8 @@ void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front
         tbi_calls_ready(agent, job);
         return;
     }
-    ready = ready_of(agent, job->m->depth);
+    /* What is wanted is among the first, however deep the others are. */
+    ready = ready_of(agent, job->wanted && agent->depths > job->m->depth ? agent->depths - 1 : job->m->depth);
     tbi_list_insert_before(in_front ? ready->next : ready, &job->link);
     agent->nready++;
     agent->nready_free += tbi_job_needs_no_cpus(agent, job);

@@ -113,5 +113,5 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
     }
     if (tasks != sched->tasks || queued != sched->ready.count)
         return "the counts of tasks are wrong";
-    return NULL;
+    return tbi_submitters_check(sched);
 }

@@ -36,6 +36,8 @@ struct tbi_class {
     unsigned at;               /* in the heap, from 1; 0: not in it */
     bool stuck;                /* has tasks, but found no node */
     bool limited;              /* it was stuck: only nodes that have gained may take it */
+    unsigned passed;           /* tasks sent since it was seen to whether older, shallower ones wait */
+    bool elder;                /* one of these was let through, and has not ended */
     unsigned overtaken;        /* younger tasks of other classes sent while its best one waited */
     struct tbi_link active, starving;
     /* ledger.c */

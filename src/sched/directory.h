@@ -77,12 +77,14 @@ struct tbi_maker {
     struct tbi_link sibling;    /* in its parent's `children` */
     struct msg_submit *submit;  /* a task's description with its tail; NULL for a put */
     uint8_t state;
-    bool wanted : 1;            /* a blocked task waits for it, directly or not */
+    bool wanted : 1;            /* a blocked task waits for it, directly or not; or it is an elder */
+    bool elder : 1;             /* it was let through before deeper ones, see ready.h */
     bool aborted : 1;           /* DISPATCHED, BLOCKED: cancelled, its objects are FAILED or FREED */
     bool aborts_children : 1;   /* ... and what it still submits is cancelled too */
     bool is_actor : 1, is_call : 1; /* on record in actors.c */
     bool settled : 1;           /* an actor that lives, and is counted so in the ledger */
     bool is_direct : 1;         /* DISPATCHED: a call that its caller's agent has sent */
+    bool charged : 1;           /* to its submitter, see submitters.h */
     uint8_t stops;              /* ... that is not wanted any more, if its agent agrees: 1 + TB_CANCEL_* */
     uint8_t takebacks;          /* how often it was taken back */
     uint16_t nobjects;

@@ -72,6 +72,7 @@ static void learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank
     task->place = place;
     task->state = TBI_DISPATCHED;
     task->cost_us = tbi_sched_run_us(sched, task->submit->fn);
+    tbi_submitters_discharge(sched, task, task->submit);
     tbi_ledger_take(task);
 }
 
@@ -195,8 +196,18 @@ struct tbi_payload *tbi_sched_send_call(struct tbi_sched *sched, struct tbi_make
     return NULL;
 }
 
+/* A task of the class goes to a node. */
+static void let_elder_through(struct tbi_sched *sched, struct tbi_class *class)
+{
+    struct tbi_maker *elder = tbi_ready_next_elder(&sched->ready, class);
+
+    if (elder != NULL)
+        tbi_sched_want(sched, elder);
+}
+
 void tbi_sched_learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank)
 {
+    let_elder_through(sched, task->class);
     learn(sched, task, rank, rank);
 }
 
@@ -223,6 +234,7 @@ static void send(struct tbi_sched *sched, struct tbi_maker *task, unsigned place
     tbi_ready_note_sent(&sched->ready, task, place);
     tbi_groups_note_sent(sched, task);
     tbi_ready_remove(&sched->ready, task);
+    let_elder_through(sched, task->class);
     tbi_sched_unkeep(sched, task->class); /* its turn has come, here or elsewhere */
     if (group != NULL)
         bundle = tbi_group_bundle_id(group, place);

@@ -139,6 +139,7 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
     if (maker->is_actor)
         tbi_actors_end(sched, maker);
     class = maker->class;
+    tbi_ready_end_elder(maker);
     gone = maker->live == 0; /* freed before, or there never were any */
     maker->state = TBI_ENDED;
     maker->submit = NULL;
@@ -149,6 +150,7 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
         wake(sched, tbi_id_with_index(id, i), &maker->object[i]);
     if (submit != NULL) {
         sched->tasks--;
+        tbi_submitters_discharge(sched, maker, submit);
         for (unsigned i = 0; i < submit->nrefs; i++)
             tbi_directory_release(&sched->dir, tbi_submit_refs(submit)[i], tbi_sched_send_free,
                                   sched);

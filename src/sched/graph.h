@@ -9,6 +9,7 @@
 #include "sched/place.h"
 #include "sched/ready.h"
 #include "sched/sched.h"
+#include "sched/submitters.h"
 
 struct tbi_sched {
     struct tbi_sched_config config;
@@ -22,6 +23,7 @@ struct tbi_sched {
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
     struct tbi_demands demands;
+    struct tbi_submitters submitters;
     uint64_t *run;              /* by function: how long its tasks run, in 1/16 us; 0: not known */
     struct tbi_tournament loaded; /* nodes by what waits there, as of so many changes */
     uint64_t loaded_seen;

@@ -227,6 +227,33 @@ void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, 
     overtake(ready, &nodes->node[node].own, task->class, task->seq);
 }
 
+struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class *class)
+{
+    struct tbi_maker *oldest;
+
+    if (class->elder || ++class->passed < ready->limit || class->count == 0)
+        return NULL;
+    class->passed = 0;
+    oldest = tbi_ready_best_of(class);
+    for (unsigned d = 0; d < class->deepest; d++)
+        if (!tbi_list_empty(class->level[d])) {
+            struct tbi_maker *first = TBI_ENTRY(class->level[d]->next, struct tbi_maker, link);
+
+            oldest = first->seq < oldest->seq ? first : oldest;
+        }
+    if (oldest->depth == class->deepest)
+        return NULL;
+    class->elder = oldest->elder = true;
+    return oldest;
+}
+
+void tbi_ready_end_elder(struct tbi_maker *task)
+{
+    if (task->elder)
+        task->class->elder = false;
+    task->elder = false;
+}
+
 const char *tbi_ready_check(const struct tbi_ready *ready, const struct tbi_nodes *nodes)
 {
     size_t tasks = 0;

@@ -1,7 +1,9 @@
 /* ready.h - tasks that only wait for a place, best first.
  *
  * Order: tasks that a blocked task waits for, then deeper tasks, then older ones. Depth first keeps
- * the number of blocked processes near depth x CPUs: a tree of tasks is walked, not unrolled. When
+ * the number of blocked processes near depth x CPUs: a tree of tasks is walked, not unrolled. So that tasks which
+ * submit without end do not keep all others from running, the oldest of a class is let through (an elder) when `limit`
+ * others were sent since the last one was: one at a time, or the tree would be unrolled after all. When
  * the best of a class finds no node, the rest of it cannot either: the class is stuck, and stands
  * aside until some node has gained room. The others are in a heap: O(log classes) to add and to
  * remove. Counting who was overtaken costs O(classes that wait) a task sent.
@@ -42,6 +44,10 @@ void tbi_ready_bring_back(struct tbi_ready *ready);
 /* The task, still in the queue, is about to be sent to this node of its class's: older ones of other
  * classes are overtaken. */
 void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, unsigned node);
+/* One of the class was sent. Is it the turn of an older, shallower one? That or NULL; until tbi_ready_end_elder
+ * there is no other. */
+struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class *class);
+void tbi_ready_end_elder(struct tbi_maker *task);
 /* So are they by a group that is as old as `seq`. */
 void tbi_ready_note_passed(struct tbi_ready *ready, struct tbi_nodes *nodes, uint64_t seq);
 

@@ -123,10 +123,18 @@ bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const stru
     return true;
 }
 
+static uint64_t next_retry(const struct tbi_sched *sched)
+{
+    return tbi_list_empty(&sched->delayed)
+               ? UINT64_MAX
+               : TBI_ENTRY(sched->delayed.next, struct tbi_maker, link)->due_us;
+}
+
 void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us)
 {
     sched->now_us = now_us;
-    while (tbi_sched_deadline(sched) <= now_us) {
+    tbi_submitters_tick(sched);
+    while (next_retry(sched) <= now_us) {
         struct tbi_maker *task = TBI_ENTRY(sched->delayed.next, struct tbi_maker, link);
 
         tbi_list_unlink(&task->link);
@@ -137,7 +145,7 @@ void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us)
 
 uint64_t tbi_sched_deadline(const struct tbi_sched *sched)
 {
-    return tbi_list_empty(&sched->delayed)
-               ? UINT64_MAX
-               : TBI_ENTRY(sched->delayed.next, struct tbi_maker, link)->due_us;
+    uint64_t retry = next_retry(sched);
+
+    return retry < sched->submitters.look_us ? retry : sched->submitters.look_us;
 }

@@ -27,6 +27,7 @@ struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct
     sched->nodes.ahead = config->ahead;
     sched->nodes.random = config->seed * UINT64_C(0x9e3779b97f4a7c15);
     tbi_demands_init(&sched->demands);
+    tbi_submitters_init(&sched->submitters);
     sched->run = tbi_alloc_zeroed(config->nfunctions, sizeof *sched->run);
     sched->dir.unread = config->unread;
     sched->dir.unread_ctx = config->unread_ctx;
@@ -46,6 +47,7 @@ void tbi_sched_destroy(struct tbi_sched *sched)
     tbi_directory_fini(&sched->dir);
     tbi_demands_fini(&sched->demands);
     tbi_groups_fini(&sched->groups);
+    tbi_submitters_fini(&sched->submitters);
     tbi_ready_fini(&sched->ready);
     tbi_ledger_fini(&sched->nodes);
     tbi_tournament_fini(&sched->loaded);
@@ -158,6 +160,8 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         task->class = tbi_demands_use(&sched->demands, &sched->nodes, NULL,
                                       m->strategy == TBI_ON_NODE ? m->node : TBI_ANY_NODE, m);
     sched->tasks++;
+    if (!m->local)
+        tbi_submitters_charge(sched, task);
     if (is_direct(m))
         tbi_actors_take_children(sched, task);
     for (unsigned i = 0; i < m->nrefs && failure == NULL; i++)
@@ -435,7 +439,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_UNBLOCKED] = on_unblocked, [TBI_MSG_RESOLVE] = on_resolve,
         [TBI_MSG_SEALED] = on_sealed,       [TBI_MSG_REPLICA] = on_replica,
         [TBI_MSG_FINISHED] = on_finished,   [TBI_MSG_CANCEL] = on_cancel,
-        [TBI_MSG_INQUIRE] = on_inquire,
+        [TBI_MSG_INQUIRE] = on_inquire,     [TBI_MSG_CREDIT] = tbi_submitters_on_credit,
         [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
         [TBI_MSG_TAKEN] = on_taken,         [TBI_MSG_GROUP] = tbi_groups_on_group,
         [TBI_MSG_UNGROUP] = tbi_groups_on_ungroup,
@@ -455,6 +459,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
     why = handler[record->type](sched, rank, record);
     tbi_sched_carry_failures(sched); /* of tasks whose group, or actor, is gone */
     tbi_actors_retire(sched);
+    tbi_submitters_moved(sched);
     return why;
 }
 
@@ -464,6 +469,7 @@ struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched)
     struct tbi_sched_counts c = {
         .tasks = sched->tasks, .queued = sched->ready.count, .retries = sched->retries,
         .objects = sched->dir.objects, .makers = sched->dir.makers.count, .classes = sched->demands.count,
+        .asking = sched->submitters.nasking,
         .announced = actors->early.count + actors->parents.count + actors->stopping.count};
 
     for (unsigned n = 0; n < sched->nodes.n; n++)

@@ -32,6 +32,7 @@ struct tbi_sched_config {
     unsigned ahead;         /* tasks sent to a node beyond what it can run at once, as long as nobody
                              * knows how long they run; then as many as run in about 2 ms */
     unsigned overtakes;     /* how often a task may be overtaken before a node is kept for it */
+    unsigned queue;         /* units that tasks may submit ahead of what begins, all together: see submitters.h */
     uint64_t seed;          /* of the choice between equal nodes; 0: always the first */
     const char *const *functions; /* names by function id, for error texts; may be NULL */
     unsigned nfunctions;    /* how long tasks run is known only of these */
@@ -58,7 +59,8 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
 /* Sends ready tasks where they fit. Call after a batch of records. */
 void tbi_sched_run(struct tbi_sched *sched);
 
-/* Queues the retries whose delay is over. Call, and then tbi_sched_run, when the deadline is past. */
+/* Queues the retries whose delay is over, and gives credit if nothing moves else. Call, and then tbi_sched_run, when
+ * the deadline is past. */
 void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us);
 uint64_t tbi_sched_deadline(const struct tbi_sched *sched); /* UINT64_MAX: none */
 
@@ -69,6 +71,7 @@ struct tbi_sched_counts {
     size_t objects;     /* alive, without those of groups */
     size_t makers;      /* tasks and puts on record */
     size_t classes;     /* different demands among the tasks, and a few kept */
+    size_t asking;      /* processes that wait for credit */
     size_t announced;   /* direct calls of which something came before their SUBMIT, or that are to stop */
     int64_t load;       /* forecast of CPUs over all nodes */
 };

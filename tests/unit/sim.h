@@ -121,6 +121,12 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
         sim_print(sim, "IDENTIFY %d for ticket %d to %u\n", (int)tbi_id_counter(m->id), (int)m->ticket, rank);
         return;
     }
+    if (r->type == TBI_MSG_GRANT) {
+        const struct msg_credit *m = (const void *)id;
+
+        sim_print(sim, "GRANT %d: %d to %u.%u\n", (int)m->number, (int)m->units, rank, r->proc);
+        return;
+    }
     if (r->type == TBI_MSG_KEEP) {
         sim_print(sim, "KEEP %u to %u\n", ((const struct msg_keep *)(r + 1))->kept, rank);
         return;

@@ -12,7 +12,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     unsigned long ran = 0, reserved = 0, refused = 0, in_groups = 0, with_gpus = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
                   stillborn = 0, copies_failed = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
-                  direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0;
+                  direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0;
 
     (void)state;
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -47,6 +47,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         untold += world->untold;
         several += world->several;
         skipped += world->skipped;
+        starved += world->starved;
         reserved += world->reserved;
         refused += world->refused;
         in_groups += world->ran_in_groups;
@@ -68,8 +69,9 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     print_message("%lu forks and %lu copies failed; %lu ends of tasks died with their process, which had no room in its "
                   "ring, %lu while it ran another; %lu tasks were taken back from executors\n", stillborn, copies_failed,
                   untold, several, skipped);
+    print_message("processes had to wait for credit %lu times\n", starved);
     assert_true(only || (killed && crashed && retried && cancelled && overdue && unread &&
-                         stillborn && copies_failed && taken && reserved && refused &&
+                         stillborn && copies_failed && starved && taken && reserved && refused &&
                          in_groups && with_gpus && constructed && restarted && called && retired && exited &&
                          died && found && gates && gate_waits && untold && skipped));
     if (last - first >= 2000) /* these are rarer */

@@ -37,7 +37,8 @@ static void world_fork(void *ctx, uint32_t number)
     struct proc *p = &self->world->proc[self->world->nprocs++];
 
     assert_true(self->world->nprocs < WORLD_PROCS);
-    *p = (struct proc){.rank = self->rank, .number = number, .alive = true};
+    *p = (struct proc){.rank = self->rank, .number = number, .alive = true,
+                       .credit.units = self->world->limited ? 1 + pick(self->world, 3) : UINT32_MAX};
     if (self->world->barren == 0 && self->world->kills_left > 0 && pick(self->world, 30) == 0)
         self->world->barren = 1 + pick(self->world, 8);
     if (self->world->barren > 0) { /* no process can be started now */
@@ -336,6 +337,8 @@ static const char *nothing_left(struct world *w)
         return "objects are left in the directory";
     if (s.announced != 0)
         return "the head waits for calls that will not come";
+    if (s.asking != 0)
+        return "a process still waits for credit";
     if (s.load != 0)
         return "the forecast is not empty";
     for (unsigned r = 0; r < w->nranks; r++) {
@@ -367,6 +370,7 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
     w->calls_more = pick(w, 2);
     w->gated = nranks == 0 && pick(w, 2);
     w->most_processes = nranks == 0 && pick(w, 4) == 0 ? 1 + pick(w, 4) : WORLD_PROCS;
+    w->limited = pick(w, 2);
     w->tasks_left += w->actors_max > 0 && w->calls_more ? 100 : 0;
     w->ring_bytes = pick(w, 2) ? 0 : (size_t)64 << pick(w, 6);
     w->hasty = pick(w, 2);
@@ -379,7 +383,7 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
     }
     struct tbi_sched_config sc = {.nranks = w->nranks, .nresources = TBI_CUSTOM,
                                   .totals = totals[0], .host = host, .seed = seed % 2,
-                                  .ahead = pick(w, 6), .overtakes = 1 + pick(w, 8),
+                                  .queue = w->limited ? pick(w, 24) : 1 << 18, .ahead = pick(w, 6), .overtakes = 1 + pick(w, 8),
                                   .nfunctions = 1, .unread = world_unread, .unread_ctx = w};
     w->sched = tbi_sched_create(&sc, (struct tbi_port){w, from_head});
     w->proc[w->nprocs++] = (struct proc){.alive = true, .running = true, .steps = 30};

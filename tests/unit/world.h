@@ -42,6 +42,8 @@ struct proc {
     bool resuming;
     bool cancelled;                /* the running task is not wanted any more */
     bool exiting;                  /* it was told to end */
+    struct { uint64_t units, used, asked, granted; } credit; /* as in api/credit.h */
+    bool starving;                 /* it waits for some */
     bool doomed;                   /* its agent has had it killed, it still runs */
     struct tbi_id creating;        /* null, or what it waits for room for */
     unsigned results_made;         /* stored results written so far */
@@ -130,6 +132,8 @@ struct world {
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */
     unsigned nactors, actors_max;
+    bool limited;                   /* what processes may submit ahead is little */
+    unsigned starved;               /* how often one had to wait for more */
     bool calls_more;
     struct made_call *call;
     unsigned ncalls;

@@ -62,7 +62,7 @@ void world_do_actor(struct world *w, struct proc *p)
     struct msg_submit *m;
     struct tbi_id *at;
 
-    if (w->nactors >= w->actors_max || p->nhandles > WORLD_HANDLES - 12)
+    if (w->nactors >= w->actors_max || p->nhandles > WORLD_HANDLES - 12 || world_starves(w, p))
         return;
     m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number, sizeof *m + nrefs * 24 + grouped * 16 +
                                                                   sizeof *terms + named * 8);
@@ -92,6 +92,7 @@ void world_do_actor(struct world *w, struct proc *p)
     world_note_actor(w, m->task);
     if (!(terms->flags & TBI_ACTOR_GET)) /* else when it is FOUND */
         add_actor(p, m->task);
+    world_use_credit(p, m);
 }
 
 void world_note_call(struct world *w, const struct proc *p, struct tbi_id task, const struct msg_call *terms)
@@ -119,6 +120,8 @@ bool world_do_call(struct world *w, struct proc *p)
 
     if (tbi_id_is_null(actor) || w->tasks_left == 0 || p->nhandles > WORLD_HANDLES - 12)
         return !tbi_id_is_null(actor);
+    if (world_starves(w, p))
+        return true;
     w->tasks_left--;
     m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number,
                           sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16 + sizeof *terms);
@@ -145,6 +148,7 @@ bool world_do_call(struct world *w, struct proc *p)
     for (unsigned i = 0; i < m->nreturns; i++)
         add_handle(p, tbi_id_with_index(m->task, i), false);
     world_note_call(w, p, m->task, terms);
+    world_use_credit(p, m);
     return true;
 }
 

@@ -73,6 +73,10 @@ void world_send_get(struct proc *p, struct tbi_id id, uint32_t flags);
 void world_send_cancel(struct proc *p, struct tbi_id id, uint32_t flags);
 void world_drop_handle(struct proc *p, unsigned i);
 void world_wait(struct proc *p, struct tbi_id id);
+/* Has it used up its credit? Then it waits for more from now on. */
+bool world_starves(struct world *w, struct proc *p);
+/* It has submitted this. */
+void world_use_credit(struct proc *p, const struct msg_submit *m);
 void world_end_task(struct world *w, struct proc *p);
 /* It begins the next task it was sent; takes in a record; does a step of the task it runs. */
 const char *world_next_task(struct world *w, struct proc *p);

@@ -131,6 +131,48 @@ static void do_ungroup(struct world *w, struct proc *p)
         send_object(p, TBI_MSG_UNGROUP, w->group[pick(w, w->ngroups)]);
 }
 
+/* ---- credit ---- */
+
+static void ask_if_due(struct proc *p)
+{
+    if (p->credit.used < p->credit.units || p->credit.asked != p->credit.granted || p->number == TBI_PROC_DRIVER)
+        return;
+    *(struct msg_credit *)tbi_outbox_append(&p->out, TBI_MSG_CREDIT, p->number, sizeof(struct msg_credit)) =
+        (struct msg_credit){.number = ++p->credit.asked};
+    p->credit.used = 0;
+}
+
+void world_use_credit(struct proc *p, const struct msg_submit *m)
+{
+    p->credit.used += tbi_submit_units(m);
+    ask_if_due(p);
+}
+
+bool world_starves(struct world *w, struct proc *p)
+{
+    ask_if_due(p);
+    if (p->number == TBI_PROC_DRIVER || p->credit.used < p->credit.units)
+        return false;
+    p->starving = true;
+    w->starved++;
+    if (p->run.kind != TBI_CALL)
+        send_task(p, TBI_MSG_BLOCK);
+    return true;
+}
+
+static void leave_wait(struct proc *p);
+
+static void got_credit(struct proc *p, const struct msg_credit *m)
+{
+    if (m->number != p->credit.asked)
+        return;
+    p->credit.granted = m->number;
+    p->credit.units = m->units;
+    if (p->starving)
+        leave_wait(p);
+    p->starving = false;
+}
+
 static void do_submit(struct world *w, struct proc *p)
 {
     bool some = !tbi_id_is_null(some_ref(w, p));
@@ -143,7 +185,7 @@ static void do_submit(struct world *w, struct proc *p)
     uint64_t *args;
     struct msg_submit *m;
 
-    if (w->tasks_left == 0 || depth > 3 || p->nhandles > WORLD_HANDLES - 12)
+    if (w->tasks_left == 0 || depth > 3 || p->nhandles > WORLD_HANDLES - 12 || world_starves(w, p))
         return;
     w->tasks_left--;
     m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number,
@@ -179,6 +221,7 @@ static void do_submit(struct world *w, struct proc *p)
     }
     for (unsigned i = 0; i < m->nreturns; i++)
         add_handle(p, tbi_id_with_index(m->task, i), false);
+    world_use_credit(p, m);
 }
 
 /* The task that the driver submits last, and that needs nothing but a CPU: what waits at the gate waits for it. */
@@ -339,7 +382,7 @@ void world_end_task(struct world *w, struct proc *p)
 
 bool world_can_act(const struct proc *p)
 {
-    return p->alive && p->running && tbi_id_is_null(p->waiting) && !p->resuming &&
+    return p->alive && p->running && tbi_id_is_null(p->waiting) && !p->resuming && !p->starving &&
            tbi_id_is_null(p->creating);
 }
 
@@ -564,6 +607,9 @@ const char *world_proc_takes(struct world *w, struct proc *p)
             break;
         case TBI_MSG_CREATED:
             got_room(w, p, (const void *)(r + 1));
+            break;
+        case TBI_MSG_GRANTED:
+            got_credit(p, (const void *)(r + 1));
             break;
         case TBI_MSG_FOUND:
             world_found(w, p, (const void *)(r + 1));
