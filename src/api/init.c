@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { UNIT = 10000, INLINE_MAX = 1 << 20, INLINE_TASK = 64 * 1024, EXIT_WAIT_US = 10000000 };
+enum { UNIT = 10000, INLINE_TASK = 64 * 1024, EXIT_WAIT_US = 10000000 };
 enum { BIRTH_PATIENCE_US = 10000000 };
 enum { QUEUE_UNITS = 256 * 1024 /* of tasks that tasks submit ahead: some 150 MB on rank 0 */ };
 enum { STOP_LIMIT_US = 60000000 /* from the last message of the job to the end of MPI */ };
@@ -122,7 +122,10 @@ static int start_alone(struct tbi_job *j)
 {
     struct tbi_system sys = tbi_system_here();
     struct tbi_cpu_set allowed = tbi_cores_allowed();
-    int rc = map_alone(j);
+    int rc = tbi_resources_check_ranks(&j->settings, 1);
+
+    if (rc == 0)
+        rc = map_alone(j);
 
     j->nranks = 1;
     j->host = tbi_alloc_zeroed(1, sizeof *j->host);
@@ -150,10 +153,11 @@ static int agree_on_settings(struct tbi_job *j, int rc)
     tbi_mpi_share(&j->mpi, &j->settings, sizeof j->settings);
     tbi_mpi_share(&j->mpi, &number, sizeof number);
     j->process.job = number & 0xffff;
-    return tbi_resources_read(&j->resources, &j->settings); /* the same everywhere */
+    rc = tbi_resources_read(&j->resources, &j->settings); /* the same everywhere */
+    return rc != 0 ? rc : tbi_resources_check_ranks(&j->settings, j->nranks);
 }
 
-static int start_mpi(struct tbi_job *j, int rc)
+static int start_mpi(struct tbi_job *j, int rc, int settings)
 {
     uint64_t bytes;
     int started;
@@ -166,6 +170,10 @@ static int start_mpi(struct tbi_job *j, int rc)
         return started;
     j->rank = j->mpi.rank;
     j->nranks = j->mpi.nranks;
+    if (j->rank == 0) {
+        tbi_settings_warn(stderr);
+        rc = rc != 0 ? rc : settings; /* those of the others do not count */
+    }
     rc = agree_on_settings(j, rc != 0 ? rc : started);
     if (rc != 0)
         return rc;
@@ -391,11 +399,20 @@ static _Noreturn void serve(struct tbi_job *j, const struct tbi_loop_config *con
     exit(0);
 }
 
+static int read_settings(struct tbi_job *j, const tb_config *config)
+{
+    int rc = tbi_settings_read(&j->settings, config);
+
+    if (rc == 0)
+        rc = check_faults(j);
+    return rc != 0 ? rc : tbi_resources_read(&j->resources, &j->settings);
+}
+
 static int start(struct tbi_job *j, const tb_config *config)
 {
     struct tbi_sched_config sched;
     struct tbi_loop_config loop;
-    int rc = check_threads();
+    int rc = check_threads(), settings;
 
     gethostname(j->hostname, sizeof j->hostname - 1);
     open_closed_stdio();
@@ -404,23 +421,15 @@ static int start(struct tbi_job *j, const tb_config *config)
         rc = check_page();
     if (rc == 0)
         rc = check_functions();
-    if (rc == 0)
-        rc = tbi_settings_read(&j->settings, config);
-    if (rc == 0)
-        rc = check_faults(j);
-    if (rc == 0)
-        rc = tbi_resources_read(&j->resources, &j->settings);
-    if (rc == 0 && j->settings.inline_bytes > INLINE_MAX)
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_INLINE=%g: at most %d bytes travel in messages",
-                           j->settings.inline_bytes, INLINE_MAX);
-    if (rc == 0 && j->settings.heartbeat != 0 &&
-        (j->settings.heartbeat < 1 || j->settings.heartbeat > 1e6))
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_HEARTBEAT=%g: 1 to 1000000 seconds are possible, "
-                           "or 0 for none", j->settings.heartbeat);
+    settings = rc == 0 ? read_settings(j, config) : 0;
+    if (!tbi_mpi_launched())
+        tbi_settings_warn(stderr);
     j->process.job = (unsigned)getpid() & 0xffff;
     gethostname(j->hostname, sizeof j->hostname - 1);
     if (tbi_mpi_launched())
-        rc = start_mpi(j, rc);
+        rc = start_mpi(j, rc, settings);
+    else if (rc == 0 && settings != 0)
+        rc = settings;
     else if (rc == 0 && j->settings.virtual_nodes > 1)
         rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_VIRTUAL_NODES=%g: there is one rank; start the "
                            "program with mpirun", j->settings.virtual_nodes);

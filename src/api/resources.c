@@ -1,5 +1,6 @@
 #include "api/resources.h"
 #include "api/errors.h"
+#include "util/number.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -93,7 +94,7 @@ static double number(const char *text, bool *ok)
 {
     static const char suffix[] = "KMGT";
     char *end;
-    double x = strtod(text, &end);
+    double x = tbi_number_read(text, &end);
     const char *s = *end != 0 ? strchr(suffix, *end) : NULL;
 
     if (s != NULL) {
@@ -135,7 +136,7 @@ static int add(struct tbi_resources *r, const char *setting, const char *text,
     unsigned at;
 
     if (!e->label && amount_of(e) < 0)
-        return wrong(setting, text, "the amount of a resource is a number from 0.0001 on, or 0");
+        return wrong(setting, text, "the amount of a resource is a number from 0.0001 to 1e14, or 0");
     if (!e->label && ranks && built_in(e->key) >= 0)
         return 0;
     why = tbi_resources_bad_name(e->key);
@@ -213,6 +214,23 @@ int tbi_resources_read(struct tbi_resources *r, const struct tbi_settings *s)
     if (rc == 0)
         rc = read_list(r, "TB_LABELS", s->labels, true);
     return rc != 0 ? rc : read_ranks(r, s->ranks);
+}
+
+int tbi_resources_check_ranks(const struct tbi_settings *s, unsigned nranks)
+{
+    const char *at = s->ranks;
+    unsigned long rank;
+    struct entry e;
+    char why[96];
+
+    while (next_rank(&at, &rank)) {
+        snprintf(why, sizeof why, "there is no rank %lu: the job has ranks 0 to %u", rank, nranks - 1);
+        if (rank >= nranks)
+            return wrong("TB_RANKS", s->ranks, why);
+        while (next_entry(&at, &e, false) > 0) {
+        }
+    }
+    return 0;
 }
 
 static void set(const struct tbi_resources *r, const struct entry *e, bool ranks, int64_t *amount)

@@ -19,6 +19,9 @@ struct tbi_resources {
  * setting, the entry and the remedy. */
 int tbi_resources_read(struct tbi_resources *resources, const struct tbi_settings *settings);
 
+/* Are all ranks that TB_RANKS names there? As above. */
+int tbi_resources_check_ranks(const struct tbi_settings *settings, unsigned nranks);
+
 /* What `rank` is said to have: amount[resources->n]; -1: what is found there. */
 void tbi_resources_of_rank(const struct tbi_resources *resources,
                            const struct tbi_settings *settings, unsigned rank, int64_t *amount);

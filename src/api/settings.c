@@ -1,5 +1,6 @@
 #include "api/settings.h"
 #include "api/errors.h"
+#include "util/number.h"
 #include "util/spelling.h"
 
 #include <math.h>
@@ -14,25 +15,59 @@ enum kind { NUMBER, COUNT, BYTES, CHOICE /* unit: the names, of 0 on */, TEXT };
 struct row {
     const char *variable;
     enum kind kind;
-    double def;
+    double def, least, most;
     const char *unit, *help;
     size_t at;
 };
 
-#define ROW(field, variable, kind, def, unit, help)                                                \
-    {#variable, kind, def, unit, help, offsetof(struct tbi_settings, field)},
+#define MEGA 0x1p20
+#define TERA 0x1p40
+#define OR_0(x) (-(x))
+#define ROW(field, variable, kind, def, least, most, unit, help)                                   \
+    {#variable, kind, def, least, most, unit, help, offsetof(struct tbi_settings, field)},
 static const struct row rows[] = {TBI_SETTINGS(ROW)};
 #undef ROW
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
+/* A number as it may stand in the environment. */
+static const char *spell(const struct row *row, double x, char to[32])
+{
+    static const char suffix[] = " KMGT";
+    int s = 0;
+
+    while (row->kind == BYTES && s < 4 && x >= 1024 && x == 1024 * floor(x / 1024)) {
+        x /= 1024;
+        s++;
+    }
+    tbi_number_write(to, 31, x);
+    if (s > 0)
+        strncat(to, &suffix[s], 1);
+    return to;
+}
+
+/* "1M to 16T, or 0": what may be set. */
+static const char *spell_range(const struct row *row, char to[96])
+{
+    char least[32], most[32], def[32];
+
+    if (row->kind == TEXT || row->kind == CHOICE)
+        return "";
+    snprintf(to, 96, "%s to %s%s%s%s", spell(row, fabs(row->least), least), spell(row, row->most, most),
+             row->least < 0 ? ", or 0" : "", row->def < 0 ? ", or " : "",
+             row->def < 0 ? spell(row, row->def, def) : "");
+    return to;
+}
+
 void tbi_settings_document(FILE *to)
 {
+    char range[96], def[32];
+
     fprintf(to, "# Settings\n\n"
             "Environment variables of the first rank; it tells the others. They come before what\n"
             "`TB_CONFIG` says, and that before what is found out about the machine. Made from the table\n"
             "in `src/api/settings.h`; `tests/unit/test_settings` holds the two together. 1 and 0 stand for\n"
             "yes and no too.\n\n"
-            "| variable | default | unit | what |\n|---|---|---|---|\n");
+            "| variable | default | possible | unit | what |\n|---|---|---|---|---|\n");
     for (unsigned i = 0; i < ROWS; i++) {
         fprintf(to, "| `%s` | ", rows[i].variable);
         if (rows[i].kind == CHOICE) /* the default is the first */
@@ -40,8 +75,8 @@ void tbi_settings_document(FILE *to)
         else if (rows[i].kind == TEXT)
             fprintf(to, "none");
         else
-            fprintf(to, "%g", rows[i].def);
-        fprintf(to, " | %s | %s |\n", rows[i].unit, rows[i].help);
+            fprintf(to, "%s", tbi_number_write(def, sizeof def, rows[i].def));
+        fprintf(to, " | %s | %s | %s |\n", spell_range(&rows[i], range), rows[i].unit, rows[i].help);
     }
 }
 
@@ -82,9 +117,21 @@ static int parse_text(const struct row *row, const char *text, char *to)
     return 0;
 }
 
+/* `what`: how the user wrote it. */
+static int check_range(const struct row *row, const char *what, double x)
+{
+    char range[96];
+
+    if (x == row->def || (x == 0 && row->least < 0) || (x >= fabs(row->least) && x <= row->most))
+        return 0;
+    return tbi_error_set(TB_ERR_ARGUMENT, "%s is too %s: %s are possible (%s, %s)", what,
+                         x > row->most ? "large" : "small", spell_range(row, range), row->unit, row->help);
+}
+
 static int parse(const struct row *row, const char *text, void *to)
 {
     static const char suffix[] = "KMGT";
+    char what[TBI_SETTING_TEXT];
     double *x = to;
     const char *s;
     char *end;
@@ -93,8 +140,8 @@ static int parse(const struct row *row, const char *text, void *to)
         return parse_text(row, text, to);
     if (row->kind == CHOICE)
         return parse_choice(row, text, x);
-    *x = strtod(text, &end);
-    if (end == text || !isfinite(*x) || *x < 0)
+    *x = tbi_number_read(text, &end);
+    if (end == text || !isfinite(*x) || (*x < 0 && *x != row->def))
         return bad(row, text, "a number from 0 on");
     if (row->kind == BYTES && *end != 0 && (s = strchr(suffix, *end)) != NULL) {
         *x = ldexp(*x, 10 * (int)(s - suffix + 1));
@@ -105,20 +152,15 @@ static int parse(const struct row *row, const char *text, void *to)
     if (*end != 0)
         return bad(row, text, row->kind == BYTES ? "a number, perhaps with K, M, G or T"
                                                  : "a number");
-    if (row->kind != NUMBER && (*x != floor(*x) || *x > 1e15))
+    if (row->kind != NUMBER && *x != floor(*x))
         return bad(row, text, "a whole number");
-    return 0;
+    snprintf(what, sizeof what, "%s=%s", row->variable, text);
+    return check_range(row, what, *x);
 }
 
 static const char *name_of(unsigned i)
 {
     return rows[i].variable;
-}
-
-static void warn_unknown(const char *name)
-{
-    fprintf(stderr, "thornback: warning: %s is set, but there is no such setting; did you mean "
-            "%s?\n", name, tbi_spelling_nearest(name, name_of, ROWS));
 }
 
 static const struct row *find(const char *name)
@@ -143,6 +185,7 @@ static int text_of_config(const char *field, const char *text, char *to)
 /* As it would stand in TB_RESOURCES; the names are checked where that is read. */
 static int resources_of_config(const tb_config *config, char *to)
 {
+    char amount[32];
     size_t at = 0;
 
     for (size_t i = 0; i < sizeof config->resources / sizeof config->resources[0]; i++) {
@@ -154,29 +197,36 @@ static int resources_of_config(const tb_config *config, char *to)
             return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.resources = {{\"%s\", %g}}): a name has "
                                  "letters, digits, '_', '-' and '.'", r->name ? r->name : "(null)",
                                  r->amount);
-        at += (size_t)snprintf(to + at, TBI_SETTING_TEXT - at, "%s%s=%.10g", at > 0 ? "," : "",
-                               r->name, r->amount);
+        at += (size_t)snprintf(to + at, TBI_SETTING_TEXT - at, "%s%s=%s", at > 0 ? "," : "", r->name,
+                               tbi_number_write(amount, sizeof amount, r->amount));
         if (at >= TBI_SETTING_TEXT)
             return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.resources): the names are too long");
     }
     return 0;
 }
 
+static int check_config(const char *field, const char *variable, double x)
+{
+    char what[64];
+
+    snprintf(what, sizeof what, "TB_CONFIG(.%s = %.15g)", field, x);
+    return check_range(find(variable), what, x);
+}
+
 static int read_config(struct tbi_settings *s, const tb_config *config)
 {
-    int rc;
+    int rc = check_config("num_cpus", "TB_NUM_CPUS", config->num_cpus);
 
-    if (config->num_cpus != 0 && !(config->num_cpus > 0 && config->num_cpus <= 100000))
-        return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.num_cpus = %g): 0.0001 to 100000 are "
-                             "possible, or 0 for the cores there are", config->num_cpus);
-    if (config->num_gpus != TB_NONE && !(config->num_gpus >= 0 && config->num_gpus <= 128 &&
+    if (config->num_gpus != TB_NONE && !(config->num_gpus >= 0 && config->num_gpus <= TBI_GPUS_MAX &&
                                          config->num_gpus == floor(config->num_gpus)))
-        return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.num_gpus = %g): 1 to 128 are possible, "
-                             "TB_NONE for none, or 0 for those that are found", config->num_gpus);
-    if (config->memory < 0 || config->store < 0)
-        return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.%s = %lld): a number of bytes from 0 on is "
-                             "expected", config->memory < 0 ? "memory" : "store",
-                             (long long)(config->memory < 0 ? config->memory : config->store));
+        return tbi_error_set(TB_ERR_ARGUMENT, "TB_CONFIG(.num_gpus = %g): 1 to %d are possible, "
+                             "TB_NONE for none, or 0 for those that are found", config->num_gpus, TBI_GPUS_MAX);
+    if (rc == 0)
+        rc = check_config("memory", "TB_MEMORY", (double)config->memory);
+    if (rc == 0)
+        rc = check_config("store", "TB_STORE", (double)config->store);
+    if (rc != 0)
+        return rc;
     s->num_cpus = config->num_cpus;
     s->num_gpus = config->num_gpus == TB_NONE ? 0 : config->num_gpus == 0 ? -1 : config->num_gpus;
     s->memory = (double)config->memory;
@@ -185,6 +235,18 @@ static int read_config(struct tbi_settings *s, const tb_config *config)
     if (rc == 0)
         rc = text_of_config("labels", config->labels, s->labels);
     return rc != 0 ? rc : text_of_config("ranks", config->ranks, s->ranks);
+}
+
+/* Of an entry of the environment: its name if it begins with TB_, and what is set. NULL: it is another one. */
+static const char *setting_of(const char *entry, char name[40])
+{
+    const char *eq = strchr(entry, '=');
+
+    if (strncmp(entry, "TB_", 3) != 0 || eq == NULL || eq - entry >= 40)
+        return NULL;
+    memcpy(name, entry, (size_t)(eq - entry));
+    name[eq - entry] = 0;
+    return eq + 1;
 }
 
 int tbi_settings_read(struct tbi_settings *settings, const tb_config *config)
@@ -198,22 +260,23 @@ int tbi_settings_read(struct tbi_settings *settings, const tb_config *config)
     if (config != NULL && (rc = read_config(settings, config)) != 0)
         return rc;
     for (char **e = environ; *e != NULL; e++) {
-        const char *eq = strchr(*e, '=');
         char name[40];
-        const struct row *row;
+        const char *text = setting_of(*e, name);
+        const struct row *row = text != NULL ? find(name) : NULL;
 
-        if (strncmp(*e, "TB_", 3) != 0 || eq == NULL || (size_t)(eq - *e) >= sizeof name)
-            continue;
-        memcpy(name, *e, (size_t)(eq - *e));
-        name[eq - *e] = 0;
-        row = find(name);
-        if (row == NULL) {
-            warn_unknown(name);
-            continue;
-        }
-        rc = parse(row, eq + 1, (char *)settings + row->at);
-        if (rc != 0)
+        if (row != NULL && (rc = parse(row, text, (char *)settings + row->at)) != 0)
             return rc;
     }
     return 0;
+}
+
+void tbi_settings_warn(FILE *to)
+{
+    for (char **e = environ; *e != NULL; e++) {
+        char name[40];
+
+        if (setting_of(*e, name) != NULL && find(name) == NULL)
+            fprintf(to, "thornback: warning: %s is set, but there is no such setting; did you mean %s?\n", name,
+                    tbi_spelling_nearest(name, name_of, ROWS));
+    }
 }

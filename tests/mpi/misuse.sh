@@ -27,7 +27,7 @@ says wait_after_finalize '^-15 tb_wait after tb_finalize' "$misuse" after
 says init_from_a_thread '^-15 tb_init is called from a second thread' "$misuse" thread
 [ ! -x "$openmp" ] || says openmp_before_init '^4950 -15 .*OpenMP' "$openmp"
 says bad_setting '^-12 TB_STORE=much: a number from 0 on' env TB_STORE=much "$misuse"
-says bad_heartbeat '^-12 TB_HEARTBEAT=0.5: 1 to 1000000 seconds' env TB_HEARTBEAT=0.5 "$misuse"
+says bad_heartbeat '^-12 TB_HEARTBEAT=0.5 is too small: 1 to 1000000, or 0 are possible .seconds' env TB_HEARTBEAT=0.5 "$misuse"
 says bad_unit '^-12 TB_STORE=1X: a number, perhaps with K' env TB_STORE=1X "$misuse"
 says bad_fault "^-12 TB_FAULT=clam:3: there is no point 'clam'; did you mean claim" env TB_FAULT=clam:3 "$misuse"
 says bad_fault_on_all_ranks "^-12 TB_FAULT=claim:3x: 'claim' cannot be '3x'" env TB_FAULT=claim:3x $both "$misuse"

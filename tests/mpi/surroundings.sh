@@ -55,4 +55,30 @@ fi
 for n in 14 12 10 9; do
     works "with_${n}_descriptors_tasks_run" bash -c "ulimit -n $n; exec $program tasks 300"
 done
+
+# Settings that cannot work: one line, of rank 0 alone.
+for how in env "$both"; do
+    setting() { # VARIABLE VALUE PATTERN
+        says "setting_$1=$2_$([ "$how" = env ] || echo on_ranks)" "$1=$2.*$3" env "$1=$2" $how "$program"
+    }
+    setting TB_STORE 10 'is too small: 1M to 16T'
+    setting TB_STORE 1000T 'is too large: 1M to 16T'
+    setting TB_MAX_EXECUTORS 5000 'is too large: 1 to 1024'
+    setting TB_CREATE_TIMEOUT nan 'a number from 0 on is expected'
+    setting TB_CANCEL_GRACE 1e-300 'is too small: 0.001'
+    setting TB_HEARTBEAT 0.5 'is too small: 1 to 1000000, or 0'
+    setting TB_NUM_GPUS 65 'is too large: 0 to 64'
+    setting TB_RANKS 7:num_cpus=1 'there is no rank 7'
+    setting TB_RESOURCES Disk=inf 'the amount of a resource is a number'
+    setting TB_VIRTUAL_NODES 9 ''
+    run env TB_STROE=1G $how "$program"
+    result "an_unknown_setting_is_named_once_$([ "$how" = env ] || echo on_ranks)" $rc "$(lines 1 'TB_STROE is set.*TB_STORE')"
+done
+run env TB_STORE=10 "$(dirname "$0")/../../mpi_launch/tbrun" -n 2 -- "$program"
+result tbrun_gives_the_status_of_a_setting_that_cannot_work $rc "$([ $rc = 1 ] || echo "expected: 1"; lines 1 '^-12 TB_STORE=10 ')"
+
+# A program of a decimal comma reads and writes settings as others do.
+localedef -i de_DE -f UTF-8 "$work/de_DE.UTF-8" 2>/dev/null
+works a_decimal_comma_does_not_matter env LOCPATH="$work" LC_ALL=de_DE.UTF-8 TB_NUM_CPUS=1.5 "$program" locale
+result it_was_one $rc "$(lines 0 'no such locale'; lines 1 '^0 begun, Disk 0.5$')"
 exit $failed
