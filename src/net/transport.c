@@ -19,7 +19,7 @@ struct peer {
     size_t frame;               /* bytes of one to it at most */
     bool shares_memory;
     bool spoke, left;           /* it was sent a frame since the last beat; it said that it goes */
-    unsigned silent;            /* beats since a frame came from it */
+    unsigned silent;            /* looks since a frame came from it */
     bool dirty;                 /* it is in the list of those with something to send */
     uint32_t sent, sent_acked;  /* frames with records to it; of them, those it has handled */
     uint32_t got, got_acked;    /* from it, handled; of them, those it was told of */
@@ -277,31 +277,39 @@ static bool flush(void *ctx)
 
 /* ---- the rest of the port ---- */
 
-static void beat_to(struct tbi_mpi_transport *t, unsigned rank, unsigned *most, unsigned *whom)
+/* Of those that this rank watches, the next from `rank` on, or nranks. */
+static unsigned next_watched(const struct tbi_mpi_transport *t, unsigned rank)
 {
-    struct peer *peer = &t->peer[rank];
+    unsigned end = t->mpi->rank == 0 ? t->mpi->nranks : 1;
 
-    if (peer->left || t->mpi->host[rank] == t->mpi->host[t->mpi->rank])
-        return;
-    if (++peer->silent > *most) {
-        *most = peer->silent;
-        *whom = rank;
-    }
-    if (!peer->spoke)
-        acknowledge(t, rank);
-    peer->spoke = false;
+    while (rank < end && (rank == t->mpi->rank || t->peer[rank].left ||
+                          t->mpi->host[rank] == t->mpi->host[t->mpi->rank]))
+        rank++;
+    return rank < end ? rank : t->mpi->nranks;
 }
 
-static unsigned beat(void *ctx, unsigned *rank)
+static void beat(void *ctx)
+{
+    struct tbi_mpi_transport *t = ctx;
+
+    for (unsigned r = next_watched(t, 0); r < t->mpi->nranks; r = next_watched(t, r + 1)) {
+        if (!t->peer[r].spoke)
+            acknowledge(t, r);
+        t->peer[r].spoke = false;
+    }
+}
+
+static unsigned silence(void *ctx, unsigned *rank)
 {
     struct tbi_mpi_transport *t = ctx;
     unsigned most = 0;
 
     *rank = 0;
-    if (t->mpi->rank != 0)
-        beat_to(t, 0, &most, rank);
-    for (unsigned r = 1; t->mpi->rank == 0 && r < t->mpi->nranks; r++)
-        beat_to(t, r, &most, rank);
+    for (unsigned r = next_watched(t, 0); r < t->mpi->nranks; r = next_watched(t, r + 1))
+        if (++t->peer[r].silent > most) {
+            most = t->peer[r].silent;
+            *rank = r;
+        }
     return most;
 }
 
@@ -359,7 +367,7 @@ struct tbi_mpi_transport *tbi_transport_start(struct tbi_mpi *mpi, const struct 
     for (unsigned i = 0; i < RECEIVES; i++)
         post(t, i);
     *port = (struct tbi_transport){t, send_record, receive, flush, has_more, copy, push, set_copied,
-                                   beat, mpi->nhosts == 1};
+                                   beat, silence, mpi->nhosts == 1};
     PMPI_Barrier(mpi->world);
     return t;
 }

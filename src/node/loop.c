@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum { SLEEP_MIN_US = 50, SLEEP_HOST_US = 10000, SLEEP_HOSTS_US = 1000, SLEEP_ALONE_US = 1000000 };
-enum { WATCH_US = 1000000, BEATS = 10 /* within TB_HEARTBEAT */ };
+enum { WATCH_US = 1000000, BEATS = 10 /* within TB_HEARTBEAT */, LIVE_EVERY = 16 /* records */ };
 enum { LOOK_US = 10000 /* between two looks at all slots of executors, while the rank is busy */ };
 enum { ROUNDS = 16 /* of records between head and agent of this rank in one turn */ };
 enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks takes that long */
@@ -38,6 +38,8 @@ struct tbi_loop {
     bool owes;                                      /* some of that is due */
     uint64_t watch_us, watch_every_us;              /* when to look after the others next */
     uint64_t look_us;                               /* when to look at all slots next */
+    uint64_t beat_us;                               /* when to send beats next, if a turn lasts so long */
+    unsigned handled;                               /* records */
     bool stopping, killed, ended;
     bool settling;          /* stopping, but records are still handled: see tbi_loop_shutdown */
     uint64_t stop_deadline_us, print_deadline_us;
@@ -138,8 +140,24 @@ static void on_copied(void *ctx, uint32_t ticket, bool ok)
 
 /* ---- records in ---- */
 
+/* A turn may handle many records, or expensive ones: meanwhile the other ranks hear that this one lives, and so does
+ * the watchdog. What they say is not heard before the next turn, so their silence is not counted here. */
+static void live_on(struct tbi_loop *loop)
+{
+    const struct tbi_transport *t = loop->config.transport;
+
+    if (t == NULL || ++loop->handled % LIVE_EVERY != 0)
+        return;
+    tbi_watchdog_pat(loop->config.watchdog);
+    if (loop->config.heartbeat == 0 || tbi_now_us() < loop->beat_us)
+        return;
+    loop->beat_us = tbi_now_us() + loop->watch_every_us;
+    t->beat(t->ctx);
+}
+
 static const char *to_agent(struct tbi_loop *loop, unsigned rank, const struct tbi_record *record)
 {
+    live_on(loop);
     return tbi_agent_handle(loop->agent, rank, record, loop->now_us);
 }
 
@@ -269,6 +287,7 @@ static void of_rank(void *ctx, unsigned rank, const struct tbi_record *record)
         refused(loop, "a worker", rank, record, "it is for the head");
     } else {
         loop->sched_dirty = true;
+        live_on(loop);
         why = tbi_sched_handle(loop->sched, rank, record, loop->now_us);
         if (why != NULL)
             refused(loop, "the head", rank, record, why);
@@ -375,13 +394,16 @@ static void watch(struct tbi_loop *loop)
     char how[96];
 
     loop->watch_us = loop->now_us + loop->watch_every_us;
-    tbi_watchdog_pat(c->watchdog);
+    loop->beat_us = loop->watch_us;
     if (!tbi_zygote_lives(c->zygote, how, sizeof how))
         tbi_end_job(c->agent.rank, c->host, "the process that starts executors %s: the job ends",
                     how);
     if (c->transport == NULL || c->heartbeat == 0)
         return;
-    silent = c->transport->beat(c->transport->ctx, &rank);
+    tbi_watchdog_enter(c->watchdog);
+    silent = c->transport->silence(c->transport->ctx, &rank);
+    c->transport->beat(c->transport->ctx);
+    tbi_watchdog_leave(c->watchdog);
     if (silent > 0 && silent * (loop->watch_every_us / 1e6) > c->heartbeat)
         tbi_end_job(c->agent.rank, c->host, "nothing was heard of rank %u on host %s for %g s "
                     "(TB_HEARTBEAT): the job ends", rank, c->host_of(c->host_ctx, rank),
@@ -405,6 +427,29 @@ static bool exchange(struct tbi_loop *loop)
     return more;
 }
 
+/* Both may call MPI, which may not return. */
+static bool receive(struct tbi_loop *loop)
+{
+    const struct tbi_transport *t = loop->config.transport;
+    bool moved;
+
+    tbi_watchdog_enter(loop->config.watchdog);
+    moved = t->receive(t->ctx, of_rank, loop);
+    tbi_watchdog_leave(loop->config.watchdog);
+    return moved;
+}
+
+static bool flush(struct tbi_loop *loop)
+{
+    const struct tbi_transport *t = loop->config.transport;
+    bool unsent;
+
+    tbi_watchdog_enter(loop->config.watchdog);
+    unsent = t->flush(t->ctx);
+    tbi_watchdog_leave(loop->config.watchdog);
+    return unsent;
+}
+
 bool tbi_loop_turn(struct tbi_loop *loop)
 {
     const struct tbi_transport *t = loop->config.transport;
@@ -412,7 +457,7 @@ bool tbi_loop_turn(struct tbi_loop *loop)
 
     loop->now_us = tbi_now_us();
     if (t != NULL)
-        moved |= t->receive(t->ctx, of_rank, loop);
+        moved |= receive(loop);
     moved |= tbi_pool_receive(loop->pool);
     if (loop->look_us <= loop->now_us) {
         moved |= tbi_pool_look(loop->pool);
@@ -434,7 +479,7 @@ bool tbi_loop_turn(struct tbi_loop *loop)
     check_stop(loop);
     loop->unsent = tbi_pool_flush(loop->pool);
     if (t != NULL)
-        loop->unsent |= t->flush(t->ctx);
+        loop->unsent |= flush(loop);
     if (moved) {
         loop->sleep_us = 0;
         loop->moved_us = loop->now_us;
@@ -452,7 +497,7 @@ bool tbi_loop_has_news(struct tbi_loop *loop)
         (loop->sched != NULL && d->has_news(d->ctx)))
         return true;
     /* One probe can bring a message in and still say that there is none. */
-    return t != NULL && (t->receive(t->ctx, of_rank, loop) || t->receive(t->ctx, of_rank, loop));
+    return t != NULL && (receive(loop) || receive(loop));
 }
 
 bool tbi_loop_linger(const struct tbi_loop *loop)

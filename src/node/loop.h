@@ -35,10 +35,12 @@ struct tbi_transport {
                  uint64_t bytes);
     void (*push)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t bytes);
     void (*on_copied)(void *ctx, void (*copied)(void *loop, uint32_t ticket, bool ok), void *loop);
-    /* To be called once in a while. Lets those that watch us know that we live, if nothing else has since
-     * the last call. Of those that we watch, *rank is the one from which nothing was heard for the most
-     * calls, which are returned. Rank 0 and the ranks of other hosts watch each other. */
-    unsigned (*beat)(void *ctx, unsigned *rank);
+    /* Rank 0 and the ranks of other hosts watch each other. Lets those that watch us know that we live, if
+     * nothing else has since the last call. */
+    void (*beat)(void *ctx);
+    /* To be called once in a while, after receive. Of those that we watch, *rank is the one from which nothing
+     * was heard for the most calls, which are returned. */
+    unsigned (*silence)(void *ctx, unsigned *rank);
     bool all_on_host;   /* every peer rings our bell, and nobody is watched */
 };
 

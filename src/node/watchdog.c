@@ -1,4 +1,6 @@
 #include "node/watchdog.h"
+#include "exec/bell.h"
+#include "node/granted.h"
 #include "util/alloc.h"
 #include "util/thread.h"
 
@@ -6,6 +8,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +21,9 @@ struct tbi_watchdog {
     uint64_t limit_us;
     unsigned rank;
     const char *host;
-    _Atomic unsigned pats;
+    _Atomic pid_t inside;       /* the thread that is in a call of MPI; 0: none is */
+    _Atomic unsigned pats;      /* counts those calls, and signs of life within one */
+    pid_t leaver;               /* the thread that ends the job, when `off` */
     bool off, stop;
 };
 
@@ -40,34 +45,63 @@ void tbi_end_job(unsigned rank, const char *host, const char *format, ...)
     _exit(1);
 }
 
-/* Counts looks, not time: a process that was stopped for long, by a debugger or a terminal, has not
- * missed any. */
+static pid_t own_tid(void)
+{
+    static _Thread_local pid_t tid;
+
+    if (tid == 0)
+        tid = (pid_t)syscall(SYS_gettid);
+    return tid;
+}
+
+/* Until the next look, or a change. */
+static void nap(struct tbi_watchdog *dog, uint64_t us)
+{
+    struct timespec next;
+
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    next.tv_nsec += (long)(us % 1000000) * 1000;
+    next.tv_sec += (time_t)(us / 1000000) + next.tv_nsec / 1000000000;
+    next.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&dog->changed, &dog->lock, &next);
+}
+
+/* Adds up the time that the watched thread could have used since it gave a sign of life, at most a look's length
+ * for each look: a process that was stopped for long, by a debugger or a terminal, has missed nothing, and neither
+ * has one whose watchdog or whose loop got no processor. */
 static void *watch(void *ctx)
 {
     struct tbi_watchdog *dog = ctx;
-    unsigned seen = 0, looks = 0;
+    struct tbi_system sys = tbi_system_here();
+    struct tbi_thread_times before = {.known = false}, now;
+    uint64_t looked_us = tbi_now_us(), silent_us = 0;
+    unsigned seen = 0;
+    pid_t watched = 0;
     bool off = false;
 
     pthread_mutex_lock(&dog->lock);
     while (!dog->stop) {
+        pid_t tid = dog->off ? dog->leaver : atomic_load(&dog->inside);
         unsigned pats = atomic_load(&dog->pats);
-        struct timespec next;
-        uint64_t each_us = dog->limit_us / LOOKS;
+        uint64_t each_us = dog->limit_us / LOOKS, at_us = tbi_now_us();
+        uint64_t passed_us = at_us - looked_us < each_us ? at_us - looked_us : each_us;
 
-        if (pats != seen || off != dog->off)
-            looks = 0;
+        looked_us = at_us;
+        now = tid != 0 ? tbi_thread_times(&sys, tid) : (struct tbi_thread_times){.known = false};
+        if (tid == 0 || tid != watched || off != dog->off || (!off && pats != seen))
+            silent_us = 0;
+        else
+            silent_us += tbi_granted_us(&before, &now, passed_us);
+        watched = tid;
+        before = now;
         seen = pats;
         off = dog->off;
-        if (looks > LOOKS)
+        if (silent_us > dog->limit_us)
             tbi_end_job(dog->rank, dog->host, off
                         ? "the end of the job does not come to an end within %g s (was a host lost?)"
                         : "MPI did not return for %g s (was a host lost? TB_HEARTBEAT sets the "
                           "limit): the job ends", (double)dog->limit_us / 1e6);
-        clock_gettime(CLOCK_MONOTONIC, &next);
-        next.tv_nsec += (long)(each_us % 1000000) * 1000;
-        next.tv_sec += (time_t)(each_us / 1000000) + next.tv_nsec / 1000000000;
-        next.tv_nsec %= 1000000000;
-        looks += pthread_cond_timedwait(&dog->changed, &dog->lock, &next) == ETIMEDOUT;
+        nap(dog, each_us);
     }
     pthread_mutex_unlock(&dog->lock);
     return NULL;
@@ -94,10 +128,25 @@ struct tbi_watchdog *tbi_watchdog_start(uint64_t limit_us, unsigned rank, const 
     return NULL;
 }
 
+void tbi_watchdog_enter(struct tbi_watchdog *dog)
+{
+    if (dog == NULL)
+        return;
+    tbi_watchdog_pat(dog);
+    atomic_store_explicit(&dog->inside, own_tid(), memory_order_relaxed);
+}
+
 void tbi_watchdog_pat(struct tbi_watchdog *dog)
 {
+    if (dog != NULL) /* one thread at a time does so */
+        atomic_store_explicit(&dog->pats, atomic_load_explicit(&dog->pats, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+}
+
+void tbi_watchdog_leave(struct tbi_watchdog *dog)
+{
     if (dog != NULL)
-        atomic_fetch_add_explicit(&dog->pats, 1, memory_order_relaxed);
+        atomic_store_explicit(&dog->inside, 0, memory_order_relaxed);
 }
 
 static void change(struct tbi_watchdog *dog, bool *flag)
@@ -113,6 +162,7 @@ void tbi_watchdog_see_off(struct tbi_watchdog *dog, uint64_t limit_us)
         return;
     pthread_mutex_lock(&dog->lock);
     dog->limit_us = limit_us;
+    dog->leaver = own_tid();
     change(dog, &dog->off);
 }
 

@@ -1,7 +1,8 @@
-/* watchdog.h - a thread that ends the process when its loop stands still: calls of MPI that concern a
- * host which cannot be reached any more may never return, and then nobody else here would notice.
- * Time in which the whole process was stopped does not count. All functions may be called with NULL,
- * a watchdog that does nothing. */
+/* watchdog.h - a thread that ends the process when a call of MPI does not return: calls that concern a host which
+ * cannot be reached any more may never do, and then nobody else here would notice. What the loop computes between
+ * such calls may take as long as it likes. Only time counts in which the thread that makes the call got a processor
+ * or slept: not that in which it waited for one, or in which the process was stopped. All functions may be called
+ * with NULL, a watchdog that does nothing. */
 #ifndef TBI_WATCHDOG_H
 #define TBI_WATCHDOG_H
 
@@ -9,11 +10,14 @@
 
 struct tbi_watchdog;
 
-/* The process is ended `limit_us` after the last pat. NULL: no thread could be started. */
+/* The process is ended when a call of MPI has taken `limit_us`. NULL: no thread could be started. */
 struct tbi_watchdog *tbi_watchdog_start(uint64_t limit_us, unsigned rank, const char *host);
-/* The loop turns. */
+/* The thread that runs the loop calls MPI, and comes back from there. One thread at a time. */
+void tbi_watchdog_enter(struct tbi_watchdog *dog);
+void tbi_watchdog_leave(struct tbi_watchdog *dog);
+/* In between: it goes on. */
 void tbi_watchdog_pat(struct tbi_watchdog *dog);
-/* No more pats: from now on the rest of the end may take `limit_us`. */
+/* By the thread that ends the job: from now on the rest of the end may take `limit_us`. */
 void tbi_watchdog_see_off(struct tbi_watchdog *dog, uint64_t limit_us);
 void tbi_watchdog_stop(struct tbi_watchdog *dog);
 

@@ -1,5 +1,5 @@
-/* test_watchdog.c - holds node/watchdog: a process whose loop stands still is ended, with one line that
- * says where and why; one that turns, or was stopped as a whole, is not. */
+/* test_watchdog.c - holds node/watchdog: a process in which a call of MPI does not return is ended, with one line
+ * that says where and why; one that computes, gets no processor or was stopped as a whole is not. */
 #include "unit.h"
 #include "exec/bell.h"
 #include "node/watchdog.h"
@@ -13,7 +13,7 @@ enum { LIMIT_US = 300000 };
 
 static void stands_still(void)
 {
-    tbi_watchdog_start(LIMIT_US, 3, "here");
+    tbi_watchdog_enter(tbi_watchdog_start(LIMIT_US, 3, "here"));
     for (;;)
         pause();
 }
@@ -24,9 +24,67 @@ static void turns_for_three_limits(void)
     uint64_t end = tbi_now_us() + 3 * LIMIT_US;
 
     while (tbi_now_us() < end) {
+        tbi_watchdog_enter(dog);
+        usleep(1000);
+        tbi_watchdog_leave(dog);
+    }
+    tbi_watchdog_stop(dog);
+    _exit(5);
+}
+
+static void handles_what_came_for_three_limits(void)
+{
+    struct tbi_watchdog *dog = tbi_watchdog_start(LIMIT_US, 3, "here");
+    uint64_t end = tbi_now_us() + 3 * LIMIT_US;
+
+    tbi_watchdog_enter(dog);
+    while (tbi_now_us() < end) {
         tbi_watchdog_pat(dog);
         usleep(1000);
     }
+    tbi_watchdog_stop(dog);
+    _exit(5);
+}
+
+/* A turn that computes for long. */
+static void is_outside_for_three_limits(void)
+{
+    struct tbi_watchdog *dog = tbi_watchdog_start(LIMIT_US, 3, "here");
+
+    tbi_watchdog_enter(dog);
+    tbi_watchdog_leave(dog);
+    usleep(3 * LIMIT_US);
+    tbi_watchdog_stop(dog);
+    _exit(5);
+}
+
+/* In a call for three limits, on a processor that another process has: it runs only while that one does not want
+ * to. */
+static void gets_no_processor(void)
+{
+    struct tbi_watchdog *dog = tbi_watchdog_start(LIMIT_US, 3, "here");
+    uint64_t end = tbi_now_us() + 3 * LIMIT_US;
+    pid_t parent = getpid(), spinner;
+    struct sched_param lowest = {0};
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof one, &one);
+    spinner = fork();
+    if (spinner == 0) {
+        close(STDERR_FILENO);
+        while (getppid() == parent)
+            ;
+        _exit(0);
+    }
+    sched_setscheduler(0, SCHED_IDLE, &lowest);
+    tbi_watchdog_enter(dog);
+    while (tbi_now_us() < end)
+        ;
+    tbi_watchdog_leave(dog);
+    kill(spinner, SIGKILL);
+    waitpid(spinner, NULL, 0);
     tbi_watchdog_stop(dog);
     _exit(5);
 }
@@ -45,7 +103,7 @@ static void is_stopped_meanwhile(void)
 {
     struct tbi_watchdog *dog = tbi_watchdog_start(LIMIT_US, 3, "here");
 
-    tbi_watchdog_pat(dog);
+    tbi_watchdog_enter(dog);
     raise(SIGSTOP);
     tbi_watchdog_stop(dog);
     _exit(5);
@@ -98,6 +156,33 @@ static void who_turns_is_not(void **state)
     assert_string_equal(text, "");
 }
 
+static void who_handles_what_came_within_a_call_is_not(void **state)
+{
+    char text[512];
+
+    (void)state;
+    assert_int_equal(run(handles_what_came_for_three_limits, text, sizeof text), 5);
+    assert_string_equal(text, "");
+}
+
+static void who_computes_between_calls_is_not(void **state)
+{
+    char text[512];
+
+    (void)state;
+    assert_int_equal(run(is_outside_for_three_limits, text, sizeof text), 5);
+    assert_string_equal(text, "");
+}
+
+static void who_gets_no_processor_has_missed_nothing(void **state)
+{
+    char text[512];
+
+    (void)state;
+    assert_int_equal(run(gets_no_processor, text, sizeof text), 5);
+    assert_string_equal(text, "");
+}
+
 static void an_end_that_does_not_come_is_ended(void **state)
 {
     char text[512];
@@ -122,6 +207,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_stands_still_is_ended_with_a_message),
         cmocka_unit_test(who_turns_is_not),
+        cmocka_unit_test(who_handles_what_came_within_a_call_is_not),
+        cmocka_unit_test(who_computes_between_calls_is_not),
+        cmocka_unit_test(who_gets_no_processor_has_missed_nothing),
         cmocka_unit_test(an_end_that_does_not_come_is_ended),
         cmocka_unit_test(who_was_stopped_has_missed_nothing),
     };
