@@ -102,13 +102,14 @@ static void sleep_on_bell(struct tbi_driver *d, uint32_t who, uint64_t deadline_
 {
     uint32_t value = tbi_bell_arm(d->bell, who);
     uint64_t until = tbi_loop_sleep_until(d->loop, tbi_now_us());
+    bool rings = tbi_loop_executors_ring(d->loop);
 
     if (tbi_loop_has_news(d->loop)) {
         tbi_bell_disarm(d->bell);
         return;
     }
     tbi_fair_lock_give(&d->progress);
-    tbi_bell_wait(d->bell, value, who, until < deadline_us ? until : deadline_us);
+    tbi_loop_sleep(d->loop, rings, d->bell, value, who, until < deadline_us ? until : deadline_us);
     tbi_fair_lock_take(&d->progress);
 }
 

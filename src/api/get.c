@@ -88,10 +88,14 @@ int tbi_get_begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle *
 {
     struct awaited awaited = {handle, n, 0};
     int rc = begin(p, refs, handle, n);
+    bool here;
 
     if (rc != 0)
         return rc;
-    if (tbi_process_wait_blocked(p, are_all_here, &awaited, tbi_deadline(timeout)))
+    tbi_process_awaits(handle, n);
+    here = tbi_process_wait_blocked(p, are_all_here, &awaited, tbi_deadline(timeout));
+    tbi_process_awaits(NULL, 0);
+    if (here)
         return 0;
     rc = tbi_process_why_ended(p);
     if (rc == 0)

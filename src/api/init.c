@@ -16,6 +16,7 @@
 #include "store/sigbus.h"
 #include "util/alloc.h"
 #include "util/fault.h"
+#include "util/look.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -391,7 +392,7 @@ static _Noreturn void serve(struct tbi_job *j, const struct tbi_loop_config *con
         until = tbi_loop_sleep_until(loop, tbi_now_us());
         value = tbi_bell_arm(bell, TBI_BELL_LEADER);
         if (!tbi_loop_has_news(loop) && !tbi_loop_ended(loop))
-            tbi_bell_wait(bell, value, TBI_BELL_LEADER, until);
+            tbi_loop_sleep(loop, tbi_loop_executors_ring(loop), bell, value, TBI_BELL_LEADER, until);
         tbi_bell_disarm(bell);
     }
     tbi_loop_destroy(loop);
@@ -447,6 +448,7 @@ static int start(struct tbi_job *j, const tb_config *config)
     j->functions = tbi_alloc_zeroed((size_t)tbi_registry_count() + 1, sizeof *j->functions);
     for (int i = 0; i < tbi_registry_count(); i++)
         j->functions[i] = tbi_registry_row(i)->name;
+    tbi_look_begin(j->rank, j->settings.debug >= 1);
     rc = start_zygote(j);
     if (rc == 0 && j->rank == 0)
         rc = guard_views(j);

@@ -5,6 +5,7 @@
 #include "api/forked.h"
 #include "util/alloc.h"
 #include "util/fault.h"
+#include "util/look.h"
 
 #include <errno.h>
 #include <math.h>
@@ -16,19 +17,19 @@ static bool was_finalised;
 static enum { NO, YES, DONE } leaving;  /* the program is in exit(): the job is being ended, is ended */
 static pthread_t leaver;
 static _Thread_local unsigned depth;    /* of this thread's calls */
+static _Thread_local const char *entered; /* the function of the API that this thread is in */
+static _Thread_local struct {
+    struct tbi_handle *const *handle;
+    size_t n;
+} awaited;                              /* the objects that it is going to wait for */
 static _Thread_local struct tb_call *current; /* the task, or method, that this thread runs */
 
 void tbi_process_init(struct tbi_process *p)
 {
-    pthread_condattr_t attr;
-
     tbi_forked_watch();
     tbi_credit_init(&p->credit);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    tbi_condition_init(&p->changed);
     pthread_mutex_lock(&the_process_lock);
     the_process = p;
     pthread_mutex_unlock(&the_process_lock);
@@ -133,8 +134,10 @@ struct tbi_process *tbi_process_enter(const char *function)
             p->calls++;
     }
     pthread_mutex_unlock(&the_process_lock);
-    if (p != NULL && !closing)
+    if (p != NULL && !closing) {
+        entered = function;
         return p;
+    }
     depth--;
     stand_by();
     tbi_error_set(TB_ERR_STATE, closing ? "%s during tb_finalize"
@@ -213,28 +216,82 @@ uint64_t tbi_deadline(double timeout)
 static void follow(struct tbi_process *p, uint64_t deadline_us)
 {
     p->followers++;
-    if (deadline_us == UINT64_MAX) {
-        pthread_cond_wait(&p->changed, &p->lock);
-    } else {
-        struct timespec until = {(time_t)(deadline_us / 1000000),
-                                 (long)(deadline_us % 1000000) * 1000};
-
-        pthread_cond_timedwait(&p->changed, &p->lock, &until);
-    }
+    tbi_condition_wait(&p->changed, &p->lock, deadline_us);
     p->followers--;
+}
+
+/* What a thread waits for is on record while it does, for reports. */
+static void begin_waiting(struct tbi_process *p, struct tbi_waiter *w, const char *function)
+{
+    *w = (struct tbi_waiter){.next = p->waiters, .function = function, .handle = awaited.handle, .n = awaited.n,
+                             .since_us = tbi_now_us()};
+    p->waiters = w;
+}
+
+static void end_waiting(struct tbi_process *p, const struct tbi_waiter *w)
+{
+    struct tbi_waiter **at = &p->waiters;
+
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+}
+
+void tbi_process_awaits(struct tbi_handle *const *handle, size_t n)
+{
+    awaited.handle = handle;
+    awaited.n = n;
+}
+
+void tbi_waiter_text(const struct tbi_waiter *w, char *text, size_t size)
+{
+    double waited = (double)(tbi_now_us() - w->since_us) / 1e6;
+    size_t missing = 0, first = 0;
+    char id[64];
+
+    for (size_t i = w->n; i-- > 0;)
+        if (w->handle[i]->blob == NULL && w->handle[i]->state != TBI_HANDLE_STORED) {
+            missing++;
+            first = i;
+        }
+    if (missing == 0)
+        snprintf(text, size, "%s has waited for %.1f s", w->function, waited);
+    else
+        snprintf(text, size, "%s has waited for %.1f s: %zu of %zu objects are not here, the first is %s", w->function,
+                 waited, missing, w->n, tb_ref_text(tbi_ref_of(w->handle[first]->id), id, sizeof id));
+}
+
+/* Once a wait, with TB_DEBUG. */
+static void tell_if_long(struct tbi_waiter *w)
+{
+    char text[256];
+
+    if (w->told || w->function == NULL || !tbi_look_is_told() || tbi_now_us() - w->since_us < TBI_LONG_US)
+        return;
+    w->told = true;
+    tbi_waiter_text(w, text, sizeof text);
+    if (current != NULL)
+        tbi_look_tell("%s, in '%s'", text, current->function);
+    else
+        tbi_look_tell("%s", text);
 }
 
 static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us,
                      bool even_if_cancelled)
 {
+    struct tbi_waiter waiter;
     uint64_t seen;
     bool ok;
 
+    if (done(arg))
+        return true;
+    begin_waiting(p, &waiter, depth > 0 ? entered : NULL);
     /* The call is looked for each time: that of another thread may end meanwhile. */
     while (!(ok = done(arg)) && !p->closing &&
            (even_if_cancelled || !tb_cancelled(tbi_process_call(p)))) {
         if (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us)
             break;
+        tell_if_long(&waiter);
         if (p->leading) {
             p->port.flush(p->port.ctx); /* who leads sends what is queued by itself */
             follow(p, deadline_us);
@@ -249,6 +306,7 @@ static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uin
         if (p->followers > 0)
             pthread_cond_broadcast(&p->changed);
     }
+    end_waiting(p, &waiter);
     return ok;
 }
 

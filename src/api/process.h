@@ -81,6 +81,16 @@ struct tbi_inquiry {
     int64_t amount;
 };
 
+/* A thread that waits; lives on its stack. */
+struct tbi_waiter {
+    struct tbi_waiter *next;
+    const char *function;               /* of the API; NULL: an executor waits for work */
+    struct tbi_handle *const *handle;   /* handle[n]: what it waits for, if that is objects */
+    size_t n;
+    uint64_t since_us;
+    bool told;
+};
+
 /* What every process knows of the job. */
 struct tbi_cluster {
     unsigned nranks;
@@ -105,6 +115,7 @@ struct tbi_process {
     uint64_t heard;             /* ... that told of an object that is ready */
     unsigned calls;             /* API calls under way */
     unsigned followers;
+    struct tbi_waiter *waiters;
     unsigned job, rank;
     uint32_t proc;
     uint64_t counter;           /* of ids made */
@@ -176,6 +187,11 @@ bool tbi_process_wait_blocked(struct tbi_process *process, bool (*done)(void *),
 /* The same, but a cancel does not end the wait. */
 bool tbi_process_wait_uncancelled(struct tbi_process *process, bool (*done)(void *), void *arg,
                                   uint64_t deadline_us);
+
+/* The next wait of this thread is for these objects; n = 0: no longer. For reports alone. */
+void tbi_process_awaits(struct tbi_handle *const *handle, size_t n);
+/* How long it has waited, and for what. */
+void tbi_waiter_text(const struct tbi_waiter *waiter, char *text, size_t size);
 
 /* Without the lock. A record from the own agent. False: none that a process takes. */
 bool tbi_process_take(struct tbi_process *process, const struct tbi_record *record);

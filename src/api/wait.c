@@ -142,8 +142,10 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
             poll_all(p, &w);
         } else {
             ask(p, &w);
+            tbi_process_awaits(w.handle, n);
             if (!tbi_process_wait_blocked(p, are_enough_ready, &w, tbi_deadline(timeout)))
                 rc = tbi_process_why_ended(p);
+            tbi_process_awaits(NULL, 0);
         }
         *ready = rc == 0 ? partition(refs, &w, poll) : 0;
         tbi_get_end(p, w.handle, n);

@@ -46,6 +46,18 @@ void tbi_bell_wait(struct tbi_bell *bell, uint32_t value, uint32_t who, uint64_t
             deadline_us == UINT64_MAX ? NULL : &until, NULL, who);
 }
 
+bool tbi_bell_was_missed(struct tbi_bell *bell, uint32_t value, uint32_t who, uint64_t sure_us)
+{
+    uint64_t until_us = tbi_now_us() + sure_us;
+
+    while (atomic_load(&bell->armed) == who && atomic_load(&bell->value) == value) {
+        if (tbi_now_us() >= until_us)
+            return true;
+        tbi_bell_wait(bell, value, who, until_us);
+    }
+    return false;
+}
+
 void tbi_bell_wake(struct tbi_bell *bell)
 {
     uint32_t who = atomic_exchange(&bell->armed, 0);

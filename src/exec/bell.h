@@ -30,6 +30,9 @@ uint32_t tbi_bell_arm(struct tbi_bell *bell, uint32_t who);
  * May also wake for no reason. */
 void tbi_bell_wait(struct tbi_bell *bell, uint32_t value, uint32_t who, uint64_t deadline_us);
 void tbi_bell_disarm(struct tbi_bell *bell);
+/* For a sleeper whose wait ended at its deadline and that finds news all the same: is it sure that nobody rings for
+ * them? Waits until rung, or for `sure_us`. */
+bool tbi_bell_was_missed(struct tbi_bell *bell, uint32_t value, uint32_t who, uint64_t sure_us);
 
 void tbi_bell_wake(struct tbi_bell *bell);
 static inline void tbi_bell_ring(struct tbi_bell *bell)

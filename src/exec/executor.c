@@ -8,6 +8,7 @@
 #include "store/sigbus.h"
 #include "util/alloc.h"
 #include "util/fault.h"
+#include "util/look.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,6 +143,17 @@ static void flush_all(struct executor *x)
     pthread_mutex_unlock(&x->process.lock);
 }
 
+static void sleep_on_bell(struct executor *x, uint32_t value, uint64_t deadline_us)
+{
+    struct tbi_bell *bell = &x->slot->bell;
+    uint64_t since_us = tbi_now_us(), look_us = tbi_look_before(UINT64_MAX);
+
+    tbi_bell_wait(bell, value, TBI_BELL_LEADER, deadline_us < look_us ? deadline_us : look_us);
+    if (tbi_look_is_told() && tbi_now_us() >= look_us && tbi_ring_has_news(&x->in) &&
+        tbi_bell_was_missed(bell, value, TBI_BELL_LEADER, TBI_SURE_US))
+        tbi_look_missed("an executor", since_us);
+}
+
 static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
 {
     struct executor *x = ctx;
@@ -157,7 +169,7 @@ static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
         if (longest < deadline_us)
             deadline_us = longest;
         if (!tbi_ring_has_news(&x->in) && atomic_load(&x->process.news) == seen) /* else: the actor's end */
-            tbi_bell_wait(&x->slot->bell, value, TBI_BELL_LEADER, deadline_us);
+            sleep_on_bell(x, value, deadline_us);
         tbi_bell_disarm(&x->slot->bell);
     }
     take_all(x);

@@ -1,6 +1,7 @@
 #include "exec/lanes.h"
 #include "exec/zygote.h"
 #include "util/alloc.h"
+#include "util/look.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -48,7 +49,7 @@ static void *serve(void *ctx)
         struct msg_run *run;
 
         while (lane->first == NULL || all->draining)
-            pthread_cond_wait(&lane->wake, &all->lock);
+            tbi_condition_wait(&lane->wake, &all->lock, UINT64_MAX);
         run = take(lane);
         all->running++;
         pthread_mutex_unlock(&all->lock);
@@ -85,14 +86,14 @@ struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_la
     struct tbi_lanes *l = tbi_alloc_zeroed(1, sizeof *l);
 
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->idle, NULL);
+    tbi_condition_init(&l->idle);
     l->nlanes = nlanes;
     l->fn = fn;
     l->ctx = ctx;
     for (unsigned i = 0; i < nlanes; i++) {
         l->lane[i].all = l;
         l->lane[i].last = &l->lane[i].first;
-        pthread_cond_init(&l->lane[i].wake, NULL);
+        tbi_condition_init(&l->lane[i].wake);
     }
     for (unsigned i = 0; i < nlanes; i++)
         for (unsigned k = 0; k < lane[i]; k++) {
@@ -126,6 +127,6 @@ void tbi_lanes_drain(struct tbi_lanes *l)
     pthread_mutex_lock(&l->lock);
     l->draining = true;
     while (l->running > 0)
-        pthread_cond_wait(&l->idle, &l->lock);
+        tbi_condition_wait(&l->idle, &l->lock, UINT64_MAX);
     pthread_mutex_unlock(&l->lock);
 }

@@ -2,6 +2,7 @@
 #include "net/codec.h"
 #include "util/alloc.h"
 #include "util/fault.h"
+#include "util/look.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -264,7 +265,7 @@ static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
     sigdelset(&open, SIGCHLD);
     sigaction(SIGCHLD, &act, NULL);
     for (;;) {
-        struct timespec soon = {0, 1000000};
+        struct timespec soon = {0, 1000000}, look = {TBI_LOOK_US / 1000000, 0};
         struct pollfd fd[] = {{.fd = commands, .events = POLLIN},
                               {.fd = tbi_outputs_fd(y.outputs), .events = POLLIN}};
         struct command command;
@@ -273,7 +274,7 @@ static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
 
         /* SIGCHLD is delivered only inside, so no death is missed between reap and ppoll. With
          * reports that found no room, look again soon: the reader does not ring us. */
-        ppoll(fd, rests ? 1 : 2, rests ? &soon : NULL, &open);
+        ppoll(fd, rests ? 1 : 2, rests ? &soon : &look, &open);
         reap(&y);
         rests = tbi_outputs_read(y.outputs, &wrote);
         rests |= flush_reports(&y, &wrote); /* behind what the dead had printed */

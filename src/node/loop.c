@@ -2,6 +2,7 @@
 #include "node/remains.h"
 #include "node/terminal.h"
 #include "util/alloc.h"
+#include "util/look.h"
 
 #include <unistd.h>
 
@@ -498,6 +499,31 @@ bool tbi_loop_has_news(struct tbi_loop *loop)
         return true;
     /* One probe can bring a message in and still say that there is none. */
     return t != NULL && (receive(loop) || receive(loop));
+}
+
+/* Is there anything for which somebody has to ring the bell? Reads only what other threads may write meanwhile. */
+static bool should_be_rung(const struct tbi_loop *loop, bool by_executors)
+{
+    const struct tbi_driver_port *d = &loop->config.driver;
+
+    return (by_executors && tbi_slots_have_news(loop->config.slots, TBI_SLOTS_MAX)) ||
+           (d->has_news != NULL && d->has_news(d->ctx));
+}
+
+bool tbi_loop_executors_ring(const struct tbi_loop *loop)
+{
+    return !tbi_agent_works_ahead(loop->agent);
+}
+
+void tbi_loop_sleep(const struct tbi_loop *loop, bool executors_ring, struct tbi_bell *bell, uint32_t value,
+                    uint32_t who, uint64_t deadline_us)
+{
+    uint64_t since_us = tbi_now_us();
+
+    tbi_bell_wait(bell, value, who, deadline_us);
+    if (tbi_look_is_told() && tbi_now_us() >= deadline_us && should_be_rung(loop, executors_ring) &&
+        tbi_bell_was_missed(bell, value, who, TBI_SURE_US) && should_be_rung(loop, executors_ring))
+        tbi_look_missed("the loop", since_us);
 }
 
 bool tbi_loop_linger(const struct tbi_loop *loop)

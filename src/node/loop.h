@@ -84,6 +84,13 @@ bool tbi_loop_linger(const struct tbi_loop *loop);
 /* Until when to sleep at most; counts idle turns and becomes longer. */
 uint64_t tbi_loop_sleep_until(struct tbi_loop *loop, uint64_t now_us);
 
+/* Do executors ring for each news? While they have work ahead they ring now and then only. */
+bool tbi_loop_executors_ring(const struct tbi_loop *loop);
+/* Waits on the bell; another thread may make turns meanwhile. With TB_DEBUG tells if the time ran out though
+ * somebody should have rung. */
+void tbi_loop_sleep(const struct tbi_loop *loop, bool executors_ring, struct tbi_bell *bell, uint32_t value,
+                    uint32_t who, uint64_t deadline_us);
+
 /* On rank 0: ends the job; then make turns until tbi_loop_ended. `settles`: no ref is held and no task
  * under way, so each rank goes on until nothing is left on its books, for a while at most, and names
  * on stderr what is. */

@@ -3,6 +3,7 @@
 #include "net/codec.h"
 #include "util/alloc.h"
 #include "util/fault.h"
+#include "util/look.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -33,7 +34,7 @@ struct tbi_terminal *tbi_terminal_create(void (*wake)(void *ctx), void *ctx)
     t->wake = wake;
     t->ctx = ctx;
     pthread_mutex_init(&t->lock, NULL);
-    pthread_cond_init(&t->changed, NULL);
+    tbi_condition_init(&t->changed);
     return t;
 }
 
@@ -73,7 +74,7 @@ static void write_lines(struct tbi_terminal *t, const struct msg_output *m)
             at += n;
             left -= (size_t)n;
         } else if (errno == EAGAIN) { /* someone made it non-blocking */
-            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, TBI_LOOK_US / 1000);
         } else if (errno != EINTR) {
             t->lost[fd - 1] = true;
         }
@@ -89,7 +90,7 @@ static void *write_all(void *ctx)
     pthread_mutex_lock(&t->lock);
     while (!t->stop || tbi_outbox_bytes(&t->queue) > 0) {
         if (tbi_outbox_bytes(&t->queue) == 0) {
-            pthread_cond_wait(&t->changed, &t->lock);
+            tbi_condition_wait(&t->changed, &t->lock, UINT64_MAX);
             continue;
         }
         empty = taken;

@@ -1,9 +1,10 @@
 #include "util/fair_lock.h"
+#include "util/look.h"
 
 void tbi_fair_lock_init(struct tbi_fair_lock *lock)
 {
     pthread_mutex_init(&lock->mutex, NULL);
-    pthread_cond_init(&lock->changed, NULL);
+    tbi_condition_init(&lock->changed);
     atomic_init(&lock->next, 0);
     lock->serving = 0;
 }
@@ -21,7 +22,7 @@ void tbi_fair_lock_take(struct tbi_fair_lock *lock)
     pthread_mutex_lock(&lock->mutex);
     ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
     while (lock->serving != ticket)
-        pthread_cond_wait(&lock->changed, &lock->mutex);
+        tbi_condition_wait(&lock->changed, &lock->mutex, UINT64_MAX);
     pthread_mutex_unlock(&lock->mutex);
 }
 
