@@ -493,7 +493,7 @@ TB_API int tb_scope_keep(tb_ref ref);
 TB_API int tb_scope_keep_actor(tb_actor actor);
 /* The opposite: one count that the caller has, say by tb_retain, is released with this thread's innermost scope, or
  * at the end of the task; without either it stays the caller's.
- * Errors: TB_ERR_REF if the ref or actor is not held here. */
+ * Errors: TB_ERR_REF if the ref or actor is not held here, or all its counts belong to scopes already. */
 TB_API int tb_scope_give(tb_ref ref);
 TB_API int tb_scope_give_actor(tb_actor actor);
 TB_API void tb_scope_cleanup_(const int *unused);
@@ -1025,7 +1025,7 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
 
 /* A read-only view of an array in the store, without a copy: valid until tb_unpin(ref) or the
  * release of the ref. `pview` is a const T **; n may be NULL. Refs in an array of refs live as long
- * as the array; tb_retain makes one the caller's. So do actors in an array: tb_actor_retain. */
+ * as the array's ref is held here, and so do views of them; tb_retain makes one the caller's. So do actors in an array: tb_actor_retain. */
 #define tb_get_array(ref, pview, n) tb_get_array_timeout(ref, pview, n, -1)
 #define tb_get_array_timeout(ref, pview, n, timeout)                                               \
     tb_get_array_((ref), tb_type_of_view_(pview), 0, (void *)(pview), (n), (timeout))

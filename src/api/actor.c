@@ -1,6 +1,7 @@
 /* actor.c - actors from outside: they are made, called, found by name and killed. What happens in the process of
  * an actor is in instance.c. */
 #include "api/actor.h"
+#include "api/call.h"
 #include "api/errors.h"
 #include "api/registry.h"
 #include "api/submit.h"
@@ -54,7 +55,7 @@ static int await(struct tbi_process *p, uint64_t ticket, struct tbi_id *id)
     if (!finding.answered)
         return tbi_process_why_ended(p);
     if (!tbi_id_is_null(*id))
-        tbi_scope_note(p, *id);
+        tbi_scope_note(p, tbi_handle_find(p, *id));
     return 0;
 }
 
@@ -145,7 +146,7 @@ static int check_actor(struct tbi_draft *d)
 {
     const struct tbi_handle *h;
     char text[64];
-    int rc = tbi_id_check(d->p, d->actor, "actor");
+    int rc = tbi_id_check_made(d->p, d->actor, "actor");
 
     if (rc != 0)
         return rc;
@@ -154,8 +155,8 @@ static int check_actor(struct tbi_draft *d)
         return tbi_draft_fail_as(d, tbi_handle_find(d->p, d->actor));
     if (h == NULL || (h->count == 0 && h->borrowers == 0))
         return tbi_error_set(TB_ERR_REF, "'%s' is called on actor %s, but this process does not hold it: it was "
-                             "released, or only seen in a view (then tb_actor_retain makes it yours)", d->name,
-                             tb_ref_text(tbi_ref_of(d->actor), text, sizeof text));
+                             "released, or only seen in a view (then tb_actor_retain makes it yours)%s", d->name,
+                             tb_ref_text(tbi_ref_of(d->actor), text, sizeof text), tbi_call_hint_to_keep(d->p));
     return 0;
 }
 
@@ -216,7 +217,7 @@ int tb_kill(tb_actor actor, int flags)
     p = tbi_process_enter("tb_kill");
     if (p == NULL)
         return TB_ERR_STATE;
-    rc = tbi_id_check(p, tbi_actor_id(actor), "actor");
+    rc = tbi_id_check_made(p, tbi_actor_id(actor), "actor");
     if (rc == 0 && tbi_id_error(tbi_actor_id(actor)) == 0) { /* else it was never made */
         struct msg_cancel *m = p->port.send(p->port.ctx, TBI_MSG_KILL, sizeof *m);
 

@@ -54,10 +54,8 @@ static void borrow(tb_call *call, const struct tbi_view *view)
         return;
     for (size_t k = 0; k < n; k++)
         tbi_handle_borrow(p, call, tbi_id_of(ref[k]));
-    if (!view->array) {
-        tbi_handle_own(p, tbi_id_of(ref[0]));
-        tbi_scope_note(p, tbi_id_of(ref[0]));
-    }
+    if (!view->array)
+        tbi_scope_note(p, tbi_handle_own(p, tbi_id_of(ref[0])));
     tbi_process_leave(p);
 }
 

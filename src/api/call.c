@@ -22,6 +22,18 @@ void tbi_call_note_cause(struct tb_call *call, const void *error, size_t bytes)
     call->cause_bytes = bytes;
 }
 
+const char *tbi_call_hint_to_keep(const struct tbi_process *p)
+{
+    const struct tb_call *call = tbi_process_call(p);
+
+    if (call == NULL)
+        return "";
+    return call->run->kind == TBI_TASK
+               ? " (refs that a task makes or reads are released when it returns)"
+               : " (refs that a constructor or method makes or reads are released when it returns: tb_scope_keep or "
+                 "tb_scope_keep_actor keeps one in the actor's state)";
+}
+
 static void describe(const struct tb_call *call, struct tbi_error_link *link)
 {
     link->rank = (int32_t)call->process->rank;

@@ -57,6 +57,8 @@ void tbi_call_stick_if(struct tb_call *call, int rc);
 
 /* The call of this thread, if it runs one, ends here with this error, and its process with it. */
 void tbi_call_end_now(int code, const char *message);
+/* What an error about a ref that is not held may add, where a scope has probably released it; else "". */
+const char *tbi_call_hint_to_keep(const struct tbi_process *process);
 
 /* With the process's lock: as if no result had been set. */
 void tbi_results_undo(struct tb_call *call);

@@ -2,6 +2,7 @@
 #include "api/get.h"
 #include "api/call.h"
 #include "api/errors.h"
+#include "api/inner_refs.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
 #include "util/fault.h"
@@ -111,34 +112,43 @@ void tbi_get_end(struct tbi_process *p, struct tbi_handle **handle, size_t n)
         tbi_handle_drop_use(p, handle[i]);
 }
 
-static int set_error(const struct tbi_error_link *error)
+static int set_error(const struct tbi_process *p, const struct tbi_error_link *error)
 {
     const char *last = strrchr(error->output, '\n');
     const char *output = last != NULL ? last + 1 : error->output;
     bool named = error->function[0] != 0, printed = output[0] != 0;
 
-    return tbi_error_set(error->code, "%s%s%s%s%s%.200s", named ? "'" : "", error->function,
+    return tbi_error_set(error->code, "%s%s%s%s%s%s%.200s", named ? "'" : "", error->function,
                          named ? "' failed: " : "", error->message,
+                         error->code == TB_ERR_REF && !named ? tbi_call_hint_to_keep(p) : "",
                          printed ? "; the last it wrote to stderr: " : "", output);
+}
+
+int tbi_get_open(const struct tbi_process *p, const struct tbi_handle *h, struct tbi_view *view)
+{
+    switch (h->state) {
+    case TBI_HANDLE_INLINE:
+        return tbi_value_open(h->blob, h->bytes, view);
+    case TBI_HANDLE_STORED:
+        return tbi_value_open(tbi_memory_at(p->memory, h->rank, h->offset), h->bytes, view);
+    default:
+        return TB_ERR_STATE;
+    }
 }
 
 int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *view)
 {
     struct tb_call *call;
 
-    switch (h->state) {
-    case TBI_HANDLE_INLINE:
-        return tbi_value_open(h->blob, h->bytes, view);
-    case TBI_HANDLE_STORED:
+    if (h->state != TBI_HANDLE_FAILED) {
         tbi_fault_point(TBI_FAULT_READ);
-        return tbi_value_open(tbi_memory_at(p->memory, h->rank, h->offset), h->bytes, view);
-    default:
-        tbi_handle_see(p, h);
-        call = tbi_process_call(p);
-        if (call != NULL)
-            tbi_call_note_cause(call, h->blob, h->bytes);
-        return set_error(h->blob);
+        return tbi_get_open(p, h, view);
     }
+    tbi_handle_see(p, h);
+    call = tbi_process_call(p);
+    if (call != NULL)
+        tbi_call_note_cause(call, h->blob, h->bytes);
+    return set_error(p, h->blob);
 }
 
 /* ---- what the public functions differ in: how a value is taken ---- */
@@ -152,15 +162,24 @@ struct taking {
     bool array;
 };
 
-static int take_string(struct tbi_handle *h, const struct tbi_view *view, void *out)
+/* What was handed out is valid as long as the handle lives: a ref that is not held needs an end for that. */
+static void end_with_holder(struct tbi_process *p, const struct tbi_handle *h)
+{
+    if (h->count == 0 && h->borrowers == 0)
+        tbi_inner_index(p);
+}
+
+static int take_string(struct tbi_process *p, struct tbi_handle *h, const struct tbi_view *view, void *out)
 {
     const char *text;
     int rc = tbi_value_read_string(view, &text);
 
     memcpy(out, &text, sizeof text);
-    if (rc == 0)
-        h->kept = true; /* readable as long as the handle lives */
-    return rc;
+    if (rc != 0)
+        return rc;
+    h->kept = true; /* readable as long as the handle lives */
+    end_with_holder(p, h);
+    return 0;
 }
 
 /* A ref or an actor that is read out of an object becomes ours. */
@@ -169,15 +188,14 @@ static int take_handle(struct tbi_process *p, const struct tbi_view *view, tb_ty
     struct tbi_id id;
     int rc = tbi_value_read(view, type, &id, sizeof id);
 
-    if (rc == 0 && !tbi_id_is_null(id)) {
-        tbi_handle_own(p, id);
-        tbi_scope_note(p, id);
-    }
+    if (rc == 0 && !tbi_id_is_null(id))
+        tbi_scope_note(p, tbi_handle_own(p, id));
     memcpy(out, &id, sizeof id);
     return rc;
 }
 
-static int take_array(struct tbi_handle *h, const struct tbi_view *view, const struct taking *t)
+static int take_array(struct tbi_process *p, struct tbi_handle *h, const struct tbi_view *view,
+                      const struct taking *t)
 {
     const void *data;
     int rc;
@@ -191,9 +209,13 @@ static int take_array(struct tbi_handle *h, const struct tbi_view *view, const s
         rc = tbi_value_read_array(view, t->type, t->elem ? t->elem : view->elem, &data, t->n);
     }
     memcpy(t->out, &data, sizeof data);
-    if (rc == 0)
-        h->views++;
-    return rc;
+    if (rc != 0)
+        return rc;
+    h->views++;
+    end_with_holder(p, h);
+    if (tbi_type_is_handle(view->type))
+        tbi_inner_open(p, h);
+    return 0;
 }
 
 static int take(struct tbi_process *p, struct tbi_handle *h, const struct taking *t, size_t i)
@@ -205,9 +227,9 @@ static int take(struct tbi_process *p, struct tbi_handle *h, const struct taking
     if (rc != 0 || out == NULL)
         return rc;
     if (t->array)
-        return take_array(h, &view, t);
+        return take_array(p, h, &view, t);
     if (t->type == TB_STRING)
-        return take_string(h, &view, out);
+        return take_string(p, h, &view, out);
     if (tbi_type_is_handle(t->type))
         return take_handle(p, &view, t->type, out);
     return tbi_value_read(&view, t->type, out, t->size);

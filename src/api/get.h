@@ -23,7 +23,9 @@ int tbi_get_begin(struct tbi_process *process, const tb_ref *refs, struct tbi_ha
                   size_t n, double timeout);
 void tbi_get_end(struct tbi_process *process, struct tbi_handle **handle, size_t n);
 
-/* Opens what is here; if it is a failure, returns its code and sets the last error. */
+/* Opens what is here; TB_ERR_STATE without a word if it is no value. */
+int tbi_get_open(const struct tbi_process *process, const struct tbi_handle *handle, struct tbi_view *view);
+/* The same for the program; if it is a failure, returns its code and sets the last error. */
 int tbi_get_view(struct tbi_process *process, struct tbi_handle *handle,
                  struct tbi_view *view);
 

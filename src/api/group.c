@@ -164,8 +164,7 @@ tb_ref tb_group_ready(tb_group group)
         return tbi_ref_code(TB_ERR_STATE);
     rc = tbi_group_check(p, group);
     if (rc == 0) {
-        tbi_handle_own(p, id);
-        tbi_scope_note(p, id);
+        tbi_scope_note(p, tbi_handle_own(p, id));
         ref = tbi_ref_of(id);
     } else {
         struct tbi_error_link link;

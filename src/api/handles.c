@@ -2,6 +2,7 @@
  * message; a ref that came with an argument is covered by the task and makes none. */
 #include "api/call.h"
 #include "api/errors.h"
+#include "api/inner_refs.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 
@@ -24,7 +25,7 @@ struct tbi_handle *tbi_handle_new(struct tbi_process *p, struct tbi_id id)
     struct tbi_handle *h = add(p, id);
 
     h->count = 1;
-    tbi_scope_note(p, id);
+    tbi_scope_note(p, h);
     return h;
 }
 
@@ -54,6 +55,7 @@ void tbi_handle_report_unread(const struct tbi_handle *h)
 void tbi_handle_forget(struct tbi_process *p, struct tbi_handle *h)
 {
     tbi_handle_report_unread(h);
+    tbi_inner_close(p, h);
     if (h->state == TBI_HANDLE_STORED)
         tbi_process_send_id(p, TBI_MSG_UNPIN, h->id);
     else if (h->state == TBI_HANDLE_OPEN)
@@ -67,8 +69,17 @@ void tbi_handle_settle(struct tbi_process *p, struct tbi_handle *h)
 {
     if (h->state != TBI_HANDLE_STORED || h->users > 0 || h->views > 0 || h->kept)
         return;
+    tbi_inner_unmap(p, h);
     tbi_process_send_id(p, TBI_MSG_UNPIN, h->id);
     h->state = TBI_HANDLE_EXISTS;
+}
+
+void tbi_handle_end_views(struct tbi_process *p, struct tbi_handle *h)
+{
+    h->views = 0;
+    h->kept = false;
+    if (h->users == 0)
+        tbi_handle_forget(p, h);
 }
 
 void tbi_handle_drop_use(struct tbi_process *p, struct tbi_handle *h)
@@ -160,6 +171,7 @@ static int release(struct tbi_process *p, struct tbi_id id, const char *what)
         return tbi_error_set(TB_ERR_REF, "%s %s is released, but this process does not hold it: "
                              "it was released before, or only seen in a view", what,
                              tb_ref_text(tbi_ref_of(id), text, sizeof text));
+    tbi_scope_on_release(h);
     if (--h->count > 0)
         return 0;
     if ((h->borrowers == 0 || h->told) && !h->local && h->state != TBI_HANDLE_OPEN) {
@@ -179,7 +191,12 @@ int tbi_handle_release(struct tbi_process *p, struct tbi_id id)
     return release(p, id, "ref");
 }
 
-int tbi_id_check(const struct tbi_process *p, struct tbi_id id, const char *what)
+static bool is_own(const struct tbi_process *p, struct tbi_id id)
+{
+    return tbi_id_rank(id) == p->rank && tbi_id_proc(id) == p->proc;
+}
+
+int tbi_id_check_made(const struct tbi_process *p, struct tbi_id id, const char *what)
 {
     char text[64];
 
@@ -191,14 +208,25 @@ int tbi_id_check(const struct tbi_process *p, struct tbi_id id, const char *what
     if (tbi_id_job(id) != p->job)
         return tbi_error_set(TB_ERR_REF, "%s %s belongs to another job (%u; this is %u)", what,
                              tb_ref_text(tbi_ref_of(id), text, sizeof text), tbi_id_job(id), p->job);
-    if (tbi_id_rank(id) == p->rank && tbi_id_proc(id) == p->proc &&
-        tbi_id_counter(id) > p->counter)
+    if (is_own(p, id) && tbi_id_counter(id) > p->counter)
         return tbi_error_set(TB_ERR_REF, "%s %s was never made", what,
                              tb_ref_text(tbi_ref_of(id), text, sizeof text));
     return 0;
 }
 
-int tbi_ref_check(const struct tbi_process *p, tb_ref ref)
+/* Whoever else may still hold it: if this process let go of what it made, its use is a mistake, and fails each time. */
+int tbi_id_check(struct tbi_process *p, struct tbi_id id, const char *what)
+{
+    int rc = tbi_id_check_made(p, id, what);
+    char text[64];
+
+    if (rc != 0 || !is_own(p, id) || tbi_inner_is_held(p, id))
+        return rc;
+    return tbi_error_set(TB_ERR_REF, "%s %s is not held any more: it was freed by tb_release, or with the scope that it was made in%s",
+                         what, tb_ref_text(tbi_ref_of(id), text, sizeof text), tbi_call_hint_to_keep(p));
+}
+
+int tbi_ref_check(struct tbi_process *p, tb_ref ref)
 {
     return tbi_id_check(p, tbi_id_of(ref), "ref");
 }
@@ -253,7 +281,7 @@ static int let_go(struct tbi_process *p, struct tbi_id id, const char *what)
     int rc = 0;
 
     if (tbi_id_error(id) == 0 || tbi_handle_find(p, id) != NULL) {
-        rc = tbi_id_check(p, id, what);
+        rc = tbi_id_check_made(p, id, what);
         if (rc == 0)
             rc = release(p, id, what);
     }

@@ -3,6 +3,7 @@
 #include "api/call.h"
 #include "api/errors.h"
 #include "api/forked.h"
+#include "api/inner_refs.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 #include "util/look.h"
@@ -41,15 +42,18 @@ void tbi_process_fini(struct tbi_process *p)
     size_t at = 0;
 
     pthread_mutex_lock(&the_process_lock);
+    while (tbi_map_next(&p->handles, &at, &e))
+        tbi_scope_forget_handle(e.value);
     the_process = NULL;
     was_finalised = true;
     pthread_mutex_unlock(&the_process_lock);
-    while (tbi_map_next(&p->handles, &at, &e)) {
+    for (at = 0; tbi_map_next(&p->handles, &at, &e);) {
         tbi_handle_report_unread(e.value);
         free(((struct tbi_handle *)e.value)->blob);
         free(e.value);
     }
     tbi_map_fini(&p->handles);
+    tbi_inner_fini(p);
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
 }
@@ -64,6 +68,16 @@ void tbi_process_close(struct tbi_process *p, bool leaves)
     p->closing = true;
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
+}
+
+bool tbi_process_has_ended(void)
+{
+    bool ended;
+
+    pthread_mutex_lock(&the_process_lock);
+    ended = the_process == NULL;
+    pthread_mutex_unlock(&the_process_lock);
+    return ended;
 }
 
 void tbi_process_closed(void)

@@ -55,9 +55,11 @@ struct tbi_handle {
     bool marked : 1;        /* while tb_wait looks for refs that it was given twice */
     bool asked : 1, asked_exists : 1, polled : 1; /* a GET, of either kind, is not answered yet */
     bool near : 1;          /* EXISTS, and was on this host when last seen */
+    bool contains : 1;      /* an array of refs of which a view was handed out: see inner_refs.h */
     bool kept : 1;          /* a string of it was handed out: pinned as long as the handle lives */
     uint16_t borrowers;     /* how often running tasks hold it for us: once each at most */
     uint32_t rank;          /* STORED: in whose segment */
+    struct tbi_owned *owned; /* the counts that scopes own: see scope.c */
     const struct tb_call *borrower; /* the last of them; NULL: it has ended */
     uint64_t offset, bytes; /* OPEN, STORED: where; bytes of the blob otherwise */
     void *blob;             /* INLINE, FAILED: aligned to 64, ours */
@@ -120,6 +122,7 @@ struct tbi_process {
     uint32_t proc;
     uint64_t counter;           /* of ids made */
     struct tbi_map handles;
+    struct tbi_map inner_new, inner_arrays, inner_counts; /* see inner_refs.c */
     struct tbi_creating *creating;
     struct tbi_inquiry *inquiries;
     struct tbi_finding *findings; /* see actor.c */
@@ -148,6 +151,8 @@ void tbi_process_close(struct tbi_process *process, bool leaves);
 void tbi_process_wait_empty(struct tbi_process *process);
 /* Without the lock, when it is closed and empty. Frees everything. */
 void tbi_process_fini(struct tbi_process *process);
+/* Without the lock: is there no process state, or none any more? Then no handle is left. */
+bool tbi_process_has_ended(void);
 /* All has ended. */
 void tbi_process_closed(void);
 
@@ -227,6 +232,8 @@ void tbi_handle_see(struct tbi_process *process, struct tbi_handle *handle);
 void tbi_handle_settle(struct tbi_process *process, struct tbi_handle *handle);
 /* If it failed at once, and nobody looked: says so on stderr. (The head does so for all others.) */
 void tbi_handle_report_unread(const struct tbi_handle *handle);
+/* The handle, which nobody holds, is kept for no view or string any longer. */
+void tbi_handle_end_views(struct tbi_process *process, struct tbi_handle *handle);
 void tbi_handle_forget(struct tbi_process *process, struct tbi_handle *handle);
 
 /* Names the refs that are still owned, the first ten of them; says nothing if there are none. Returns
@@ -236,10 +243,13 @@ size_t tbi_handles_report_leaks(const struct tbi_process *process, FILE *to);
 /* Does the program have views or strings that point into the store, or an object that it is writing? */
 bool tbi_handles_are_viewed(const struct tbi_process *process);
 
-/* Is this a ref that can be used here? 0, or TB_ERR_REF with the last error set. */
-int tbi_ref_check(const struct tbi_process *process, tb_ref ref);
+/* Is this a ref that can be used here? 0, or TB_ERR_REF with the last error set: null, of another job, never made,
+ * or made by this process and not held by it any more. */
+int tbi_ref_check(struct tbi_process *process, tb_ref ref);
 /* The same for a ref or the handle of an actor; `what` is what errors call it. */
-int tbi_id_check(const struct tbi_process *process, struct tbi_id id, const char *what);
+int tbi_id_check(struct tbi_process *process, struct tbi_id id, const char *what);
+/* The same, but it need not be held. */
+int tbi_id_check_made(const struct tbi_process *process, struct tbi_id id, const char *what);
 /* A ref for a call that failed at once; carries the code, and here the whole error too. */
 tb_ref tbi_ref_failed(struct tbi_process *process, const void *error, size_t bytes);
 /* The same when there is no process: only the code. */
@@ -266,10 +276,14 @@ static inline tb_actor tbi_actor_of(struct tbi_id id)
 
 /* ---- scope.c ---- */
 
-/* The caller's innermost scope owns one count of this. */
-void tbi_scope_note(struct tbi_process *process, struct tbi_id id);
+/* The caller's innermost scope owns one of the handle's counts from now on, one that no scope owns yet. */
+void tbi_scope_note(struct tbi_process *process, struct tbi_handle *handle);
 struct tbi_scope *tbi_scope_create(void);
-void tbi_scope_note_in(struct tbi_scope *scope, struct tbi_id id);
+void tbi_scope_note_in(struct tbi_scope *scope, struct tbi_handle *handle);
+/* The program is about to release a count: one that no scope owns if there is one, else the innermost scope's. */
+void tbi_scope_on_release(struct tbi_handle *handle);
+/* The handle goes though scopes own counts of it: the process ends. */
+void tbi_scope_forget_handle(struct tbi_handle *handle);
 /* The same for borrowed refs alone, ahead of the rest. */
 void tbi_scope_release_borrowed(struct tbi_process *process, struct tbi_scope *scope);
 /* Gives back what is left in it, and frees it. */

@@ -168,7 +168,7 @@ tb_ref tb_put_value_(tb_value v)
     else
         rc = tbi_put(p, &v, &id, &error);
     if (rc == 0) {
-        tbi_scope_note(p, id);
+        tbi_scope_note(p, tbi_handle_find(p, id));
         ref = tbi_ref_of(id);
     } else {
         tbi_error_set(rc, "%s", error.message);

@@ -72,12 +72,8 @@ static int hold_contained(const tb_call *call, const tb_value *v)
         return TB_ERR_STATE;
     rc = tbi_contained_check(p, v);
     ids = tbi_contained(v, &n);
-    for (size_t k = 0; rc == 0 && k < n; k++) {
-        struct tbi_id id = tbi_contained_id(ids, k);
-
-        tbi_handle_own(p, id);
-        tbi_scope_note_in(call->scope, id);
-    }
+    for (size_t k = 0; rc == 0 && k < n; k++)
+        tbi_scope_note_in(call->scope, tbi_handle_own(p, tbi_contained_id(ids, k)));
     tbi_process_leave(p);
     return rc;
 }

@@ -16,12 +16,24 @@ static size_t find(const struct tbi_map *map, struct tbi_id key)
     return i;
 }
 
-static void grow(struct tbi_map *map)
+enum { SLOTS_MIN = 16, SLOTS_KEPT = 1024 /* a map of so many slots is not made smaller */ };
+
+/* The slots for so many entries, after a peak: twice what they need. */
+static size_t slots_for(size_t count)
+{
+    size_t slots = SLOTS_KEPT;
+
+    while (slots < count * 4)
+        slots *= 2;
+    return slots;
+}
+
+static void resize(struct tbi_map *map, size_t slots)
 {
     struct tbi_map_slot *old = map->slots;
     size_t n = old == NULL ? 0 : map->mask + 1;
 
-    map->mask = (n == 0 ? 16 : n * 2) - 1;
+    map->mask = slots - 1;
     map->slots = tbi_alloc_zeroed(map->mask + 1, sizeof *map->slots);
     for (size_t i = 0; i < n; i++)
         if (old[i].value != NULL)
@@ -45,7 +57,9 @@ void tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value)
     size_t i;
 
     if (map->slots == NULL || (map->count + 1) * 3 > (map->mask + 1) * 2)
-        grow(map);
+        resize(map, map->slots == NULL ? SLOTS_MIN : (map->mask + 1) * 2);
+    else if (map->mask + 1 > SLOTS_KEPT && map->count < (map->mask + 1) / 16)
+        resize(map, slots_for(map->count)); /* here, and not where entries are taken: a walk may do that */
     i = find(map, key);
     map->slots[i] = (struct tbi_map_slot){key, value};
     map->count++;

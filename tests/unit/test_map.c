@@ -86,6 +86,25 @@ static void what_a_walk_gives_may_be_taken(void **state)
     }
 }
 
+static void a_map_gives_its_memory_back_after_a_peak(void **state)
+{
+    enum { PEAK = 1000000, LEFT = 100 };
+    struct tbi_map map = {0};
+    char dummy;
+
+    (void)state;
+    for (uint64_t k = 1; k <= PEAK; k++)
+        tbi_map_put(&map, id(k), &dummy);
+    assert_true(map.mask + 1 >= PEAK);
+    for (uint64_t k = LEFT + 1; k <= PEAK; k++)
+        assert_ptr_equal(tbi_map_take(&map, id(k)), &dummy);
+    tbi_map_put(&map, id(PEAK + 1), &dummy); /* a walk may take, so it is a put that makes it smaller */
+    assert_true(map.mask + 1 <= 1024);
+    for (uint64_t k = 1; k <= LEFT; k++)
+        assert_ptr_equal(tbi_map_get(&map, id(k)), &dummy);
+    tbi_map_fini(&map);
+}
+
 static void an_id_keeps_all_its_fields(void **state)
 {
     struct tbi_id a = tbi_id_make(0xbeef, TBI_ID_RANK_MAX, 77, TBI_ID_COUNTER_MAX, 65535);
@@ -107,6 +126,7 @@ int main(void)
         cmocka_unit_test(an_empty_map_has_nothing),
         cmocka_unit_test(it_agrees_with_a_plain_array_under_random_work),
         cmocka_unit_test(what_a_walk_gives_may_be_taken),
+        cmocka_unit_test(a_map_gives_its_memory_back_after_a_peak),
         cmocka_unit_test(an_id_keeps_all_its_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
