@@ -12,6 +12,7 @@
 #include "api/registry.h"
 #include "api/version.h"
 #include "node/machine.h"
+#include "node/store_size.h"
 #include "store/late.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
@@ -107,11 +108,14 @@ static int executor(void *ctx, uint32_t slot, uint32_t proc)
 static int map_alone(struct tbi_job *j)
 {
     struct tbi_system sys = tbi_system_here();
-    uint64_t bytes = (uint64_t)j->settings.store;
+    struct tbi_store_host host = {.name = j->hostname, .ranks = 1, .mapped = 1, .memory = tbi_machine_memory(&sys),
+                                  .shm_free = UINT64_MAX, .address_space = tbi_machine_address_space()};
+    char why[400];
+    uint64_t bytes = tbi_store_size(&host, (uint64_t)j->settings.store, why, sizeof why);
     int rc;
 
     if (bytes == 0)
-        bytes = tbi_machine_store(&sys);
+        return tbi_error_set(TB_ERR_STORE_FULL, "%s", why);
     rc = tbi_memory_map_alone(&j->memory, 1, 0, bytes);
     return rc == 0 ? 0 : tbi_error_set(TB_ERR_STORE_FULL, "the object store of %llu bytes cannot be "
                                        "mapped: %s; set TB_STORE lower",

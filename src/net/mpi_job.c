@@ -1,6 +1,7 @@
 #include "net/mpi_job.h"
 #include "api/errors.h"
 #include "node/machine.h"
+#include "node/store_size.h"
 #include "store/segment.h"
 #include "util/alloc.h"
 
@@ -232,29 +233,36 @@ void tbi_mpi_gather(const struct tbi_mpi *mpi, int32_t mine, int32_t *all)
     MPI_Allgather(&mine, 1, MPI_INT32_T, all, 1, MPI_INT32_T, mpi->world);
 }
 
+static uint64_t least_here(const struct tbi_mpi *mpi, uint64_t mine)
+{
+    uint64_t least;
+
+    MPI_Allreduce(&mine, &least, 1, MPI_UINT64_T, MPI_MIN, mpi->physical);
+    return least;
+}
+
 uint64_t tbi_mpi_segment_bytes(const struct tbi_mpi *mpi, uint64_t wanted)
 {
-    char host[MPI_MAX_PROCESSOR_NAME];
+    enum { MPIS_OWN = 8 << 20 }; /* bytes a rank: Open MPI has 4 MB segments */
     struct tbi_system sys = tbi_system_here();
-    uint64_t bytes = wanted, free_bytes = tbi_machine_shm_free(&sys), need, least;
-    int n, length, alone;
+    char name[MPI_MAX_PROCESSOR_NAME], why[400];
+    struct tbi_store_host host = {.name = name, .shm_fixed = MPIS_OWN};
+    int n, length, mapped;
+    uint64_t bytes;
 
     MPI_Comm_size(mpi->physical, &n);
-    MPI_Comm_size(mpi->node, &alone);
+    MPI_Comm_size(mpi->node, &mapped);
+    MPI_Allreduce(MPI_IN_PLACE, &mapped, 1, MPI_INT, MPI_MAX, mpi->physical);
+    MPI_Get_processor_name(name, &length);
+    host.ranks = (unsigned)n;
+    host.mapped = (unsigned)mapped;
+    host.memory = least_here(mpi, tbi_machine_memory(&sys));
+    host.shm_free = least_here(mpi, tbi_machine_shm_free(&sys));
+    host.address_space = least_here(mpi, tbi_machine_address_space());
+    bytes = tbi_store_size(&host, wanted, why, sizeof why);
     if (bytes == 0)
-        bytes = tbi_machine_store(&sys) / (uint64_t)n;
-    MPI_Allreduce(&bytes, &least, 1, MPI_UINT64_T, MPI_MIN, mpi->physical);
-    MPI_Allreduce(MPI_IN_PLACE, &free_bytes, 1, MPI_UINT64_T, MPI_MIN, mpi->physical);
-    /* Open MPI wants 5 % to spare, and 4 MB a rank for itself; too little makes it hang. */
-    need = (uint64_t)n * (least + least / 16 + (8 << 20));
-    if (need <= free_bytes)
-        return least;
-    MPI_Get_processor_name(host, &length);
-    tbi_error_set(TB_ERR_STORE_FULL, "the object store does not fit on host %s: %d ranks of %llu MB "
-                  "need %llu MB, /dev/shm has %llu MB free; set TB_STORE lower, or make it larger",
-                  host, n, (unsigned long long)least >> 20, (unsigned long long)need >> 20,
-                  (unsigned long long)free_bytes >> 20);
-    return 0;
+        tbi_error_set(TB_ERR_STORE_FULL, "%s", why);
+    return bytes;
 }
 
 int tbi_mpi_map(struct tbi_mpi *mpi, uint64_t bytes, struct tbi_memory *memory)

@@ -1,11 +1,13 @@
 #include "node/machine.h"
 #include "node/cgroup.h"
+#include "util/page.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 /* A variable that is a whole number above 0; UINT64_MAX if it is none, for it is not ours to
@@ -76,9 +78,21 @@ uint64_t tbi_machine_shm_free(const struct tbi_system *sys)
     return statvfs(path, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
 }
 
-uint64_t tbi_machine_store(const struct tbi_system *sys)
+uint64_t tbi_machine_address_space(void)
 {
-    return smaller(tbi_machine_memory(sys), tbi_machine_shm_free(sys)) / 10 * 3;
+    enum { BESIDES = 256 << 20 }; /* rings of processes, stacks of threads, what MPI maps later */
+    struct tbi_system sys = tbi_system_here();
+    struct rlimit limit;
+    unsigned long long pages;
+    uint64_t used;
+    char text[256];
+
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    if (!tbi_system_read(&sys, "/proc/self/statm", text, sizeof text) || sscanf(text, "%llu", &pages) != 1)
+        return limit.rlim_cur / 2;
+    used = pages * tbi_page_bytes() + BESIDES;
+    return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
 }
 
 unsigned tbi_machine_threads(void)

@@ -17,12 +17,11 @@ unsigned tbi_machine_cpus(const struct tbi_system *sys);
  * same each time; the control groups' limit; SLURM_MEM_PER_NODE or _PER_CPU. */
 uint64_t tbi_machine_memory(const struct tbi_system *sys);
 
-/* Bytes that a store on this host may take by default: 30 % of the lesser of memory and the free
- * part of /dev/shm. */
-uint64_t tbi_machine_store(const struct tbi_system *sys);
-
 /* Bytes of /dev/shm that are free; UINT64_MAX if there is none. */
 uint64_t tbi_machine_shm_free(const struct tbi_system *sys);
+
+/* Bytes that this process may still map (ulimit -v), less what it will map besides stores; UINT64_MAX: no limit. */
+uint64_t tbi_machine_address_space(void);
 
 /* Threads of this process. */
 unsigned tbi_machine_threads(void);

@@ -49,7 +49,21 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
     result puts_into_a_full_dev_shm_fail_and_succeed_when_there_is_room $rc \
         "$([ $rc = 0 ] || echo "expected: 0; "; lines 3 '^-8 put by the driver'; lines 3 '^-8 put by a task'
            lines 1 '^0 put by the driver'; lines 1 '^0 put by a task'; lines 1 '^0 begun')"
+    with_shm 64 "$program put 30"
+    result a_job_alone_does_not_care_for_dev_shm $rc "$(lines 1 '^0 put')"
+    with_shm 64 TB_VIRTUAL_NODES=2 "$both $program put 30"
+    result nor_do_ranks_that_share_no_memory $rc "$(lines 1 '^0 put')"
+    with_shm 64 "mpirun -np 9 --oversubscribe $program"
+    result what_mpi_itself_needs_is_told_apart_from_the_store $rc \
+        "$([ $rc = 1 ] || echo "expected: 1; "; lines 1 '^-8 .*whatever TB_STORE is.*fewer ranks')"
 fi
+
+# Address space.
+works a_store_fits_into_ulimit_v bash -c "ulimit -v 2000000; exec $three $program tasks 20"
+works alone_too bash -c "ulimit -v 1000000; exec $program tasks 20"
+says a_store_that_does_not_fit_into_ulimit_v '-v. leaves .*set TB_STORE lower' \
+    bash -c "ulimit -v 2000000; TB_STORE=600M exec $three $program"
+says nor_into_memory 'of memory; set TB_STORE lower' env TB_STORE=15T "$program"
 
 # Each process that runs tasks takes two descriptors of the one that starts them.
 for n in 14 12 10 9; do
