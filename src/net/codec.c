@@ -34,7 +34,7 @@ void *tbi_outbox_append(struct tbi_outbox *out, enum tbi_msg type, uint32_t proc
     return record + 1;
 }
 
-size_t tbi_outbox_cut(struct tbi_outbox *out, void *frame, size_t room, uint32_t acked)
+size_t tbi_outbox_cut(struct tbi_outbox *out, void *frame, size_t room, uint32_t limit)
 {
     struct tbi_frame *head = frame;
     size_t payload = (room - sizeof *head) & ~(size_t)7, bytes = 0;
@@ -72,7 +72,7 @@ size_t tbi_outbox_cut(struct tbi_outbox *out, void *frame, size_t room, uint32_t
     if (out->begin == out->end)
         out->begin = out->end = 0;
     *head = (struct tbi_frame){TBI_FRAME_MAGIC, TBI_PROTOCOL_VERSION, (uint16_t)flags,
-                               (uint32_t)bytes, acked};
+                               (uint32_t)bytes, limit, out->end - out->begin - out->cut};
     return sizeof *head + bytes;
 }
 
@@ -320,12 +320,9 @@ static const char *take_fragment(struct tbi_inbox *in, const struct tbi_frame *h
     return why;
 }
 
-const char *tbi_inbox_frame(struct tbi_inbox *in, const void *frame, size_t size, uint32_t *acked,
-                            tbi_record_fn *handle, void *ctx)
+const char *tbi_frame_check(const void *frame, size_t size)
 {
     const struct tbi_frame *head = frame;
-    const uint8_t *at = (const uint8_t *)(head + 1);
-    size_t left;
 
     if (size < sizeof *head)
         return "shorter than a frame's header";
@@ -335,7 +332,18 @@ const char *tbi_inbox_frame(struct tbi_inbox *in, const void *frame, size_t size
         return "other protocol version: all ranks must run the same Thornback";
     if (head->bytes != size - sizeof *head || head->bytes % 8 != 0)
         return "frame's length does not agree with its header";
-    *acked = head->acked;
+    return NULL;
+}
+
+const char *tbi_inbox_frame(struct tbi_inbox *in, const void *frame, size_t size, tbi_record_fn *handle, void *ctx)
+{
+    const struct tbi_frame *head = frame;
+    const uint8_t *at = (const uint8_t *)(head + 1);
+    const char *bad = tbi_frame_check(frame, size);
+    size_t left;
+
+    if (bad != NULL)
+        return bad;
     if (head->bytes == 0 && head->flags == 0)
         return NULL; /* an acknowledgement alone; may come between fragments */
     if (head->flags & TBI_FRAME_FRAGMENT)

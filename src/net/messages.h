@@ -26,7 +26,7 @@
 
 #include "util/id.h"
 
-#define TBI_PROTOCOL_VERSION 1
+#define TBI_PROTOCOL_VERSION 2
 #define TBI_PROC_DRIVER 0u
 #define TBI_PROC_NONE 0xffffffffu
 

@@ -1,15 +1,15 @@
 #include "net/transport.h"
 #include "net/codec.h"
 #include "net/copies.h"
+#include "net/quota.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 
 enum {
     FRAME_HOST = 4000,          /* below vader's eager limit of 4,096 */
     FRAME_HOSTS = 60 * 1024,    /* below TCP's of 64 KiB */
-    WINDOW = 64,                /* frames to a peer that it has not acknowledged */
     RECEIVES = 128,
-    TURN = 64,                  /* frames handled in one turn at most */
+    TURN = 64, TURN_BYTES = 256 * 1024, /* frames, and bytes in them, handled in one turn at most */
     DRAIN_US = 2000000          /* for copies under way at the end */
 };
 
@@ -21,8 +21,6 @@ struct peer {
     bool spoke, left;           /* it was sent a frame since the last beat; it said that it goes */
     unsigned silent;            /* looks since a frame came from it */
     bool dirty;                 /* it is in the list of those with something to send */
-    uint32_t sent, sent_acked;  /* frames with records to it; of them, those it has handled */
-    uint32_t got, got_acked;    /* from it, handled; of them, those it was told of */
     uint64_t held_until_us;     /* by a fault; 0: not */
 };
 
@@ -37,6 +35,7 @@ struct tbi_mpi_transport {
     struct tbi_mpi *mpi;
     const struct tbi_memory *memory;
     struct peer *peer;
+    struct tbi_quota quota;
     unsigned *dirty, ndirty;
     size_t frame;               /* the largest of all */
     uint8_t *buffer;            /* buffer[RECEIVES * frame] */
@@ -76,27 +75,29 @@ static void on_record(void *ctx, const struct tbi_record *record)
 
 static void take_frame(struct tbi_mpi_transport *t, unsigned rank, const uint8_t *frame, size_t n)
 {
+    const struct tbi_frame *head = (const struct tbi_frame *)frame;
+    struct tbi_quota_peer *quota = &t->quota.peer[rank];
     struct peer *peer = &t->peer[rank];
-    uint32_t acked;
-    const char *why;
+    const char *why = tbi_frame_check(frame, n);
+    uint32_t limit = quota->limit;
 
     t->from = rank;
     peer->silent = 0;
-    why = tbi_inbox_frame(&peer->in, frame, n, &acked, on_record, t);
-    if (why == NULL && acked - peer->sent_acked > peer->sent - peer->sent_acked)
-        why = "it acknowledges what was never sent";
+    if (why == NULL)
+        why = tbi_quota_told(quota, head->limit);
+    if (why == NULL && head->bytes > 0)
+        why = tbi_quota_take(&t->quota, rank, n, head->waiting);
+    if (why == NULL)
+        why = tbi_inbox_frame(&peer->in, frame, n, on_record, t);
     if (why != NULL) {
         fprintf(stderr, "thornback: rank %u: a frame from rank %u is refused: %s\n", t->mpi->rank,
                 rank, why);
         PMPI_Abort(t->mpi->world, 1);
     }
-    if (acked != peer->sent_acked) {
-        peer->sent_acked = acked;
-        if (tbi_outbox_bytes(&peer->out) > 0)
-            mark(t, rank);
-    }
-    if (((const struct tbi_frame *)frame)->bytes > 0 && ++peer->got - peer->got_acked >= WINDOW / 2)
+    if ((quota->limit != limit && tbi_outbox_bytes(&peer->out) > 0) || tbi_quota_must_tell(quota))
         mark(t, rank);
+    for (int other; (other = tbi_quota_next_news(&t->quota)) >= 0;)
+        mark(t, (unsigned)other);
 }
 
 static void on_copied(void *ctx, uint32_t ticket, bool ok)
@@ -111,10 +112,11 @@ static bool receive(void *ctx, void (*record)(void *, unsigned, const struct tbi
 {
     struct tbi_mpi_transport *t = ctx;
     bool moved = false;
+    size_t bytes = 0;
 
     t->record = record;
     t->loop = loop;
-    for (int k = 0; k < TURN; k++) {
+    for (int k = 0; k < TURN && bytes < TURN_BYTES; k++) {
         MPI_Status status;
         int done, n;
 
@@ -123,6 +125,7 @@ static bool receive(void *ctx, void (*record)(void *, unsigned, const struct tbi
             break;
         PMPI_Get_count(&status, MPI_BYTE, &n);
         take_frame(t, (unsigned)status.MPI_SOURCE, t->buffer + t->next * t->frame, (size_t)n);
+        bytes += (size_t)n;
         post(t, t->next);
         t->next = (t->next + 1) % RECEIVES;
         moved = true;
@@ -185,8 +188,7 @@ static void acknowledge(struct tbi_mpi_transport *t, unsigned rank)
     struct sending *s = new_sending(t);
 
     *(struct tbi_frame *)(void *)s->frame = (struct tbi_frame){
-        .magic = TBI_FRAME_MAGIC, .version = TBI_PROTOCOL_VERSION, .acked = t->peer[rank].got};
-    t->peer[rank].got_acked = t->peer[rank].got;
+        .magic = TBI_FRAME_MAGIC, .version = TBI_PROTOCOL_VERSION, .limit = tbi_quota_tell(&t->quota.peer[rank])};
     isend(t, rank, s, sizeof(struct tbi_frame));
 }
 
@@ -203,19 +205,20 @@ static bool is_held(struct peer *peer)
 
 static void send_frames(struct tbi_mpi_transport *t, unsigned rank)
 {
+    struct tbi_quota_peer *quota = &t->quota.peer[rank];
     struct peer *peer = &t->peer[rank];
     bool sent = false;
+    size_t room;
 
-    while (tbi_outbox_bytes(&peer->out) > 0 && peer->sent - peer->sent_acked < WINDOW) {
+    while (tbi_outbox_bytes(&peer->out) > 0 && (room = tbi_quota_room(quota, peer->frame)) > 0) {
         struct sending *s = new_sending(t);
-        size_t n = tbi_outbox_cut(&peer->out, s->frame, peer->frame, peer->got);
+        size_t n = tbi_outbox_cut(&peer->out, s->frame, room, tbi_quota_tell(quota));
 
-        peer->sent++;
-        peer->got_acked = peer->got;
+        tbi_quota_sent(quota, n);
         isend(t, rank, s, n);
         sent = true;
     }
-    if (peer->got - peer->got_acked >= WINDOW / 2) { /* it may wait for this to go on */
+    if (tbi_quota_must_tell(quota)) { /* it may wait for this to go on */
         acknowledge(t, rank);
         sent = true;
     }
@@ -334,6 +337,7 @@ static void set_copied(void *ctx, void (*copied)(void *loop, uint32_t ticket, bo
 
 static void find_frame_sizes(struct tbi_mpi_transport *t)
 {
+    size_t *frame = tbi_alloc(t->mpi->nranks * sizeof *frame);
     MPI_Group physical, world;
 
     PMPI_Comm_group(t->mpi->physical, &physical);
@@ -347,7 +351,10 @@ static void find_frame_sizes(struct tbi_mpi_transport *t)
         t->peer[r].shares_memory = t->mpi->host[r] == t->mpi->host[t->mpi->rank];
         if (t->peer[r].frame > t->frame)
             t->frame = t->peer[r].frame;
+        frame[r] = t->peer[r].frame;
     }
+    tbi_quota_init(&t->quota, t->mpi->nranks, frame, TBI_QUOTA_TOTAL);
+    free(frame);
     PMPI_Group_free(&physical);
     PMPI_Group_free(&world);
 }
@@ -405,6 +412,7 @@ void tbi_transport_stop(struct tbi_mpi_transport *t)
         free(s);
     }
     tbi_copies_destroy(t->copies);
+    tbi_quota_fini(&t->quota);
     free(t->buffer);
     free(t->dirty);
     free(t->peer);

@@ -1,8 +1,8 @@
 /* transport.h - records between ranks as MPI messages, and bulk copies of objects between hosts.
  *
  * Frames (codec.h) are received into a ring of preposted receives, tested in the order in which they
- * were posted, which is the order in which messages match. A peer may have WINDOW frames on the way
- * to us that we have not acknowledged; more wait in its outbox. After frames to a peer that shares
+ * were posted, which is the order in which messages match. How much a peer may send
+ * is in quota.h; the rest waits in its outbox. After frames to a peer that shares
  * memory its bell is rung. Nothing here blocks, but start and stop. One thread at a time.
  *
  * MPI is called by the names of its profiling interface (PMPI_Test), in copies.c too: the program's own imports of
