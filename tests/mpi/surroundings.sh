@@ -69,6 +69,15 @@ says nor_into_memory 'of memory; set TB_STORE lower' env TB_STORE=15T "$program"
 for n in 14 12 10 9; do
     works "with_${n}_descriptors_tasks_run" bash -c "ulimit -n $n; exec $program tasks 300"
 done
+run bash -c "ulimit -n 6; exec $program tasks 50"
+result with_too_few_it_ends_with_an_error $rc "$([ $rc = 1 ] || echo "expected: 1")"
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then # the limit is of a user who has no other processes
+    cp "$program" "$work/program"
+    chmod -R a+rX "$work"
+    works with_4_processes_tasks_run setpriv --reuid $((20000 + $$ % 10000)) --clear-groups \
+        env -i PATH="$PATH" bash -c "ulimit -u 4; exec $work/program tasks 50"
+    result it_says_which_limit_that_is $rc "$(lines 1 'ulimit -u.*tasks wait')"
+fi
 
 # Settings that cannot work: one line, of rank 0 alone.
 for how in env "$both"; do
