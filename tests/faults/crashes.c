@@ -2,11 +2,11 @@
  * large objects, a job is what it was: its processes, descriptors and memory, its rings and slots and
  * its store. Two rounds of KILLS are compared; TB_FAULT says where they are killed (see crashes.sh).
  * Nothing is waited for by sleeping: what has to settle is asked for again after a task has run. */
+#include "census.h"
 #include "work.h"
 
 #include "util/fault.h"
 
-#include <dirent.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,70 +33,13 @@ static void no(const char *why, long a, long b)
 
 /* ---- what the system says of a process ---- */
 
-struct census {
-    int descriptors;
-    long kb;        /* of memory of its own: not the store's */
-};
-
-static struct census census_of(int pid)
+static struct census census_for_sure(int pid)
 {
-    struct census c = {0};
-    char path[64], line[256];
-    DIR *dir;
-    FILE *f;
+    struct census c = census_of(pid);
 
-    snprintf(path, sizeof path, "/proc/%d/fd", pid);
-    dir = opendir(path);
-    while (dir != NULL && readdir(dir) != NULL)
-        c.descriptors++;
-    if (dir != NULL)
-        closedir(dir);
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
-    f = fopen(path, "r");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL)
-        sscanf(line, "RssAnon: %ld kB", &c.kb);
-    if (f != NULL)
-        fclose(f);
     if (c.descriptors == 0 || c.kb == 0)
         no("a process cannot be looked at", pid, 0);
     return c;
-}
-
-static int parent_of(int pid, char *state)
-{
-    char path[64], *end, text[512] = "";
-    int parent = 0;
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    f = fopen(path, "r");
-    if (f == NULL)
-        return 0;
-    if (fgets(text, sizeof text, f) != NULL && (end = strrchr(text, ')')) != NULL &&
-        sscanf(end, ") %c %d", state, &parent) != 2)
-        parent = 0;
-    fclose(f);
-    return parent;
-}
-
-/* Executors of a zygote, and how many of them nobody has reaped. */
-static int children_of(int zygote, int *zombies)
-{
-    DIR *dir = opendir("/proc");
-    const struct dirent *e;
-    int n = 0;
-
-    *zombies = 0;
-    while ((e = readdir(dir)) != NULL) {
-        char state = 0;
-
-        if (atoi(e->d_name) > 0 && parent_of(atoi(e->d_name), &state) == zygote) {
-            n++;
-            *zombies += state == 'Z';
-        }
-    }
-    closedir(dir);
-    return n;
 }
 
 /* ---- tasks that look at their rank ---- */
@@ -114,7 +57,7 @@ static int look(tb_call *call)
     char state;
 
     board->silent = tb_arg_int(call, 0);
-    w.rank_pid = parent_of(w.zygote, &state);
+    w.rank_pid = census_parent(w.zygote, &state);
     for (int i = 0; i <= TBI_FAULT_ALLOC; i++)
         w.kills += (int64_t)board->fired[i];
     return tb_return(call, tb_struct(w));
@@ -216,14 +159,14 @@ static struct books take_books(void)
 
     look_at(worker, 1);
     fill_stores((int64_t)atoi(getenv("TB_STORE")) * 1024 * 1024 / 10 * 9);
-    b.process[b.n++] = census_of(getpid());
+    b.process[b.n++] = census_for_sure(getpid());
     for (int i = 0; i < nworkers; i++) {
         if (worker[i].rank_pid != getpid())
-            b.process[b.n++] = census_of(worker[i].rank_pid);
+            b.process[b.n++] = census_for_sure(worker[i].rank_pid);
         for (int try = 0; try < TRIES; try++) {
             tb_ref r;
 
-            b.executors[i] = children_of(worker[i].zygote, &zombies);
+            b.executors[i] = census_children(worker[i].zygote, NULL, 0, &zombies);
             if (zombies == 0)
                 break;
             r = tb_remote(nothing, 0);
@@ -232,7 +175,7 @@ static struct books take_books(void)
         }
         if (zombies > 0)
             no("executors are not reaped", zombies, b.executors[i]);
-        b.process[b.n] = census_of(worker[i].zygote);
+        b.process[b.n] = census_for_sure(worker[i].zygote);
         b.process[b.n++].descriptors -= 2 * b.executors[i]; /* the pipes of those that live */
         printf("%s: rank %d has %d executors\n", what, worker[i].rank, b.executors[i]);
     }
