@@ -1,4 +1,5 @@
 #include "api/driver.h"
+#include "node/report.h"
 #include "util/alloc.h"
 #include "util/fair_lock.h"
 #include "util/thread.h"
@@ -93,6 +94,24 @@ static bool has_news(void *ctx)
 static void deliver(void *ctx, const struct tbi_record *record)
 {
     tbi_process_take(((struct tbi_driver *)ctx)->process, record);
+}
+
+static void report(void *ctx, const struct tbi_sched *sched, FILE *to)
+{
+    struct tbi_process *p = ((struct tbi_driver *)ctx)->process;
+    char text[256], object[160];
+
+    pthread_mutex_lock(&p->lock);
+    fprintf(to, "thornback: rank 0: %u calls of the driver are under way\n", p->calls);
+    for (const struct tbi_waiter *w = p->waiters; w != NULL; w = w->next) {
+        const struct tbi_handle *h = tbi_waiter_text(w, text, sizeof text);
+
+        object[0] = 0;
+        if (h != NULL)
+            tbi_report_object(sched, h->id, object, sizeof object);
+        fprintf(to, "thornback: rank 0: %s%s%s\n", text, h != NULL ? ", " : "", object);
+    }
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* ---- who makes the turns ---- */
@@ -208,7 +227,7 @@ struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loo
     d->bell = tbi_memory_bell(config->memory, 0);
     tbi_fair_lock_init(&d->progress);
     process->port = (struct tbi_process_port){d, send_record, flush, lead, relieve};
-    config->driver = (struct tbi_driver_port){d, take, has_news, deliver};
+    config->driver = (struct tbi_driver_port){d, take, has_news, deliver, report};
     d->loop = tbi_loop_create(config);
     rc = tbi_thread_start(&d->thread, progress_thread, d);
     if (rc != 0) {

@@ -22,6 +22,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -350,11 +351,45 @@ static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_co
         .memory = &j->memory, .host = j->hostname, .spins = (int)s->idle == TBI_IDLE_SPIN,
         .transport = j->transport != NULL ? &j->port : NULL,
         .heartbeat = j->mpi.nhosts > 1 ? s->heartbeat : 0, .host_of = host_of, .host_ctx = j,
-        .watchdog = j->watchdog};
+        .watchdog = j->watchdog, .functions = j->functions};
+}
+
+/* ---- SIGUSR2: what does this rank wait for? ---- */
+
+static struct tbi_bell *own_bell;
+
+static void on_report_signal(int signal)
+{
+    int before = errno;
+
+    (void)signal;
+    tbi_loop_ask_report();
+    tbi_bell_ring(own_bell);
+    errno = before;
+}
+
+/* Only where the signal would else end the process: the program's own handler goes ahead, before and later. */
+static void begin_reports(const struct tbi_job *j)
+{
+    struct sigaction act = {.sa_handler = on_report_signal, .sa_flags = SA_RESTART}, there;
+
+    own_bell = tbi_memory_bell(&j->memory, j->rank);
+    if (sigaction(SIGUSR2, NULL, &there) == 0 && !(there.sa_flags & SA_SIGINFO) && there.sa_handler == SIG_DFL)
+        sigaction(SIGUSR2, &act, NULL);
+}
+
+static void end_reports(void)
+{
+    struct sigaction there;
+
+    if (sigaction(SIGUSR2, NULL, &there) == 0 && !(there.sa_flags & SA_SIGINFO) &&
+        there.sa_handler == on_report_signal)
+        signal(SIGUSR2, SIG_IGN); /* one may be on its way, and must not end what goes on */
 }
 
 static void stop(struct tbi_job *j)
 {
+    end_reports();
     tbi_watchdog_see_off(j->watchdog, STOP_LIMIT_US);
     if (j->transport != NULL)
         tbi_transport_stop(j->transport);
@@ -467,6 +502,7 @@ static int start(struct tbi_job *j, const tb_config *config)
     if (j->mpi.nhosts > 1 && j->settings.heartbeat > 0)
         j->watchdog = tbi_watchdog_start((uint64_t)(j->settings.heartbeat * 1e6), j->rank,
                                          j->hostname);
+    begin_reports(j);
     loop = loop_config(j, &sched);
     if (j->rank != 0)
         serve(j, &loop);

@@ -257,7 +257,7 @@ void tbi_process_awaits(struct tbi_handle *const *handle, size_t n)
     awaited.n = n;
 }
 
-void tbi_waiter_text(const struct tbi_waiter *w, char *text, size_t size)
+const struct tbi_handle *tbi_waiter_text(const struct tbi_waiter *w, char *text, size_t size)
 {
     double waited = (double)(tbi_now_us() - w->since_us) / 1e6;
     size_t missing = 0, first = 0;
@@ -268,11 +268,13 @@ void tbi_waiter_text(const struct tbi_waiter *w, char *text, size_t size)
             missing++;
             first = i;
         }
-    if (missing == 0)
+    if (missing == 0) {
         snprintf(text, size, "%s has waited for %.1f s", w->function, waited);
-    else
-        snprintf(text, size, "%s has waited for %.1f s: %zu of %zu objects are not here, the first is %s", w->function,
-                 waited, missing, w->n, tb_ref_text(tbi_ref_of(w->handle[first]->id), id, sizeof id));
+        return NULL;
+    }
+    snprintf(text, size, "%s has waited for %.1f s: %zu of %zu objects are not here, the first is %s", w->function,
+             waited, missing, w->n, tb_ref_text(tbi_ref_of(w->handle[first]->id), id, sizeof id));
+    return w->handle[first];
 }
 
 /* Once a wait, with TB_DEBUG. */

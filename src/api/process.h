@@ -195,8 +195,8 @@ bool tbi_process_wait_uncancelled(struct tbi_process *process, bool (*done)(void
 
 /* The next wait of this thread is for these objects; n = 0: no longer. For reports alone. */
 void tbi_process_awaits(struct tbi_handle *const *handle, size_t n);
-/* How long it has waited, and for what. */
-void tbi_waiter_text(const struct tbi_waiter *waiter, char *text, size_t size);
+/* How long it has waited, and for what: the first object that is not here is returned, or NULL. */
+const struct tbi_handle *tbi_waiter_text(const struct tbi_waiter *waiter, char *text, size_t size);
 
 /* Without the lock. A record from the own agent. False: none that a process takes. */
 bool tbi_process_take(struct tbi_process *process, const struct tbi_record *record);

@@ -1,5 +1,6 @@
 #include "node/loop.h"
 #include "node/remains.h"
+#include "node/report.h"
 #include "node/terminal.h"
 #include "util/alloc.h"
 #include "util/look.h"
@@ -451,6 +452,26 @@ static bool flush(struct tbi_loop *loop)
     return unsent;
 }
 
+static _Atomic bool report_asked;
+
+void tbi_loop_ask_report(void)
+{
+    atomic_store(&report_asked, true);
+}
+
+static void report(struct tbi_loop *loop)
+{
+    const struct tbi_loop_config *c = &loop->config;
+
+    if (!atomic_exchange(&report_asked, false))
+        return;
+    if (c->driver.report != NULL)
+        c->driver.report(c->driver.ctx, loop->sched, stderr);
+    if (loop->sched != NULL)
+        tbi_report_head(loop->sched, stderr);
+    tbi_report_agent(loop->agent, c->functions, c->agent.rank, stderr);
+}
+
 bool tbi_loop_turn(struct tbi_loop *loop)
 {
     const struct tbi_transport *t = loop->config.transport;
@@ -478,6 +499,8 @@ bool tbi_loop_turn(struct tbi_loop *loop)
     if (loop->watch_us <= loop->now_us)
         watch(loop);
     check_stop(loop);
+    if (atomic_load_explicit(&report_asked, memory_order_relaxed))
+        report(loop);
     loop->unsent = tbi_pool_flush(loop->pool);
     if (t != NULL)
         loop->unsent |= flush(loop);

@@ -51,6 +51,8 @@ struct tbi_driver_port {
     void (*take)(void *ctx, struct tbi_outbox *to);
     bool (*has_news)(void *ctx);
     void (*deliver)(void *ctx, const struct tbi_record *record);
+    /* What its threads wait for, in lines. */
+    void (*report)(void *ctx, const struct tbi_sched *sched, FILE *to);
 };
 
 struct tbi_loop_config {
@@ -67,6 +69,7 @@ struct tbi_loop_config {
     const char *(*host_of)(void *ctx, unsigned rank);
     void *host_ctx;
     struct tbi_watchdog *watchdog;        /* may be NULL */
+    const char *const *functions;         /* their names by number, for reports */
 };
 
 struct tbi_loop;
@@ -96,6 +99,9 @@ void tbi_loop_sleep(const struct tbi_loop *loop, bool executors_ring, struct tbi
  * on stderr what is. */
 void tbi_loop_shutdown(struct tbi_loop *loop, bool settles);
 bool tbi_loop_ended(const struct tbi_loop *loop);
+
+/* The next turn writes to stderr what this rank waits for. Safe in a signal handler; ring its bell then. */
+void tbi_loop_ask_report(void);
 
 struct tbi_agent *tbi_loop_agent(struct tbi_loop *loop);
 struct tbi_sched *tbi_loop_sched(struct tbi_loop *loop);
