@@ -256,6 +256,11 @@ static bool has_more(void *ctx)
     return false;
 }
 
+static size_t waiting(void *ctx, unsigned rank)
+{
+    return tbi_outbox_bytes(&((const struct tbi_mpi_transport *)ctx)->peer[rank].out);
+}
+
 static bool flush(void *ctx)
 {
     struct tbi_mpi_transport *t = ctx;
@@ -373,7 +378,7 @@ struct tbi_mpi_transport *tbi_transport_start(struct tbi_mpi *mpi, const struct 
     t->copies = tbi_copies_create(mpi, memory);
     for (unsigned i = 0; i < RECEIVES; i++)
         post(t, i);
-    *port = (struct tbi_transport){t, send_record, receive, flush, has_more, copy, push, set_copied,
+    *port = (struct tbi_transport){t, send_record, receive, flush, has_more, waiting, copy, push, set_copied,
                                    beat, silence, mpi->nhosts == 1};
     PMPI_Barrier(mpi->world);
     return t;

@@ -11,6 +11,7 @@ enum { SLEEP_MIN_US = 50, SLEEP_HOST_US = 10000, SLEEP_HOSTS_US = 1000, SLEEP_AL
 enum { WATCH_US = 1000000, BEATS = 10 /* within TB_HEARTBEAT */, LIVE_EVERY = 16 /* records */ };
 enum { LOOK_US = 10000 /* between two looks at all slots of executors, while the rank is busy */ };
 enum { ROUNDS = 16 /* of records between head and agent of this rank in one turn */ };
+enum { HEAD_BACKLOG = 1 << 20 /* bytes of records to the head that wait for leave to go */ };
 enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks takes that long */
 enum {
     STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000, /* for executors to leave by themselves */
@@ -194,6 +195,16 @@ static void executor_unborn(void *ctx, uint32_t proc, const struct tbi_error_lin
 }
 
 /* ---- output ---- */
+
+/* While much of what executors have said waits to go to the head, more of it waits in their rings, and when these
+ * are full so do they. The head takes in what comes whatever agents do, so this ends. */
+static bool may_read(void *ctx)
+{
+    const struct tbi_loop *loop = ctx;
+    const struct tbi_transport *t = loop->config.transport;
+
+    return loop->sched != NULL || t == NULL || t->waiting(t->ctx, 0) < HEAD_BACKLOG;
+}
 
 static bool may_print(void *ctx)
 {
@@ -609,7 +620,7 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
     struct tbi_loop *loop = tbi_alloc_zeroed(1, sizeof *loop);
     struct tbi_pool_config pool = {config->slots, config->zygote, config->agent.rank, config->host,
                                    loop, of_executor, executor_doomed, executor_died, executor_unborn, of_printing,
-                                   may_print};
+                                   may_print, may_read};
 
     loop->config = *config;
     loop->config.sched = NULL;

@@ -30,6 +30,8 @@ struct tbi_transport {
     bool (*flush)(void *ctx);
     /* Does anything wait here, for a peer to take in what it was sent before? */
     bool (*has_more)(void *ctx);
+    /* Bytes of records to this rank that wait here. */
+    size_t (*waiting)(void *ctx, unsigned rank);
     /* As in tbi_agent_ops; the end of a copy is told by `copied` from within receive. */
     void (*copy)(void *ctx, uint32_t ticket, unsigned rank, uint64_t from, uint64_t to,
                  uint64_t bytes);

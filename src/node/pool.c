@@ -432,7 +432,7 @@ static bool read_all_rings(struct tbi_pool *pool)
 
 bool tbi_pool_look(struct tbi_pool *pool)
 {
-    bool moved = read_all_rings(pool);
+    bool moved = pool->config.may_read(pool->config.ctx) && read_all_rings(pool);
 
     for (uint32_t slot = 0; slot < pool->nslots; slot++) {
         struct executor *x = pool->at[slot];
@@ -465,13 +465,13 @@ static bool hand_over_output(struct tbi_pool *pool)
 bool tbi_pool_receive(struct tbi_pool *pool)
 {
     const struct tbi_record *record;
-    bool moved = pool->nunborn > 0 && ask_again(pool);
+    bool moved = pool->nunborn > 0 && ask_again(pool), reads = pool->config.may_read(pool->config.ctx);
 
     if (pool->nlate > 0)
         moved |= order_again(pool);
-    if (pool->missed)
+    if (reads && pool->missed)
         moved |= read_all_rings(pool);
-    for (uint32_t first = 0; first < pool->nslots; first += 64)
+    for (uint32_t first = 0; reads && first < pool->nslots; first += 64)
         for (uint64_t news = tbi_slots_take_news(pool->config.slots, first); news != 0;
              news &= news - 1)
             moved |= read_ring(pool, first + (uint32_t)__builtin_ctzll(news));
@@ -511,10 +511,10 @@ static bool has_missed(struct tbi_pool *pool)
 bool tbi_pool_has_news(struct tbi_pool *pool)
 {
     return pool->nunborn > 0 || pool->nlate > 0 ||
-           tbi_slots_have_news(pool->config.slots, pool->nslots) ||
            tbi_ring_has_news(&pool->deaths) ||
            (tbi_ring_has_news(&pool->output) && pool->config.may_print(pool->config.ctx)) ||
-           has_missed(pool);
+           (pool->config.may_read(pool->config.ctx) &&
+            (tbi_slots_have_news(pool->config.slots, pool->nslots) || has_missed(pool)));
 }
 
 void tbi_pool_exit_all(struct tbi_pool *pool)

@@ -25,6 +25,8 @@ struct tbi_pool_config {
     /* An OUTPUT record: what executors printed. Asked before each: is there room for one? */
     void (*printed)(void *ctx, const struct tbi_record *record);
     bool (*may_print)(void *ctx);
+    /* May records of living executors be handed over? Else they stay in the rings, and their writers wait. */
+    bool (*may_read)(void *ctx);
 };
 
 struct tbi_pool *tbi_pool_create(const struct tbi_pool_config *config);

@@ -16,7 +16,7 @@ struct world {
     struct tbi_pool *pool;
     unsigned records, deaths, doomed, unborn;
     struct tbi_error_link last;
-    bool muted;
+    bool muted, deaf;
     size_t printed[3]; /* bytes, by stream */
 };
 
@@ -98,6 +98,11 @@ static bool may_print(void *ctx)
     return !((struct world *)ctx)->muted;
 }
 
+static bool may_read(void *ctx)
+{
+    return !((struct world *)ctx)->deaf;
+}
+
 static void printed(void *ctx, const struct tbi_record *r)
 {
     struct world *w = ctx;
@@ -113,7 +118,7 @@ static int setup(void **state)
     struct tbi_pool_config p = {.zygote = &w->zygote, .rank = 3, .host = "here", .ctx = w,
                                 .record = record, .doomed = doomed, .died = died, .unborn = unborn,
                                 .printed = printed,
-                                .may_print = may_print};
+                                .may_print = may_print, .may_read = may_read};
 
     w->slots = p.slots = tbi_slots_create(tbi_page_bytes());
     z.deaths = tbi_slots_deaths(w->slots);
@@ -236,6 +241,31 @@ static void what_lies_in_a_ring_is_found_whatever_the_bits_say(void **state)
     until_deaths(w, 1);
 }
 
+static void records_wait_while_their_way_is_full_and_deaths_do_not(void **state)
+{
+    struct world *w = *state;
+
+    w->deaf = true;
+    tbi_pool_fork(w->pool, SILENT + 100);
+    while (!tbi_slots_have_news(w->slots, 1))
+        if (!tbi_pool_receive(w->pool))
+            sched_yield();
+    assert_false(tbi_pool_has_news(w->pool));
+    assert_false(tbi_pool_receive(w->pool));
+    assert_false(tbi_pool_look(w->pool));
+    assert_int_equal(w->records, 0);
+    w->deaf = false;
+    assert_true(tbi_pool_has_news(w->pool));
+    assert_true(tbi_pool_receive(w->pool));
+    assert_int_equal(w->records, 1);
+    w->deaf = true;
+    tbi_pool_fork(w->pool, 1); /* what it said is heard when it has ended */
+    until_deaths(w, 1);
+    assert_int_equal(w->records, 2);
+    tbi_pool_kill_all(w->pool);
+    until_deaths(w, 2);
+}
+
 /* Whoever overwrites its slot is found when it is looked at next. */
 static void until_killed(struct world *w, uint32_t proc, const char *why)
 {
@@ -293,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_executor_says_its_piece_and_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(output_waits_for_room_and_deaths_do_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(records_wait_while_their_way_is_full_and_deaths_do_not, setup, teardown),
         cmocka_unit_test_setup_teardown(all_can_be_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_that_is_none_costs_its_sender_its_life, setup,
                                         teardown),
