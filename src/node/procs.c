@@ -278,6 +278,8 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
     tbi_procs_note_begun(proc, proc->job);
     if (proc->nwork > 1)
         tbi_run_take_back(agent, proc);
+    if (proc->nwork > 1)
+        return "BLOCK, and it claims to have begun another task";
     proc->blocked = true;
     tbi_list_unlink(&proc->link);
     if (proc->cpus != TBI_CPU_HELD) /* an earlier BLOCK is still on its way to the head */
