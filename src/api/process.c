@@ -52,6 +52,12 @@ void tbi_process_fini(struct tbi_process *p)
         free(((struct tbi_handle *)e.value)->blob);
         free(e.value);
     }
+    while (p->given_up != NULL) {
+        struct tbi_given_up *g = p->given_up;
+
+        p->given_up = g->next;
+        free(g);
+    }
     tbi_map_fini(&p->handles);
     tbi_inner_fini(p);
     pthread_cond_destroy(&p->changed);
@@ -478,9 +484,15 @@ static void on_created(struct tbi_process *p, const struct msg_created *m)
 {
     struct tbi_creating *c = p->creating;
 
+    for (struct tbi_given_up **at = &p->given_up, *g; (g = *at) != NULL; at = &g->next)
+        if (tbi_id_equal(g->id, m->id)) { /* older than any create of this id that still waits */
+            *at = g->next;
+            free(g);
+            return;
+        }
     while (c != NULL && !tbi_id_equal(c->id, m->id))
         c = c->next;
-    if (c == NULL) /* nobody waits any more: who was cancelled leaves soon, and with it its room */
+    if (c == NULL)
         return;
     c->answered = true;
     c->offset = m->offset;

@@ -65,7 +65,12 @@ struct tbi_handle {
     void *blob;             /* INLINE, FAILED: aligned to 64, ours */
 };
 
-/* A create that waits for its answer; lives on the stack of the thread that waits. */
+/* A create that waits for its answer; lives on the stack of the thread that waits. Each CREATE is answered once: when
+ * nobody waits any more, the answer is still to come, and `given_up` is ours until then. */
+struct tbi_given_up {
+    struct tbi_given_up *next;
+    struct tbi_id id;
+};
 struct tbi_creating {
     struct tbi_creating *next;
     struct tbi_id id;
@@ -124,6 +129,7 @@ struct tbi_process {
     struct tbi_map handles;
     struct tbi_map inner_new, inner_arrays, inner_counts; /* see inner_refs.c */
     struct tbi_creating *creating;
+    struct tbi_given_up *given_up;
     struct tbi_inquiry *inquiries;
     struct tbi_finding *findings; /* see actor.c */
     uint64_t next_ticket;

@@ -28,6 +28,11 @@ void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, uint64
     }
     *at = creating.next;
     if (!creating.answered) {
+        struct tbi_given_up *g = tbi_alloc(sizeof *g);
+
+        *g = (struct tbi_given_up){p->given_up, id};
+        p->given_up = g;
+        tbi_process_send_id(p, TBI_MSG_ABANDON, id); /* it may be lent to us already */
         tbi_error_link(error, tbi_process_why_ended(p), "%s", tb_last_error());
         return NULL;
     }

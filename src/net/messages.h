@@ -88,6 +88,7 @@ struct tbi_record {
     X(OVERDUE,      AGENT, HEAD,  msg_task,            "")                                         \
     X(STOPPED,      AGENT, HEAD,  msg_task,            "")                                         \
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
+    X(EVICTED,      AGENT, HEAD,  msg_object,          "")                                         \
     X(OUTPUT,       AGENT, HEAD,  msg_output,          "whole lines")                              \
     X(WRITTEN,      HEAD,  AGENT, msg_written,         "")                                         \
     X(TAKEN,        AGENT, HEAD,  msg_taken,           "tasks")                                    \

@@ -17,6 +17,7 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     tbi_list_init(&agent->whole.resuming);
     agent->segment = tbi_segment_create(config->store_bytes, config->page_bytes);
     tbi_list_init(&agent->rooms);
+    tbi_list_init(&agent->spare);
     tbi_list_init(&agent->unadmitted);
     tbi_list_init(&agent->idle);
     tbi_list_init(&agent->resumers);
@@ -65,12 +66,7 @@ void tbi_agent_destroy(struct tbi_agent *agent)
         }
         free(object);
     }
-    while (!tbi_list_empty(&agent->rooms)) {
-        struct tbi_room *room = TBI_ENTRY(agent->rooms.next, struct tbi_room, link);
-
-        tbi_list_unlink(&room->link);
-        free(room);
-    }
+    tbi_rooms_destroy(agent);
     tbi_map_fini(&agent->procs);
     tbi_map_fini(&agent->jobs);
     tbi_map_fini(&agent->objects);
@@ -254,7 +250,7 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
 
 uint64_t tbi_agent_deadline(const struct tbi_agent *agent)
 {
-    uint64_t rooms = tbi_objects_deadline(agent), births = tbi_births_deadline(agent);
+    uint64_t rooms = tbi_rooms_deadline(agent), births = tbi_births_deadline(agent);
     uint64_t first = rooms < births ? rooms : births;
 
     return first < agent->timer_us ? first : agent->timer_us;
@@ -263,7 +259,7 @@ uint64_t tbi_agent_deadline(const struct tbi_agent *agent)
 void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
 {
     agent->now_us = now_us;
-    tbi_objects_tick(agent);
+    tbi_rooms_tick(agent);
     tbi_abort_tick(agent);
     tbi_births_tick(agent);
     tbi_run_start(agent);
@@ -342,6 +338,8 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
     if (why == NULL)
         why = tbi_run_check(agent);
     if (why == NULL)
+        why = tbi_rooms_check(agent);
+    if (why == NULL)
         why = tbi_segment_check(agent->segment);
     if (why != NULL)
         return why;
@@ -354,6 +352,9 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
         admitted += object->jobs > 0 ? object->bytes : 0;
         if (object->needs != NULL && tbi_objects_usable(object))
             return "someone waits for an object that is here";
+        for (const struct tbi_need *n = object->needs; n != NULL; n = n->next)
+            if (n->job == NULL && tbi_procs_find(agent, n->proc) == NULL)
+                return "a process that has ended waits for an object";
         if (object->state == TBI_LOCAL_MAPPED && object->pins == 0)
             return "a lease is kept that nobody uses";
         if (object->doomed && object->state == TBI_LOCAL_SEALED && object->pins == 0 &&

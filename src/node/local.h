@@ -10,6 +10,7 @@
  *   nested.c   tasks that tasks submit and that stay on their node
  *   takeback.c tasks that go back to the head, for a node that idles
  *   objects.c  the part of the store that is ours, copies of and views into others'
+ *   rooms.c    room in it: who waits, and which copies give way
  *   procs.c    processes: their handles, pins and rooms, their requests and their death */
 #ifndef TBI_LOCAL_H
 #define TBI_LOCAL_H
@@ -111,6 +112,7 @@ struct tbi_proc {
                                  * executors only */
     struct tbi_map pins;        /* id -> number of views, as a pointer-sized count */
     struct tbi_map open;        /* id -> object it is writing */
+    unsigned needs;             /* objects it waits for that are on their way here */
 };
 
 /* An actor that a process calls. */
@@ -142,6 +144,8 @@ struct tbi_local {
     bool announced;         /* OPEN, and the head knows: others may wait for it */
     bool unconfirmed;       /* a task's result, and the head may have decided on another: see on_get */
     bool doomed;            /* freed by the head, still in use */
+    bool copy;              /* SEALED: the primary is another rank's */
+    struct tbi_link spare;  /* in the agent's list, if it is a copy that nobody uses */
     unsigned rank;          /* whose memory, or whom we asked */
     uint32_t ticket;        /* of our fetch or lease, 0: none */
     uint64_t offset, bytes;
@@ -156,6 +160,7 @@ struct tbi_room {
     struct tbi_link link;
     struct tbi_id id;
     uint64_t bytes, deadline_us;
+    uint64_t passed;        /* bytes that were given past it while it was the first */
     uint32_t proc;          /* TBI_PROC_NONE: a copy */
 };
 
@@ -198,7 +203,9 @@ struct tbi_agent {
     struct tbi_segment *segment;
     struct tbi_map objects;
     struct tbi_map tickets;     /* ticket (as an id) -> object */
-    struct tbi_link rooms;      /* first come, first served */
+    struct tbi_link rooms;      /* who waits for room, longest first */
+    struct tbi_link spare;      /* copies that nobody uses, longest unused first */
+    uint64_t spare_bytes;       /* ... and their room */
     uint32_t next_ticket;
     size_t pins, leases;
     /* procs.c */
@@ -388,11 +395,32 @@ const char *tbi_objects_on_fetched(struct tbi_agent *agent, const struct msg_fet
 /* The head's answer about an object that a job or a copy under way asked for anew. */
 void tbi_objects_on_located(struct tbi_agent *agent, const struct msg_located *m);
 const char *tbi_objects_on_fetch_done(struct tbi_agent *agent, const struct msg_fetch_end *m);
-void tbi_objects_forget_rooms(struct tbi_agent *agent, uint32_t proc);
-void tbi_objects_serve_rooms(struct tbi_agent *agent); /* give room to who waits for it */
+/* The process ends: it waits for none any more. */
+void tbi_objects_forget_needs(struct tbi_agent *agent, struct tbi_proc *proc);
+/* Who waited for room gets it, or does not; the entry is its caller's to free. */
+void tbi_objects_give_room(struct tbi_agent *agent, const struct tbi_room *room, const struct tbi_extent *extent);
+void tbi_objects_refuse_room(struct tbi_agent *agent, const struct tbi_room *room);
+void tbi_objects_evict(struct tbi_agent *agent, struct tbi_local *copy); /* one that nobody uses */
+
+/* rooms.c */
+/* Room at once, unless others must come first; false: none. */
+bool tbi_rooms_take(struct tbi_agent *agent, uint64_t bytes, struct tbi_extent *extent);
+void tbi_rooms_wait(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes, uint32_t proc);
+void tbi_rooms_serve(struct tbi_agent *agent); /* something was freed */
+/* The create of this process that waits for room, or with TBI_PROC_NONE the copy. NULL: none. */
+struct tbi_room *tbi_rooms_find(const struct tbi_agent *agent, uint32_t proc, struct tbi_id id);
+void tbi_rooms_end(struct tbi_agent *agent, struct tbi_room *room); /* it is not wanted: it is refused */
+void tbi_rooms_end_task(struct tbi_agent *agent, uint32_t proc, struct tbi_id task); /* so are this task's */
+void tbi_rooms_forget(struct tbi_agent *agent, uint32_t proc); /* the process ends */
+void tbi_rooms_forget_copy(struct tbi_agent *agent, struct tbi_id id);
 /* Who has waited for room too long is refused. */
-void tbi_objects_tick(struct tbi_agent *agent);
-uint64_t tbi_objects_deadline(const struct tbi_agent *agent);
+void tbi_rooms_tick(struct tbi_agent *agent);
+uint64_t tbi_rooms_deadline(const struct tbi_agent *agent);
+/* A copy is used by nobody; an object is used. */
+void tbi_rooms_spare(struct tbi_agent *agent, struct tbi_local *copy);
+void tbi_rooms_unspare(struct tbi_agent *agent, struct tbi_local *object);
+void tbi_rooms_destroy(struct tbi_agent *agent);
+const char *tbi_rooms_check(const struct tbi_agent *agent);
 
 /* procs.c */
 /* The head has counted one hold more for it. */

@@ -6,8 +6,8 @@
  *   need, same host  ->           ASKED -> MAPPED
  *
  * A pin is a job or a view of a process here; a lease is another agent's pin on ours. What is
- * pinned or leased is never freed: FREE only dooms it, and the last pin or lease ends it. A MAPPED
- * object is let go with its last pin. An owner that has the object no more refuses, and the head is
+ * pinned or leased is never freed: FREE only dooms it, and the last pin or lease ends it. A copy without either
+ * gives way when its room is wanted, see rooms.c. A MAPPED object is let go with its last pin. An owner that has the object no more refuses, and the head is
  * asked again. */
 #include "node/local.h"
 #include "thornback.h"
@@ -49,6 +49,7 @@ static void destroy(struct tbi_agent *agent, struct tbi_local *object)
         tbi_map_take(&agent->tickets, tbi_small_id(object->ticket));
     if (object->jobs > 0)
         agent->admitted_bytes -= object->bytes;
+    tbi_rooms_unspare(agent, object);
     tbi_map_take(&agent->objects, object->id);
     free(object);
 }
@@ -65,12 +66,16 @@ static void settle(struct tbi_agent *agent, struct tbi_local *object)
     } else if (object->state == TBI_LOCAL_SEALED && object->doomed) {
         tbi_segment_free(agent->segment, object->offset);
         destroy(agent, object);
-        tbi_objects_serve_rooms(agent);
+        tbi_rooms_serve(agent);
+    } else if (object->state == TBI_LOCAL_SEALED && object->copy) {
+        tbi_rooms_spare(agent, object);
+        tbi_rooms_serve(agent);
     }
 }
 
 void tbi_objects_pin(struct tbi_agent *agent, struct tbi_local *object)
 {
+    tbi_rooms_unspare(agent, object);
     object->pins++;
     agent->pins++;
 }
@@ -84,11 +89,21 @@ void tbi_objects_unpin(struct tbi_agent *agent, struct tbi_local *object)
 
 /* ---- who waits for an object ---- */
 
-static struct tbi_need *take_needs(struct tbi_local *object)
+static void count_need(const struct tbi_agent *agent, const struct tbi_need *need, int sign)
+{
+    struct tbi_proc *proc = need->job == NULL ? tbi_procs_find(agent, need->proc) : NULL;
+
+    if (proc != NULL)
+        proc->needs += (unsigned)sign;
+}
+
+/* Oldest first. */
+static struct tbi_need *take_needs(const struct tbi_agent *agent, struct tbi_local *object)
 {
     struct tbi_need *oldest = NULL, *n;
 
     while ((n = object->needs) != NULL) {
+        count_need(agent, n, -1);
         object->needs = n->next;
         n->next = oldest;
         oldest = n;
@@ -98,7 +113,7 @@ static struct tbi_need *take_needs(struct tbi_local *object)
 
 static void satisfy(struct tbi_agent *agent, struct tbi_local *object)
 {
-    struct tbi_need *need = take_needs(object), *next;
+    struct tbi_need *need = take_needs(agent, object), *next;
 
     object->pins++; /* telling one must not end it for the next */
     for (; need != NULL; need = next) {
@@ -119,7 +134,7 @@ static void satisfy(struct tbi_agent *agent, struct tbi_local *object)
 static void give_up(struct tbi_agent *agent, struct tbi_local *object, const void *error,
                     uint32_t bytes)
 {
-    struct tbi_need *need = take_needs(object), *next;
+    struct tbi_need *need = take_needs(agent, object), *next;
     struct tbi_id id = object->id;
 
     destroy(agent, object);
@@ -139,6 +154,35 @@ static void give_up(struct tbi_agent *agent, struct tbi_local *object, const voi
     }
 }
 
+static void forget_needs_of(struct tbi_agent *agent, struct tbi_local *object, struct tbi_proc *proc)
+{
+    for (struct tbi_need **at = &object->needs, *n; (n = *at) != NULL;)
+        if (n->job == NULL && n->proc == proc->proc) {
+            *at = n->next;
+            free(n);
+            proc->needs--;
+        } else {
+            at = &n->next;
+        }
+    if (object->needs == NULL && object->state == TBI_LOCAL_ROOM) { /* nobody wants it any more */
+        tbi_rooms_forget_copy(agent, object->id);
+        destroy(agent, object);
+    }
+}
+
+void tbi_objects_forget_needs(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    struct tbi_map_slot e;
+
+    for (size_t at = 0; proc->needs > 0 && tbi_map_next(&agent->objects, &at, &e);) {
+        unsigned before = proc->needs;
+
+        forget_needs_of(agent, e.value, proc);
+        if (proc->needs < before)
+            at = 0; /* the map may have changed */
+    }
+}
+
 /* ---- room ---- */
 
 static int store_full(const struct tbi_agent *agent, uint64_t bytes, struct tbi_error_link *link)
@@ -149,14 +193,6 @@ static int store_full(const struct tbi_agent *agent, uint64_t bytes, struct tbi_
                           (unsigned long long)bytes, agent->config.rank,
                           (unsigned long long)tbi_segment_used(agent->segment),
                           (unsigned long long)tbi_segment_capacity(agent->segment));
-}
-
-static void wait_for_room(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes, uint32_t proc)
-{
-    struct tbi_room *room = tbi_alloc_zeroed(1, sizeof *room);
-
-    *room = (struct tbi_room){{0}, id, bytes, agent->now_us + agent->config.create_timeout_us, proc};
-    tbi_list_append(&agent->rooms, &room->link);
 }
 
 static void send_fetch(struct tbi_agent *agent, struct tbi_local *object, enum tbi_fetch_mode mode)
@@ -172,6 +208,15 @@ static void send_fetch(struct tbi_agent *agent, struct tbi_local *object, enum t
     object->state = TBI_LOCAL_ASKED;
 }
 
+/* Where else is it? */
+static void ask_head(struct tbi_agent *agent, struct tbi_local *object)
+{
+    struct msg_get *ask = agent->port.send(agent->port.ctx, 0, TBI_MSG_RESOLVE, TBI_PROC_NONE, sizeof *ask);
+
+    *ask = (struct msg_get){object->id, 0, 0};
+    object->state = TBI_LOCAL_ASKED;
+}
+
 /* Ask object->rank for it, with room for the copy if it is on another host. */
 static void begin(struct tbi_agent *agent, struct tbi_local *object)
 {
@@ -179,19 +224,20 @@ static void begin(struct tbi_agent *agent, struct tbi_local *object)
     struct tbi_error_link link;
     struct tbi_extent extent;
 
-    if (host[object->rank] == host[agent->config.rank]) {
+    if (object->rank == agent->config.rank) {
+        ask_head(agent, object); /* it was sent here for a copy that we have given up since */
+    } else if (host[object->rank] == host[agent->config.rank]) {
         send_fetch(agent, object, TBI_FETCH_MAP);
     } else if (object->bytes > tbi_segment_capacity(agent->segment)) {
         store_full(agent, object->bytes, &link);
         give_up(agent, object, &link, sizeof link);
-    } else if (tbi_list_empty(&agent->rooms) &&
-               tbi_segment_alloc(agent->segment, object->bytes, &extent)) {
+    } else if (tbi_rooms_take(agent, object->bytes, &extent)) {
         object->offset = extent.offset;
         object->room = extent.bytes;
         send_fetch(agent, object, agent->config.fetch);
     } else {
         object->state = TBI_LOCAL_ROOM;
-        wait_for_room(agent, object->id, object->bytes, TBI_PROC_NONE);
+        tbi_rooms_wait(agent, object->id, object->bytes, TBI_PROC_NONE);
     }
 }
 
@@ -227,73 +273,45 @@ void tbi_objects_create(struct tbi_agent *agent, struct tbi_proc *proc, const st
 
     if (m->bytes > tbi_segment_capacity(agent->segment))
         refuse_create(agent, proc->proc, m->id, m->bytes);
-    else if (tbi_list_empty(&agent->rooms) &&
-             tbi_segment_alloc(agent->segment, m->bytes, &extent))
+    else if (tbi_rooms_take(agent, m->bytes, &extent))
         lend(agent, proc, m->id, m->bytes, &extent);
     else
-        wait_for_room(agent, m->id, m->bytes, proc->proc);
+        tbi_rooms_wait(agent, m->id, m->bytes, proc->proc);
 }
 
-void tbi_objects_serve_rooms(struct tbi_agent *agent)
+void tbi_objects_give_room(struct tbi_agent *agent, const struct tbi_room *room, const struct tbi_extent *extent)
 {
-    while (!tbi_list_empty(&agent->rooms)) {
-        struct tbi_room *room = TBI_ENTRY(agent->rooms.next, struct tbi_room, link);
-        struct tbi_extent extent;
+    struct tbi_local *object;
 
-        if (!tbi_segment_alloc(agent->segment, room->bytes, &extent))
-            return;
-        tbi_list_unlink(&room->link);
-        if (room->proc != TBI_PROC_NONE) {
-            lend(agent, tbi_procs_find(agent, room->proc), room->id, room->bytes, &extent);
-        } else {
-            struct tbi_local *object = tbi_objects_find(agent, room->id);
-
-            object->offset = extent.offset;
-            object->room = extent.bytes;
-            send_fetch(agent, object, agent->config.fetch);
-        }
-        free(room);
+    if (room->proc != TBI_PROC_NONE) {
+        lend(agent, tbi_procs_find(agent, room->proc), room->id, room->bytes, extent);
+        return;
     }
+    object = tbi_objects_find(agent, room->id);
+    object->offset = extent->offset;
+    object->room = extent->bytes;
+    send_fetch(agent, object, agent->config.fetch);
 }
 
-void tbi_objects_forget_rooms(struct tbi_agent *agent, uint32_t proc)
+void tbi_objects_refuse_room(struct tbi_agent *agent, const struct tbi_room *room)
 {
-    for (struct tbi_link *l = agent->rooms.next, *next; l != &agent->rooms; l = next) {
-        struct tbi_room *room = TBI_ENTRY(l, struct tbi_room, link);
+    struct tbi_error_link link;
 
-        next = l->next;
-        if (room->proc == proc) {
-            tbi_list_unlink(l);
-            free(room);
-        }
+    if (room->proc != TBI_PROC_NONE) {
+        refuse_create(agent, room->proc, room->id, room->bytes);
+        return;
     }
-    tbi_objects_serve_rooms(agent); /* it may have stood in front of smaller ones */
+    store_full(agent, room->bytes, &link);
+    give_up(agent, tbi_objects_find(agent, room->id), &link, sizeof link);
 }
 
-uint64_t tbi_objects_deadline(const struct tbi_agent *agent)
+void tbi_objects_evict(struct tbi_agent *agent, struct tbi_local *copy)
 {
-    return tbi_list_empty(&agent->rooms)
-               ? UINT64_MAX
-               : TBI_ENTRY(agent->rooms.next, struct tbi_room, link)->deadline_us;
-}
+    struct msg_object *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_EVICTED, TBI_PROC_NONE, sizeof *m);
 
-void tbi_objects_tick(struct tbi_agent *agent)
-{
-    while (tbi_objects_deadline(agent) <= agent->now_us) {
-        struct tbi_room *room = TBI_ENTRY(agent->rooms.next, struct tbi_room, link);
-
-        tbi_list_unlink(&room->link);
-        if (room->proc != TBI_PROC_NONE) {
-            refuse_create(agent, room->proc, room->id, room->bytes);
-        } else {
-            struct tbi_error_link link;
-
-            store_full(agent, room->bytes, &link);
-            give_up(agent, tbi_objects_find(agent, room->id), &link, sizeof link);
-        }
-        free(room);
-    }
-    tbi_objects_serve_rooms(agent);
+    m->id = copy->id;
+    tbi_segment_free(agent->segment, copy->offset);
+    destroy(agent, copy);
 }
 
 /* ---- writing ---- */
@@ -304,7 +322,7 @@ void tbi_objects_abandon(struct tbi_agent *agent, struct tbi_proc *proc, struct 
 
     tbi_segment_free_unused(agent->segment, object->offset);
     destroy(agent, object);
-    tbi_objects_serve_rooms(agent);
+    tbi_rooms_serve(agent);
 }
 
 const char *tbi_objects_seal(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id,
@@ -346,6 +364,8 @@ void tbi_objects_need(struct tbi_agent *agent, const struct msg_located *at, str
     object->unconfirmed = false; /* the head has sent us to it */
     n->next = object->needs;
     object->needs = n;
+    count_need(agent, n, 1);
+    tbi_rooms_unspare(agent, object);
     if (fresh)
         begin(agent, object);
     else if (tbi_objects_usable(object))
@@ -363,6 +383,7 @@ void tbi_objects_on_fetch(struct tbi_agent *agent, unsigned rank, const struct m
         return;
     object->leases++;
     agent->leases++;
+    tbi_rooms_unspare(agent, object);
     answer->refused = 0;
     answer->offset = object->offset;
     answer->bytes = object->bytes;
@@ -394,17 +415,14 @@ const char *tbi_objects_on_fetched(struct tbi_agent *agent, const struct msg_fet
     if (!m->refused && m->bytes != object->bytes)
         return "FETCHED of another size than the head said";
     if (m->refused) {
-        struct msg_get *ask;
-
         tbi_map_take(&agent->tickets, tbi_small_id(object->ticket));
         object->ticket = 0;
         if (!map) {
             tbi_segment_free_unused(agent->segment, object->offset);
             object->room = 0;
-            tbi_objects_serve_rooms(agent);
+            tbi_rooms_serve(agent);
         }
-        ask = agent->port.send(agent->port.ctx, 0, TBI_MSG_RESOLVE, TBI_PROC_NONE, sizeof *ask);
-        *ask = (struct msg_get){object->id, 0, 0};
+        ask_head(agent, object);
     } else if (map) {
         object->state = TBI_LOCAL_MAPPED;
         object->offset = m->offset;
@@ -442,11 +460,12 @@ void tbi_agent_copied(struct tbi_agent *agent, uint32_t ticket, bool ok)
         store_full(agent, object->bytes, &link);
         tbi_segment_free_unused(agent->segment, object->offset);
         give_up(agent, object, &link, sizeof link);
-        tbi_objects_serve_rooms(agent);
+        tbi_rooms_serve(agent);
         tbi_run_start(agent);
         return;
     }
     object->state = TBI_LOCAL_SEALED;
+    object->copy = true;
     object->rank = agent->config.rank;
     m = agent->port.send(agent->port.ctx, 0, TBI_MSG_REPLICA, TBI_PROC_NONE, sizeof *m);
     m->id = object->id;

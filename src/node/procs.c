@@ -220,7 +220,8 @@ static const char *on_create(struct tbi_agent *agent, struct tbi_proc *proc,
     const struct tbi_job *job = running(proc, tbi_id_task(m->id));
     bool own_result = job != NULL && tbi_id_index(m->id) < job->m->nreturns;
 
-    if ((!made_by(agent, proc, m->id) && !own_result) || tbi_objects_find(agent, m->id) != NULL)
+    if ((!made_by(agent, proc, m->id) && !own_result) || tbi_objects_find(agent, m->id) != NULL ||
+        tbi_rooms_find(agent, proc->proc, m->id) != NULL)
         return "CREATE of another's object, or twice";
     tbi_objects_create(agent, proc, m);
     return NULL;
@@ -231,11 +232,16 @@ static const char *on_abandon(struct tbi_agent *agent, struct tbi_proc *proc,
 {
     const struct msg_object *m = (const struct msg_object *)(record + 1);
     const struct tbi_local *object = tbi_map_get(&proc->open, m->id);
+    struct tbi_room *room = object == NULL ? tbi_rooms_find(agent, proc->proc, m->id) : NULL;
 
-    if (object == NULL || object->announced)
-        return "ABANDON of what is not being written, or was announced";
-    tbi_objects_abandon(agent, proc, m->id);
-    return NULL;
+    if ((object != NULL && object->announced) ||
+        (!made_by(agent, proc, m->id) && running(proc, tbi_id_task(m->id)) == NULL))
+        return "ABANDON of what was announced, or of another's object";
+    if (object != NULL)
+        tbi_objects_abandon(agent, proc, m->id);
+    else if (room != NULL)
+        tbi_rooms_end(agent, room); /* each CREATE is answered once */
+    return NULL; /* else it was refused, and the process does not know it yet */
 }
 
 static const char *on_seal(struct tbi_agent *agent, struct tbi_proc *proc,
@@ -328,10 +334,11 @@ static const char *check_results(const struct tbi_proc *proc, const struct tbi_j
     return NULL;
 }
 
-/* Rooms lent for results that the task did not deliver. */
+/* Rooms lent for results that the task did not deliver, or that it waits for in some thread. */
 static void abandon_results(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id task,
                             unsigned nreturns)
 {
+    tbi_rooms_end_task(agent, proc->proc, task);
     for (unsigned i = 0; i < nreturns && proc->open.count > 0; i++)
         if (tbi_map_get(&proc->open, tbi_id_with_index(task, i)) != NULL)
             tbi_objects_abandon(agent, proc, tbi_id_with_index(task, i));
@@ -518,6 +525,8 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
 
     if (proc == NULL)
         return;
+    tbi_rooms_forget(agent, number); /* first of all: what is given back now must not be lent to it */
+    tbi_objects_forget_needs(agent, proc);
     proc->leaving = false; /* it need not be told to exit */
     if (proc->job != NULL && proc->job->bundle->doomed) {
         tbi_bundles_removed(&link);
@@ -534,7 +543,6 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
             tbi_jobs_fail(agent, first, &link, true);
     }
     end_begun(agent, proc, &link, said);
-    tbi_objects_forget_rooms(agent, number); /* it is lent nothing from now on */
     while (tbi_map_next(&proc->open, &at, &e)) {
         if (((const struct tbi_local *)e.value)->announced)
             tbi_procs_send_failure(agent, number, e.key, 0, &link, false);
@@ -552,5 +560,6 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
             m->id = e.key;
         }
     tbi_procs_free(agent, proc);
+    tbi_rooms_serve(agent); /* it may have stood in front of smaller ones */
     tbi_run_start(agent);
 }

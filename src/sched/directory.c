@@ -262,6 +262,17 @@ void tbi_object_add_replica(struct tbi_object *object, unsigned rank)
     r->n = n + 1;
 }
 
+void tbi_object_remove_replica(struct tbi_object *object, unsigned rank)
+{
+    struct tbi_ranks *r = object->replicas;
+
+    for (uint32_t k = 0; r != NULL && k < r->n; k++)
+        if (r->rank[k] == rank) {
+            r->rank[k] = r->rank[--r->n];
+            return;
+        }
+}
+
 const char *tbi_directory_check(const struct tbi_directory *dir)
 {
     struct tbi_map_slot e;

@@ -142,6 +142,7 @@ void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter);
 /* Takes all that wait, processes first, the oldest of each first; the caller frees each. */
 struct tbi_waiter *tbi_object_take_waiters(struct tbi_object *object);
 void tbi_object_add_replica(struct tbi_object *object, unsigned rank);
+void tbi_object_remove_replica(struct tbi_object *object, unsigned rank);
 
 /* Every invariant above that can be seen from the directory alone; NULL or what is wrong. */
 const char *tbi_directory_check(const struct tbi_directory *dir);

@@ -417,6 +417,17 @@ static const char *on_replica(struct tbi_sched *sched, unsigned rank,
     return NULL;
 }
 
+/* The agent's room was wanted for others. */
+static const char *on_evicted(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_object *m = (const struct msg_object *)(record + 1);
+    struct tbi_object *object = tbi_directory_object(&sched->dir, m->id, NULL);
+
+    if (object != NULL)
+        tbi_object_remove_replica(object, rank);
+    return NULL;
+}
+
 static const char *on_taken(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
 {
     return tbi_takeback_answer(sched, rank, (const struct msg_taken *)(record + 1));
@@ -440,6 +451,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_SEALED] = on_sealed,       [TBI_MSG_REPLICA] = on_replica,
         [TBI_MSG_FINISHED] = on_finished,   [TBI_MSG_CANCEL] = on_cancel,
         [TBI_MSG_INQUIRE] = on_inquire,     [TBI_MSG_CREDIT] = tbi_submitters_on_credit,
+        [TBI_MSG_EVICTED] = on_evicted,
         [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
         [TBI_MSG_TAKEN] = on_taken,         [TBI_MSG_GROUP] = tbi_groups_on_group,
         [TBI_MSG_UNGROUP] = tbi_groups_on_ungroup,

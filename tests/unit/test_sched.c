@@ -244,6 +244,23 @@ static void a_stored_object_and_its_copies_are_freed_everywhere(void **state)
     assert_actions(sim, "FREE 1 to 0\n");
 }
 
+static void a_copy_that_was_evicted_is_no_source_any_more(void **state)
+{
+    struct sim *sim = *state;
+    int t = sim_submit(sim, (struct sim_task){.cpus = 1});
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    sim_done_stored(sim, 1, t, 1 << 20);
+    sim_object(sim, TBI_MSG_REPLICA, 2, t);
+    sim_object(sim, TBI_MSG_EVICTED, 2, t);
+    sim_object(sim, TBI_MSG_EVICTED, 2, t); /* there is none */
+    sim_object(sim, TBI_MSG_EVICTED, 1, t); /* nor is the object itself a copy */
+    sim_object(sim, TBI_MSG_RELEASE, 0, t);
+    assert_actions(sim, "FREE 1 to 1\n");
+    sim_object(sim, TBI_MSG_EVICTED, 2, t); /* it is gone */
+    assert_actions(sim, "");
+}
+
 static void a_result_nobody_waits_for_any_more_is_freed_on_arrival(void **state)
 {
     struct sim *sim = *state;
@@ -437,6 +454,7 @@ int main(void)
         ON(sim_one_worker, what_a_blocked_task_waits_for_passes_a_full_queue),
         ON(sim_two_hosts, a_large_argument_draws_the_task_to_its_host),
         ON(sim_two_hosts, a_stored_object_and_its_copies_are_freed_everywhere),
+        ON(sim_two_hosts, a_copy_that_was_evicted_is_no_source_any_more),
         ON(sim_one_worker, a_result_nobody_waits_for_any_more_is_freed_on_arrival),
         ON(sim_one_worker, an_object_announced_before_it_is_written_can_be_waited_for),
         ON(sim_one_worker, what_does_not_belong_is_refused_and_changes_nothing),

@@ -10,7 +10,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
     uint64_t last = only ? first : worlds ? strtoull(worlds, NULL, 10) : 10000;
     unsigned long ran = 0, reserved = 0, refused = 0, in_groups = 0, with_gpus = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
-                  stillborn = 0, copies_failed = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
+                  stillborn = 0, copies_failed = 0, given_up = 0, evicted = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
                   direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0;
 
@@ -31,6 +31,8 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         unread += world->unread;
         stillborn += world->stillborn;
         copies_failed += world->copies_failed;
+        given_up += world->rooms_given_up;
+        evicted += world->evicted;
         taken += world->taken;
         constructed += world->constructed;
         restarted += world->restarted;
@@ -70,8 +72,9 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   "ring, %lu while it ran another; %lu tasks were taken back from executors\n", stillborn, copies_failed,
                   untold, several, skipped);
     print_message("processes had to wait for credit %lu times\n", starved);
+    print_message("%lu creates were given up, %lu copies evicted\n", given_up, evicted);
     assert_true(only || (killed && crashed && retried && cancelled && overdue && unread &&
-                         stillborn && copies_failed && starved && taken && reserved && refused &&
+                         stillborn && copies_failed && starved && given_up && evicted && taken && reserved && refused &&
                          in_groups && with_gpus && constructed && restarted && called && retired && exited &&
                          died && found && gates && gate_waits && untold && skipped));
     if (last - first >= 2000) /* these are rarer */

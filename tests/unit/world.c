@@ -169,6 +169,7 @@ static const char *head_takes(struct world *w, unsigned rank)
         w->direct += call != NULL && call->flags & TBI_CALL_DIRECT;
     }
     w->stopped += record->type == TBI_MSG_STOPPED;
+    w->evicted += record->type == TBI_MSG_EVICTED;
     if (why == NULL && record->type == TBI_MSG_FINISHED)
         why = world_finished(w, (const void *)(record + 1));
     if (why == NULL && record->type == TBI_MSG_TAKEN)

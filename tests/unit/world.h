@@ -46,6 +46,8 @@ struct proc {
     bool starving;                 /* it waits for some */
     bool doomed;                   /* its agent has had it killed, it still runs */
     struct tbi_id creating;        /* null, or what it waits for room for */
+    struct tbi_id given_up[WORLD_HANDLES]; /* what it does not any more, though the answer has not come */
+    unsigned ngiven_up;
     unsigned results_made;         /* stored results written so far */
     uint32_t stored;               /* bit i: result i is in the store */
     uint64_t made[32];             /* ... and has so many bytes */
@@ -129,6 +131,7 @@ struct world {
     unsigned gates_opened, gate_waits;
     unsigned most_processes;        /* of a rank; few: then no task waits, for it might wait for a process */
     unsigned barren, said;          /* processes that will not be started; lines for the user */
+    unsigned rooms_given_up, evicted;
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */
     unsigned nactors, actors_max;

@@ -564,6 +564,11 @@ static void got_room(struct world *w, struct proc *p, const struct msg_created *
 {
     bool result = p->number != 0 && tbi_id_equal(tbi_id_task(m->id), p->run.task);
 
+    for (unsigned i = 0; i < p->ngiven_up; i++)
+        if (tbi_id_equal(p->given_up[i], m->id)) {
+            p->given_up[i] = p->given_up[--p->ngiven_up];
+            return;
+        }
     p->creating = (struct tbi_id){0};
     if (result) {
         if (m->error_bytes == 0) {
@@ -589,6 +594,15 @@ static void got_room(struct world *w, struct proc *p, const struct msg_created *
         *seal = (struct msg_seal){m->id, m->bytes - pick(w, (unsigned)m->bytes), 0, p->rank};
         add_handle(p, m->id, false);
     }
+}
+
+/* It is interrupted while it waits for room. It may ask for the same once more. */
+static void give_up(struct world *w, struct proc *p)
+{
+    send_object(p, TBI_MSG_ABANDON, p->creating);
+    p->given_up[p->ngiven_up++] = p->creating;
+    p->creating = (struct tbi_id){0};
+    w->rooms_given_up++;
 }
 
 const char *world_proc_takes(struct world *w, struct proc *p)
@@ -623,6 +637,8 @@ const char *world_proc_takes(struct world *w, struct proc *p)
         case TBI_MSG_INTERRUPT:
             if (p->running && p->cancelled && !tbi_id_is_null(p->waiting))
                 leave_wait(p);
+            if (p->running && p->cancelled && !tbi_id_is_null(p->creating) && p->ngiven_up < WORLD_HANDLES)
+                give_up(w, p);
             break;
         case TBI_MSG_RESUME:
             if (!p->resuming)
