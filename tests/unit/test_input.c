@@ -122,7 +122,6 @@ static void a_frame(void)
     static struct tbi_inbox in;
     struct tbi_outbox out = {0};
     uint8_t whole[4096];
-    uint32_t acked;
 
     for (unsigned n = 1 + pick(6); n > 0; n--) {
         struct tbi_record *r = some_record((enum tbi_msg)pick(TBI_MSG_COUNT));
@@ -138,7 +137,7 @@ static void a_frame(void)
         for (unsigned k = pick(2) * pick(6); k > 0; k--)
             frame[(pick(4) ? sizeof(struct tbi_frame) : 0) + pick((unsigned)(n - sizeof(struct tbi_frame)))] ^=
                 (uint8_t)(1u << pick(8));
-        count(tbi_inbox_frame(&in, frame, pick(20) ? n : pick((unsigned)n + 1), &acked, read_all, NULL));
+        count(tbi_inbox_frame(&in, frame, pick(20) ? n : pick((unsigned)n + 1), read_all, NULL));
         free(frame);
     }
     tbi_outbox_fini(&out);
