@@ -324,6 +324,9 @@ typedef struct tb_config {
  * processes, tasks take no notice: the program's handler decides, and without one the job ends with
  * it. The processes of tasks also end with the main thread: do not leave it by pthread_exit.
  * argc, argv may be NULL. config: NULL for defaults; only rank 0's counts.
+ * What a task leaves in C streams is flushed when it ends. Files that the program has opened before are /dev/null in
+ * tasks, but for stdout and stderr (see TB_KEEP_DESCRIPTORS in doc/settings.md); stdin is empty there. Processes that a
+ * task starts end with it if it is cancelled or dies, with its actor, and at the latest with the job.
  * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.

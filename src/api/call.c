@@ -6,6 +6,7 @@
 #include "api/instance.h"
 #include "api/options.h"
 #include "api/registry.h"
+#include "exec/streams.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
 #include "util/fault.h"
@@ -98,7 +99,7 @@ void tbi_call_end_now(int code, const char *message)
         leave_error(call);
         atomic_store(&call->slot->begun, call->run->number + 1);
         tbi_process_leave(p);
-        fflush(NULL);
+        tbi_streams_flush();
         _exit(1); /* the task ends here; its node replaces the process */
     }
     if (p != NULL)
@@ -374,7 +375,7 @@ static int run_once(struct tb_call *call, struct tbi_error_link *chain)
     tbi_forked_leave(rc != 0);
     call->run_us = ran_for(call);
     tbi_fault_point(TBI_FAULT_RETURN);
-    fflush(stdout);
+    tbi_streams_flush();
     return judge(call, rc, chain);
 }
 

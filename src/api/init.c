@@ -11,6 +11,7 @@
 #include "api/options.h"
 #include "api/registry.h"
 #include "api/version.h"
+#include "exec/children.h"
 #include "node/machine.h"
 #include "node/store_size.h"
 #include "store/late.h"
@@ -284,6 +285,8 @@ static int start_zygote(struct tbi_job *j)
         .job = j->process.job, .limits = j->process.limits, .cluster = &j->cluster,
         .places = &j->places, .marks = prefixes};
     arm_faults(j);
+    if (j->settings.keep_descriptors != 0)
+        config.kept = &j->own_descriptors;
     config.deaths = tbi_slots_deaths(j->slots);
     config.output.slots = j->slots;
     config.output.ring = tbi_slots_output(j->slots);
@@ -406,6 +409,7 @@ static void stop(struct tbi_job *j)
     tbi_memory_fini(&j->memory, j->store_stays); /* behind the windows over it */
     free(j->own_shared.range);
     tbi_watchdog_stop(j->watchdog);
+    tbi_descriptors_free(&j->own_descriptors);
     free(j->host);
     free(j->cpus);
     free(j->totals);
@@ -422,6 +426,7 @@ static _Noreturn void serve(struct tbi_job *j, const struct tbi_loop_config *con
     struct tbi_loop *loop = tbi_loop_create(config);
 
     tbi_zygote_ignore_group_signals();
+    tbi_children_adopt(); /* a worker has no children but the job's: see tbi_loop */
     while (!tbi_loop_ended(loop)) {
         uint64_t until;
         uint32_t value;
@@ -466,6 +471,7 @@ static int start(struct tbi_job *j, const tb_config *config)
         tbi_settings_warn(stderr);
     j->process.job = (unsigned)getpid() & 0xffff;
     gethostname(j->hostname, sizeof j->hostname - 1);
+    tbi_descriptors_list(&j->own_descriptors); /* before those of MPI */
     if (tbi_mpi_launched())
         rc = start_mpi(j, rc, settings);
     else if (rc == 0 && settings != 0)

@@ -5,6 +5,7 @@
 
 #include "api/driver.h"
 #include "api/settings.h"
+#include "exec/descriptors.h"
 #include "exec/executor.h"
 #include "net/transport.h"
 #include "util/maps.h"
@@ -25,6 +26,7 @@ struct tbi_job {
     struct tbi_slots *slots;
     struct tbi_zygote zygote;
     bool has_zygote;
+    struct tbi_descriptors own_descriptors; /* of the program, at tb_init */
     struct tbi_executor_config executor;
     struct tbi_process process;
     struct tbi_driver *driver;

@@ -61,6 +61,8 @@
       "precede each line that a task prints by its function, rank and process")                    \
     X(log_dir,            TB_LOG_DIR,         TEXT,    0,    0,            0,             "directory", \
       "where each rank also appends what its tasks print, to rank-R.out and rank-R.err")           \
+    X(keep_descriptors,   TB_KEEP_DESCRIPTORS, CHOICE, 0,    0,            0,             "no, yes", \
+      "files that the program opened before tb_init stay open in tasks; no: they are /dev/null there") \
     X(debug,              TB_DEBUG,           COUNT,   0,    0,            9,             "level",  \
       "1: tb_finalize names the refs that the driver did not release, or what leaked without any")  \
     X(fault,              TB_FAULT,           TEXT,    0,    0,            0,             "point:n[,point:n...]", \

@@ -1,9 +1,11 @@
 #include "exec/executor.h"
+#include "exec/children.h"
 #include "exec/zygote.h"
 #include "api/call.h"
 #include "api/instance.h"
 #include "exec/lanes.h"
 #include "exec/lines.h"
+#include "exec/streams.h"
 #include "net/codec.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
@@ -16,6 +18,7 @@
 
 enum {
     BACKLOG_MAX = 1 << 20,  /* bytes waiting for room in the ring before a thread waits */
+    REAP_EVERY = 64,        /* times that nothing is left to run */
     RING_EVERY_US = 50,     /* while there is more work, the agent is woken no more often */
     LOOK_EVERY_US = 1000000 /* a sleeper looks again, for its bell may have been overwritten */
 };
@@ -36,6 +39,7 @@ struct executor {
     bool unrung;                    /* something was written that the agent was not woken for */
     uint64_t rung_us, news_us;
     bool exiting;
+    unsigned idles;                 /* how often it has found nothing to run */
     int mark[2];                    /* the pipes to mark, whatever tasks do to 1 and 2 */
     _Atomic uint32_t marked;        /* the function that was marked last */
 };
@@ -218,12 +222,21 @@ static void tell_skipped(struct executor *x)
     x->skipped.from = x->skipped.to;
 }
 
+/* Children that tasks did not wait for would stay as zombies. An actor may still wait for its own. */
+static void reap_now_and_then(struct executor *x)
+{
+    if (tbi_id_is_null(x->instance.id) && ++x->idles % REAP_EVERY == 0)
+        tbi_children_reap();
+}
+
 /* The next task, ours to free, or NULL: it is time to leave. */
 static struct msg_run *next_run(struct executor *x)
 {
     struct msg_run *run = NULL;
 
     pthread_mutex_lock(&x->process.lock);
+    if (tbi_outbox_bytes(&x->runs) == 0)
+        reap_now_and_then(x);
     if (tbi_outbox_bytes(&x->runs) == 0 && tbi_fault(TBI_FAULT_IDLE)) {
         flush(x);
         tbi_fault_die();
@@ -332,7 +345,7 @@ static void leave(struct executor *x)
         tbi_lanes_drain(x->lanes);
         mark(x, x->instance.fn);
         tbi_instance_end(&x->instance);
-        fflush(stdout);
+        tbi_streams_flush();
     }
     for (flush_all(x); atomic_load(&x->behind); flush_all(x))
         usleep(50);

@@ -1,10 +1,12 @@
 #include "exec/zygote.h"
+#include "exec/children.h"
+#include "exec/descriptors.h"
+#include "exec/streams.h"
 #include "net/codec.h"
 #include "util/alloc.h"
 #include "util/fault.h"
 #include "util/look.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +16,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum {
+    END_MS = 3000,      /* that the zygote waits for processes that it has killed */
+    STOP_MS = 5000      /* that its rank waits for it */
+};
 
 struct command {
     uint32_t slot, proc;
@@ -32,17 +39,19 @@ struct nursery {
     struct tbi_outputs *outputs;
     struct tbi_ring_writer deaths;
     struct tbi_outbox reports; /* EXITED records that the ring had no room for yet */
-    struct child *child;
+    struct child *child;       /* in the order of their pids */
     size_t n, room;
+    pid_t group;               /* the program's */
+    struct tbi_descriptors inherited; /* from the program, to executors */
     sigset_t before;           /* the signal mask and the limit that executors start with */
     struct rlimit descriptors;
 };
 
 /* Die with the parent. The signal is only armed from now on, so look once more whether the parent
  * is still there. */
-static void follow(pid_t parent)
+static void follow(pid_t parent, int signal)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, (unsigned long)signal);
     if (getppid() != parent)
         _exit(1);
 }
@@ -63,43 +72,6 @@ void tbi_zygote_ignore_group_signals(void)
     for (unsigned i = 0; i < sizeof group / sizeof group[0]; i++)
         if (sigaction(group[i], NULL, &act) == 0 && act.sa_handler == SIG_DFL)
             signal(group[i], SIG_IGN);
-}
-
-/* All from 3 on; keep[n] is 0 where there is nothing to keep. */
-static void close_all_but(const int *keep, int nkeep)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int fds[1024], n, own;
-
-    if (dir == NULL)
-        return;
-    own = dirfd(dir);
-    do { /* collect, then close: closing while reading skips entries */
-        const struct dirent *e;
-
-        for (n = 0; n < 1024 && (e = readdir(dir)) != NULL;) {
-            int fd = atoi(e->d_name);
-            bool kept = e->d_name[0] == '.' || fd <= 2 || fd == own;
-
-            for (int i = 0; i < nkeep; i++)
-                kept |= fd == keep[i];
-            if (!kept)
-                fds[n++] = fd;
-        }
-        for (int i = 0; i < n; i++)
-            close(fds[i]);
-        rewinddir(dir);
-    } while (n == 1024);
-    closedir(dir);
-}
-
-static void close_all(void)
-{
-#ifdef SYS_close_range
-    if (syscall(SYS_close_range, 3u, ~0u, 0u) == 0)
-        return;
-#endif
-    close_all_but(NULL, 0); /* a kernel before 5.9 */
 }
 
 /* ---- deaths ---- */
@@ -128,25 +100,61 @@ static void report(struct nursery *y, uint32_t proc, struct msg_exited exited, c
     memcpy(m + 1, tail, exited.bytes);
 }
 
+/* Where the executor is in the list, or would be. */
+static size_t place_of(const struct nursery *y, pid_t pid)
+{
+    size_t from = 0, to = y->n;
+
+    while (from < to) {
+        size_t half = (from + to) / 2;
+
+        if (y->child[half].pid < pid)
+            from = half + 1;
+        else
+            to = half;
+    }
+    return from;
+}
+
+static bool is_executor(const struct nursery *y, pid_t pid)
+{
+    size_t at = place_of(y, pid);
+
+    return at < y->n && y->child[at].pid == pid;
+}
+
+static void bury(struct nursery *y, pid_t pid, int status)
+{
+    size_t at = place_of(y, pid), bytes;
+    struct child child = y->child[at];
+    char tail[TBI_TAIL];
+
+    bytes = tbi_output_close(child.output, tail);
+    memmove(&y->child[at], &y->child[at + 1], (--y->n - at) * sizeof *y->child);
+    report(y, child.proc, (struct msg_exited){
+        .pid = pid, .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+        .status = WIFEXITED(status) ? WEXITSTATUS(status) : 0, .bytes = (uint32_t)bytes}, tail);
+}
+
+/* What a dead executor has left: our child by now, and no other's. */
+static void end_orphan(void *ctx, pid_t pid)
+{
+    if (!is_executor(ctx, pid))
+        kill(pid, SIGKILL);
+}
+
+/* When an orphan dies, those below it become ours, and are found by another look. */
 static void reap(struct nursery *y)
 {
-    char tail[TBI_TAIL];
+    bool some = false;
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (size_t i = 0; i < y->n; i++)
-            if (y->child[i].pid == pid) {
-                struct child child = y->child[i];
-                size_t bytes = tbi_output_close(child.output, tail);
-
-                y->child[i] = y->child[--y->n];
-                report(y, child.proc, (struct msg_exited){
-                    .pid = pid, .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                    .status = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
-                    .bytes = (uint32_t)bytes}, tail);
-                break;
-            }
+    for (; (pid = waitpid(-1, &status, WNOHANG)) > 0; some = true)
+        if (is_executor(y, pid))
+            bury(y, pid, status);
+    if (some)
+        tbi_children_each(end_orphan, y);
 }
 
 /* ---- births ---- */
@@ -156,18 +164,21 @@ static void run_executor(const struct nursery *y, const int ends[2], struct comm
 {
     int status;
 
-    follow(zygote);
+    follow(zygote, SIGKILL);
+    setpgid(0, y->group);
+    tbi_children_adopt();
     dup2(ends[0], STDOUT_FILENO);
     dup2(ends[1], STDERR_FILENO);
-    close_all();
+    tbi_descriptors_close_others(&y->inherited);
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     signal(SIGTERM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
+    signal(TBI_ZYGOTE_END, SIG_DFL);
     signal(SIGPIPE, SIG_IGN); /* a closed stdout loses output, nothing else */
     sigprocmask(SIG_SETMASK, &y->before, NULL);
     setrlimit(RLIMIT_NOFILE, &y->descriptors);
     status = y->config->executor(y->config->ctx, command.slot, command.proc);
-    fflush(NULL);
+    tbi_streams_flush();
     _exit(status);
 }
 
@@ -198,8 +209,11 @@ static void fork_executor(struct nursery *y, struct command command)
     close(ends[0]);
     close(ends[1]);
     if (pid > 0) {
+        size_t at = place_of(y, pid);
+
         tbi_output_begin(output, command.proc, command.slot, pid);
-        y->child[y->n++] = (struct child){pid, command.proc, output};
+        memmove(&y->child[at + 1], &y->child[at], (y->n++ - at) * sizeof *y->child);
+        y->child[at] = (struct child){pid, command.proc, output};
     } else {
         tbi_output_close(output, tail);
     }
@@ -215,6 +229,22 @@ static void signal_executor(const struct nursery *y, uint32_t proc, int signal)
 static void on_child(int s)
 {
     (void)s; /* only there to interrupt ppoll */
+}
+
+/* In the handler itself, so that it does not matter what the zygote is waiting for. */
+static void on_end(int s)
+{
+    (void)s;
+    tbi_children_end(END_MS);
+    _exit(0);
+}
+
+static void end_when_told(void)
+{
+    struct sigaction act = {.sa_handler = on_end};
+
+    sigfillset(&act.sa_mask);
+    sigaction(TBI_ZYGOTE_END, &act, NULL);
 }
 
 /* Each executor takes two of our descriptors. */
@@ -241,12 +271,17 @@ static void empty_stdin(void)
 static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
 {
     struct sigaction act = {.sa_handler = on_child};
-    struct nursery y = {.config = config, .outputs = tbi_outputs_create(&config->output)};
-    sigset_t chld, open;
+    struct nursery y = {.config = config, .group = getpgrp()};
+    sigset_t chld, end, open;
     bool rests = false;
+    int rc = tbi_descriptors_blind(&y.inherited, (int[]){commands, config->output.file[0], config->output.file[1]},
+                                   3, config->kept);
 
-    int rc;
-
+    if (rc != 0) {
+        fprintf(stderr, "thornback: the program's descriptors cannot be found: %s\n", strerror(-rc));
+        _exit(1);
+    }
+    y.outputs = tbi_outputs_create(&config->output);
     if (y.outputs == NULL) {
         fprintf(stderr, "thornback: no descriptor for what tasks print: %s\n", strerror(errno));
         _exit(1);
@@ -256,13 +291,20 @@ static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
         fprintf(stderr, "thornback: memory cannot be closed to tasks: %s\n", strerror(-rc));
         _exit(1);
     }
+    /* A launcher that kills the program's whole group gets the executors; we live on until we have noticed and have
+     * ended what had left the group. */
+    setpgid(0, 0);
     raise_limit(&y);
     tbi_ring_writer_init(&y.deaths, config->deaths, config->deaths_size);
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, &y.before);
+    sigemptyset(&end);
+    sigaddset(&end, TBI_ZYGOTE_END);
+    sigprocmask(SIG_UNBLOCK, &end, NULL); /* whatever the program has blocked */
     open = y.before;
     sigdelset(&open, SIGCHLD);
+    sigdelset(&open, TBI_ZYGOTE_END);
     sigaction(SIGCHLD, &act, NULL);
     for (;;) {
         struct timespec soon = {0, 1000000}, look = {TBI_LOOK_US / 1000000, 0};
@@ -284,7 +326,7 @@ static _Noreturn void live(const struct tbi_zygote_config *config, int commands)
             else
                 fork_executor(&y, command);
         if (got == 0)
-            _exit(0); /* the parent is gone */
+            on_end(0); /* the parent is gone */
         rests |= flush_reports(&y, &wrote);
         if (wrote && config->wake != NULL)
             config->wake(config->ctx);
@@ -299,7 +341,7 @@ int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return -errno;
-    fflush(NULL); /* else what is buffered would be printed once by each process */
+    tbi_streams_flush(); /* else what is buffered would be printed once by each process */
     sigfillset(&all); /* the parent's handlers must not run in the child, nor a Ctrl-C end it yet */
     sigprocmask(SIG_SETMASK, &all, &before);
     pid = fork();
@@ -313,12 +355,13 @@ int tbi_zygote_start(struct tbi_zygote *zygote, const struct tbi_zygote_config *
         return rc;
     }
     if (pid == 0) {
-        follow(parent);
         reset_signals();
+        end_when_told();
+        follow(parent, TBI_ZYGOTE_END);
+        tbi_children_adopt();
         tbi_zygote_ignore_group_signals();
         signal(SIGTERM, SIG_IGN);
         sigprocmask(SIG_SETMASK, &before, NULL);
-        close_all_but((int[]){pair[1], config->output.file[0], config->output.file[1]}, 3);
         empty_stdin();
         live(config, pair[1]);
     }
@@ -373,6 +416,7 @@ bool tbi_zygote_lives(struct tbi_zygote *zygote, char *how, size_t size)
 
 void tbi_zygote_stop(struct tbi_zygote *zygote)
 {
+    struct pollfd ends = {.fd = zygote->commands, .events = POLLIN};
     char how[64];
 
     if (zygote->pid <= 0 || !tbi_zygote_lives(zygote, how, sizeof how)) {
@@ -380,7 +424,10 @@ void tbi_zygote_stop(struct tbi_zygote *zygote)
         *zygote = (struct tbi_zygote){0, -1};
         return;
     }
-    kill(zygote->pid, SIGKILL);
+    kill(zygote->pid, TBI_ZYGOTE_END);
+    while (poll(&ends, 1, STOP_MS) < 0 && errno == EINTR) { /* its end of the socket is its alone */
+    }
+    kill(zygote->pid, SIGKILL); /* it has ended, or cannot */
     while (waitpid(zygote->pid, NULL, 0) < 0 && errno == EINTR) {
     }
     close(zygote->commands);

@@ -1,4 +1,5 @@
 #include "node/loop.h"
+#include "exec/children.h"
 #include "node/remains.h"
 #include "node/report.h"
 #include "node/terminal.h"
@@ -12,6 +13,7 @@ enum { WATCH_US = 1000000, BEATS = 10 /* within TB_HEARTBEAT */, LIVE_EVERY = 16
 enum { LOOK_US = 10000 /* between two looks at all slots of executors, while the rank is busy */ };
 enum { ROUNDS = 16 /* of records between head and agent of this rank in one turn */ };
 enum { HEAD_BACKLOG = 1 << 20 /* bytes of records to the head that wait for leave to go */ };
+enum { ORPHANS_END_MS = 3000 };
 enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks takes that long */
 enum {
     STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000, /* for executors to leave by themselves */
@@ -408,9 +410,12 @@ static void watch(struct tbi_loop *loop)
 
     loop->watch_us = loop->now_us + loop->watch_every_us;
     loop->beat_us = loop->watch_us;
-    if (!tbi_zygote_lives(c->zygote, how, sizeof how))
+    if (!tbi_zygote_lives(c->zygote, how, sizeof how)) {
+        if (c->sched == NULL) /* a worker, which adopts; the driver's children may be the program's */
+            tbi_children_end(ORPHANS_END_MS);
         tbi_end_job(c->agent.rank, c->host, "the process that starts executors %s: the job ends",
                     how);
+    }
     if (c->transport == NULL || c->heartbeat == 0)
         return;
     tbi_watchdog_enter(c->watchdog);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ends.sh - however a job ends, no process of it stays, nor a file of ours in /dev/shm or the temp
+# ends.sh - however a job ends, no process of it stays, also none that a task has started and detached, nor a file of ours in /dev/shm or the temp
 # directory; the status is the driver's where there is one, and where a rank or its zygote was lost a
 # message says which. A signal that the program handles ends nothing. Of a mpirun that was killed, Open
 # MPI's own vader_segment.* and session directory may stay (known, see doc/architecture.md).
@@ -122,9 +122,12 @@ for launch in alone mpirun; do
     end driver_killed bad "" wait 'kill -9 $(rank 0)'
     end driver_terminated bad "" wait 'kill -TERM $(rank 0)'
     end executor_killed 5 "" lose_one_task ""
+    # The driver, being the program's, does not adopt: what tasks have started then outlives a zygote that is killed.
+    [ $launch != alone ] || export ENDS_WITHOUT_STRAYS=1
     end zygote_killed bad "$lost" wait 'kill -9 $(zygote $executes)'
     end zygote_killed_while_driver_computes bad "$lost" wait_computing 'kill -9 $(zygote 0)'
     end zygote_killed_and_reaped bad "${lost% was*}" wait_reaping 'kill -9 $(zygote 0)'
+    unset ENDS_WITHOUT_STRAYS
     end interrupted bad "" wait 'kill -INT -- -$first'
     end hung_up bad "" wait 'kill -HUP -- -$first'
 done

@@ -124,6 +124,7 @@ static const struct {
     {"TB_IDLE", NULL, NULL, "spi"},
     {"TB_LOG_PREFIX", NULL, NULL, "on"},
     {"TB_LOG_DIR", NULL, NULL, NULL}, /* a folder that cannot be written is warned of */
+    {"TB_KEEP_DESCRIPTORS", NULL, NULL, "2"},
     {"TB_DEBUG", "-1", "10", "all"},
     {"TB_FAULT", NULL, NULL, NULL}, /* in test_fault */
 };

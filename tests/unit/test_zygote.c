@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,9 @@ struct shared {
     _Atomic int started, descriptors, handler_is_default;
     _Atomic int pid[64];
     _Atomic int stdin_is_empty;
+    _Atomic int group;
+    int own, kept; /* descriptors of the program; 0: none */
+    _Atomic int own_is_null, kept_is_open;
     _Alignas(64) char ring[sizeof(struct tbi_ring) + SIZE];
     _Alignas(64) char output[sizeof(struct tbi_ring) + SIZE];
 };
@@ -29,12 +33,18 @@ static int executor(void *ctx, uint32_t slot, uint32_t proc)
 {
     struct shared *s = ctx;
     struct sigaction act;
+    struct stat null, file;
     int open = 0;
 
+    stat("/dev/null", &null);
     for (int fd = 3; fd < 256; fd++)
-        open += fcntl(fd, F_GETFD) >= 0;
+        open += fstat(fd, &file) == 0 && file.st_rdev != null.st_rdev;
+    s->own_is_null = fstat(s->own, &file) == 0 && file.st_rdev == null.st_rdev;
+    s->kept_is_open = fcntl(s->kept, F_GETFD) >= 0;
+    open -= s->kept > 0;
     s->descriptors = open;
     sigaction(SIGSEGV, NULL, &act);
+    s->group = getpgrp();
     s->handler_is_default = act.sa_handler == SIG_DFL;
     s->stdin_is_empty = getchar() == EOF;
     s->pid[slot] = getpid();
@@ -53,10 +63,10 @@ static int executor(void *ctx, uint32_t slot, uint32_t proc)
 
 static void nobody(int s) { (void)s; }
 
-static int start(void **state)
+static int start_with(void **state, const struct tbi_descriptors *kept)
 {
     static struct tbi_zygote zygote;
-    struct tbi_zygote_config config = {.executor = executor, .deaths_size = SIZE};
+    struct tbi_zygote_config config = {.executor = executor, .deaths_size = SIZE, .kept = kept};
 
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     config.ctx = shared;
@@ -65,9 +75,16 @@ static int start(void **state)
     tbi_ring_reader_init(&output, config.output.ring, SIZE);
     config.deaths = (struct tbi_ring *)shared->ring;
     tbi_ring_reader_init(&deaths, config.deaths, SIZE);
+    shared->own = open("/proc/self/stat", O_RDONLY);
     signal(SIGSEGV, nobody); /* as a library of the parent might */
     *state = &zygote;
+    shared->kept = kept != NULL ? kept->fd[0] : 0;
     return tbi_zygote_start(&zygote, &config);
+}
+
+static int start(void **state)
+{
+    return start_with(state, NULL);
 }
 
 static int stop(void **state)
@@ -77,6 +94,7 @@ static int stop(void **state)
     if (zygote->pid > 0)
         tbi_zygote_stop(zygote);
     signal(SIGSEGV, SIG_DFL);
+    close(shared->own);
     tbi_ring_reader_fini(&deaths);
     tbi_ring_reader_fini(&output);
     munmap(shared, sizeof *shared);
@@ -156,6 +174,44 @@ static void an_executor_starts_without_the_parents_handlers_and_descriptors(void
     assert_int_equal(shared->descriptors, 0);
     assert_true(shared->stdin_is_empty);
     assert_true(shared->handler_is_default);
+}
+
+static void a_descriptor_of_the_program_is_dev_null_in_an_executor(void **state)
+{
+    uint32_t proc;
+
+    ask(*state, 0, 2);
+    next_death(&proc);
+    assert_true(shared->own_is_null);
+}
+
+static void a_descriptor_that_is_to_be_kept_is_open_in_an_executor(void **state)
+{
+    struct tbi_descriptors kept = {.n = 1};
+    uint32_t proc;
+
+    int fd = open("/proc/self/stat", O_RDONLY);
+
+    kept.fd = &fd;
+    stop(state);
+    assert_int_equal(start_with(state, &kept), 0);
+    ask(*state, 0, 2);
+    next_death(&proc);
+    assert_int_equal(shared->descriptors, 0);
+    assert_true(shared->own_is_null);
+    assert_true(shared->kept_is_open);
+    close(fd);
+}
+
+static void executors_are_of_the_programs_group_and_the_zygote_is_not(void **state)
+{
+    struct tbi_zygote *zygote = *state;
+    uint32_t proc;
+
+    ask(zygote, 0, 2);
+    next_death(&proc);
+    assert_int_equal(shared->group, getpgrp());
+    assert_int_equal(getpgid(zygote->pid), zygote->pid);
 }
 
 /* Is a process there at all, running or not yet reaped? Orphans are reaped by init, in its time. */
@@ -247,6 +303,9 @@ int main(void)
             deaths_come_though_nobody_reads_the_output_and_say_how_much_there_is, start, stop),
         cmocka_unit_test_setup_teardown(
             an_executor_starts_without_the_parents_handlers_and_descriptors, start, stop),
+        cmocka_unit_test_setup_teardown(a_descriptor_of_the_program_is_dev_null_in_an_executor, start, stop),
+        cmocka_unit_test_setup_teardown(a_descriptor_that_is_to_be_kept_is_open_in_an_executor, start, stop),
+        cmocka_unit_test_setup_teardown(executors_are_of_the_programs_group_and_the_zygote_is_not, start, stop),
         cmocka_unit_test_setup_teardown(nothing_outlives_the_parent, start, stop),
         cmocka_unit_test_setup_teardown(signals_to_the_group_end_neither_it_nor_its_executors,
                                         start, stop),
