@@ -15,6 +15,7 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     agent->whole.grants = tbi_grants_create(&config->resources);
     agent->whole.jobs = 1; /* it never goes */
     tbi_list_init(&agent->whole.resuming);
+    tbi_list_init(&agent->whole.waiting);
     agent->segment = tbi_segment_create(config->store_bytes, config->page_bytes);
     tbi_list_init(&agent->rooms);
     tbi_list_init(&agent->spare);

@@ -112,6 +112,7 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
     bundle->demand = demand;
     bundle->demand.more = tbi_copy(demand.more, demand.nmore * sizeof *demand.more);
     tbi_list_init(&bundle->resuming);
+    tbi_list_init(&bundle->waiting);
     tbi_grants_take(agent->whole.grants, &bundle->demand, NULL, &bundle->grant);
     bundle->grants = grants_of(agent, bundle);
     agent->held_cpus += demand.cpus;

@@ -92,6 +92,19 @@ static void fail_job(struct tbi_agent *agent, struct tbi_job *job, bool crashed)
     free_job(agent, job);
 }
 
+/* What comes back, comes back to its place: that is near the front, for the oldest were given first. */
+static void put_in_by_age(struct tbi_agent *agent, struct tbi_job *job)
+{
+    struct tbi_link *waiting = &job->bundle->waiting, *at = waiting;
+
+    if (job->arrival == 0)
+        job->arrival = ++agent->arrivals;
+    else
+        for (at = waiting->next; at != waiting && TBI_ENTRY(at, struct tbi_job, age)->arrival < job->arrival;)
+            at = at->next;
+    tbi_list_insert_before(at, &job->age);
+}
+
 void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front)
 {
     struct tbi_link *ready;
@@ -106,6 +119,7 @@ void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front
     agent->nready++;
     agent->nready_free += tbi_job_needs_no_cpus(agent, job);
     job->bundle->nready++;
+    put_in_by_age(agent, job);
 }
 
 void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job)
@@ -115,6 +129,12 @@ void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job)
         return;
     }
     tbi_list_unlink(&job->link);
+    tbi_list_unlink(&job->age);
+    if (job->bundle->starving == job) {
+        job->bundle->starving = NULL;
+        agent->starving--;
+        agent->relieved++;
+    }
     job->bundle->nready--;
     agent->nready--;
     agent->nready_free -= tbi_job_needs_no_cpus(agent, job);

@@ -33,7 +33,8 @@ struct tbi_bundle {
     struct tbi_link resumer;    /* in `resumers`, if there are any */
     unsigned jobs;              /* tasks in it */
     size_t nready;              /* ... that may start */
-    uint64_t starved;           /* one of them was, in this pass */
+    struct tbi_link waiting;    /* the same, oldest first */
+    struct tbi_job *starving;   /* one of them that was overtaken too often: the others wait until it begins */
     uint64_t full;              /* no executor takes more of them ahead of its turn, in this pass */
     bool doomed;                /* it goes when they have ended */
     struct tbi_demand demand;   /* what it has taken of the node, and got */
@@ -75,7 +76,9 @@ struct tbi_job {
     struct msg_dispatch *m;     /* with its tail */
     struct tbi_bundle *bundle;  /* that it takes its resources of: the node, if it is in none */
     unsigned missing;           /* arguments that are not on this host yet */
-    unsigned overtaken;
+    struct tbi_link age;        /* in the bundle's `waiting`, while it may start */
+    uint64_t arrival;           /* in the order in which tasks could first start here; 0: it could not yet */
+    unsigned overtaken;         /* by younger ones of other demands, while it did not fit */
     bool wanted;
     bool aborted;
     bool killed;                /* its process was ordered to be killed: that death is its end */
@@ -189,6 +192,8 @@ struct tbi_agent {
     struct tbi_bundle whole;    /* the node */
     struct tbi_map bundles;     /* by id */
     int64_t held_cpus;          /* that bundles have taken */
+    uint64_t arrivals, relieved; /* relieved: how often one that starved has begun, or gone */
+    unsigned starving;          /* bundles, the node included, in which a task starves */
     uint64_t pass;              /* how often it was seen to what may start */
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;

@@ -1,14 +1,14 @@
 /* nested.c - tasks that a task submits may begin on its own node without asking the head, which learns of
  * them in passing: SUBMIT goes on with `local` set, and the head takes the task for sent. Only what needs
- * CPUs and nothing else, has all its arguments with it, and may be anywhere; and only so many, since
- * the others are better spread by the head. What waits here is given back when another node idles. */
+ * CPUs and nothing else, has all its arguments with it, and may be anywhere; none while a task starves here; and
+ * only so many, since the others are better spread by the head. What waits here is given back when another node idles. */
 #include "node/local.h"
 #include "util/alloc.h"
 
 bool tbi_nested_may_stay(const struct tbi_agent *agent, const struct tbi_proc *proc,
                          const struct msg_submit *m)
 {
-    return m->kind == TBI_TASK && proc->job != NULL && !proc->job->aborted && !agent->kept &&
+    return m->kind == TBI_TASK && proc->job != NULL && !proc->job->aborted && !agent->kept && agent->whole.starving == NULL &&
            agent->nready < agent->config.nested && m->nrefs == 0 && m->nmore == 0 &&
            m->strategy == TBI_DEFAULT &&
            m->cpus <= tbi_grants_total(agent->whole.grants, TBI_CPUS) - agent->held_cpus;

@@ -5,6 +5,8 @@
 #include "node/local.h"
 #include "util/alloc.h"
 
+enum { OLDEST = 16 };
+
 /* The places of the node that those in the grant stand for. */
 static void write_places(uint16_t *to, const struct tbi_bundle *bundle,
                          const struct tbi_grant *grant, unsigned ngpus)
@@ -187,17 +189,52 @@ static int64_t free_cpus(const struct tbi_agent *agent)
     return tbi_grants_free(agent->whole.grants, TBI_CPUS);
 }
 
-/* Jobs that one has just passed, and that do not fit. */
-static void count_overtaking(struct tbi_agent *agent, const struct tbi_link *next, unsigned depth,
-                             const struct tbi_bundle *bundle)
+/* Will there be enough for it when all that ends has ended? */
+static bool may_fit(const struct tbi_agent *agent, const struct tbi_job *job)
 {
-    for (unsigned d = agent->depths; d-- > depth;)
-        for (struct tbi_link *o = agent->ready[d].next; o != &agent->ready[d] && o != next;
-             o = o->next) {
-            struct tbi_job *other = TBI_ENTRY(o, struct tbi_job, link);
+    struct tbi_demand demand = tbi_job_demand(job);
+    int64_t cpus = tbi_grants_total(job->bundle->grants, TBI_CPUS);
 
-            other->overtaken += other->bundle == bundle && !fits(other);
+    if (job->bundle != &agent->whole)
+        return true;
+    if (demand.cpus > cpus - agent->lasting[TBI_CPUS] - agent->held_cpus)
+        return false;
+    for (unsigned i = 0; i < demand.nmore; i++)
+        if (demand.more[i].amount > tbi_grants_total(agent->whole.grants, demand.more[i].resource) -
+                                        agent->lasting[demand.more[i].resource])
+            return false;
+    return true;
+}
+
+/* The job is about to be given to an executor: older ones of other demands that do not fit are overtaken, however
+ * deep it is and wherever it came from. Of what waits only the oldest are looked at; the others have their turn. */
+static void count_overtaking(struct tbi_agent *agent, const struct tbi_job *job)
+{
+    struct tbi_bundle *bundle = job->bundle;
+    struct tbi_demand demand = tbi_job_demand(job);
+    unsigned looked = 0;
+
+    if (job->wanted)
+        return;
+    for (struct tbi_link *l = bundle->waiting.next; l != &bundle->waiting && looked++ < OLDEST; l = l->next) {
+        struct tbi_job *other = TBI_ENTRY(l, struct tbi_job, age);
+        struct tbi_demand wanted = tbi_job_demand(other);
+
+        if (other->arrival >= job->arrival)
+            return;
+        if (tbi_demand_equal(&demand, &wanted) || fits(other) || !may_fit(agent, other))
+            continue;
+        if (++other->overtaken >= agent->config.overtakes && bundle->starving == NULL) {
+            bundle->starving = other;
+            agent->starving++;
         }
+    }
+}
+
+/* One that starves has its bundle to itself, but for wanted tasks. */
+static bool must_wait(const struct tbi_job *job)
+{
+    return job->bundle->starving != NULL && job->bundle->starving != job && !job->wanted;
 }
 
 /* The job begins on the executor, which has no other. */
@@ -207,6 +244,7 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
     struct tbi_grant last = proc->grant;
     bool same = tbi_id_equal(proc->granted_in, job->bundle->id);
 
+    count_overtaking(agent, job);
     tbi_grants_take(job->bundle->grants, &demand, same ? &last : NULL, &proc->grant);
     proc->granted_in = job->bundle->id;
     free(last.place);
@@ -229,8 +267,6 @@ static bool may_start(const struct tbi_agent *agent)
  * by those of other bundles. */
 static void start_what_fits(struct tbi_agent *agent)
 {
-    unsigned skipped = 0;
-
     for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
         for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
             struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
@@ -238,21 +274,16 @@ static void start_what_fits(struct tbi_agent *agent)
 
             next = l->next;
             if (!fits(job)) {
-                if (job->overtaken >= agent->config.overtakes)
-                    job->bundle->starved = agent->pass;
-                skipped++;
                 if (!may_start(agent))
                     return; /* nothing fits any more */
                 continue;
             }
-            if (job->bundle->starved == agent->pass && !job->wanted)
+            if (must_wait(job))
                 continue;
             proc = find_executor(agent, job);
             if (proc == NULL)
                 continue;
             begin(agent, proc, job);
-            if (skipped > 0 && !job->wanted)
-                count_overtaking(agent, next, d, job->bundle);
         }
 }
 
@@ -263,6 +294,7 @@ static bool give_ahead(struct tbi_agent *agent, struct tbi_job *job)
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
         if (proc->nwork <= agent->config.offers && !proc->leaving && alike(proc->job, job)) {
+            count_overtaking(agent, job);
             give(agent, proc, job);
             tbi_list_unlink(l);
             tbi_list_append(&agent->busy, l);
@@ -277,7 +309,7 @@ static bool offer_one(struct tbi_agent *agent, struct tbi_job *job)
 {
     const struct tbi_bundle *bundle = job->bundle;
 
-    return bundle->full != agent->pass && bundle->starved != agent->pass &&
+    return bundle->full != agent->pass && !must_wait(job) &&
            tbi_list_empty(&bundle->resuming) && give_ahead(agent, job);
 }
 
@@ -397,7 +429,19 @@ static void take_back_for_resuming(struct tbi_agent *agent)
     }
 }
 
-void tbi_run_start(struct tbi_agent *agent)
+/* So does what starves. */
+static void take_back_for_starving(struct tbi_agent *agent)
+{
+    for (struct tbi_link *l = agent->busy.next, *next; l != &agent->busy; l = next) {
+        struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
+
+        next = l->next;
+        if (proc->nwork > 1 && must_wait(proc->job))
+            tbi_run_take_back(agent, proc);
+    }
+}
+
+static void start_pass(struct tbi_agent *agent)
 {
     agent->pass++;
     resume_what_fits(agent);
@@ -409,6 +453,8 @@ void tbi_run_start(struct tbi_agent *agent)
         if (!tbi_list_empty(&agent->whole.resuming) && agent->bundles.count == 0)
             return;
     }
+    if (agent->starving > 0 && agent->config.offers > 0)
+        take_back_for_starving(agent);
     if (may_start(agent))
         start_what_fits(agent);
     if (agent->config.offers == 0)
@@ -427,6 +473,17 @@ bool tbi_run_wants_process(const struct tbi_agent *agent)
     return false;
 }
 
+/* When what starved has begun, the others may too. */
+void tbi_run_start(struct tbi_agent *agent)
+{
+    uint64_t relieved;
+
+    do {
+        relieved = agent->relieved;
+        start_pass(agent);
+    } while (agent->relieved != relieved);
+}
+
 const char *tbi_run_check(const struct tbi_agent *agent)
 {
     size_t nready = 0, nfree = 0;
@@ -438,7 +495,7 @@ const char *tbi_run_check(const struct tbi_agent *agent)
 
             nready++;
             nfree += tbi_job_needs_no_cpus(agent, job);
-            if (fits(job) && (idle || tbi_births_may(agent, is_actor(job))) && (job->wanted || job->bundle->starved != agent->pass))
+            if (fits(job) && (idle || tbi_births_may(agent, is_actor(job))) && (job->wanted || !must_wait(job)))
                 return "a task waits that could run";
         }
     return nready == agent->nready && nfree == agent->nready_free

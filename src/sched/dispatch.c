@@ -207,6 +207,9 @@ static void let_elder_through(struct tbi_sched *sched, struct tbi_class *class)
 
 void tbi_sched_learn(struct tbi_sched *sched, struct tbi_maker *task, unsigned rank)
 {
+    task->seq = sched->ready.next_seq++;
+    tbi_ready_note_sent(&sched->ready, task, rank);
+    tbi_groups_note_sent(sched, task);
     let_elder_through(sched, task->class);
     learn(sched, task, rank, rank);
 }

@@ -45,6 +45,45 @@ static void a_large_demand_is_overtaken_only_so_often(void **state)
     assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
 }
 
+static void so_it_is_by_deeper_tasks(void **state)
+{
+    struct fake *f = *state; /* a chain of them: one CPU is idle all the time */
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    for (int k = 3; k <= 4; k++) {
+        dispatch(f, k, 1, (unsigned)k, -1);
+        assert_null(done(f, k % 2 ? 1 : 2, k == 3 ? 1 : 3, TBI_AT_INLINE));
+    }
+    assert_said(f, "fork p2\nRUN 3 to p2\nFINISHED 1 to 0\nRUN 4 to p1\nFINISHED 3 to 0\n");
+    dispatch(f, 5, 1, 5, -1); /* twice was enough */
+    assert_said(f, "");
+    assert_null(done(f, 1, 4, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 4 to 0\nRUN 2 to p1\n");
+    assert_null(done(f, 1, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nRUN 5 to p1\n");
+}
+
+static void and_by_those_that_are_given_ahead(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    dispatch(f, 3, 1, 1, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 3 to p2\n");
+    dispatch(f, 4, 1, 1, -1);
+    dispatch(f, 5, 1, 1, -1);
+    assert_said(f, "RUN 4 to p1\n"); /* twice was enough */
+    f->not_begun = 1;
+    assert_null(done(f, 2, 3, TBI_AT_INLINE)); /* what was given ahead comes back, too */
+    f->not_begun = 0;
+    assert_said(f, "FINISHED 3 to 0\ntake back 1 from p1\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
+}
+
 static void executors_get_work_ahead_of_their_turn(void **state)
 {
     struct fake *f = *state;
@@ -575,6 +614,22 @@ static void a_nested_task_begins_where_it_was_submitted(void **state)
     assert_said(f, "FINISHED 11 to 0\nRUN 13 to p2\n");
 }
 
+static void while_a_task_starves_none_is_taken_in_by_the_way(void **state)
+{
+    struct fake *f = *state; /* so many that a task submits may stay */
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    assert_null(submit(f, 11, 1, TBI_DEFAULT));
+    assert_said(f, "SUBMIT 11 to 0 local\nfork p2\nRUN 11 to p2\n");
+    assert_null(done_of(f, 2, id(BY(1, 11)), 0));
+    assert_null(submit(f, 12, 1, TBI_DEFAULT));
+    assert_said(f, "FINISHED 11 to 0\nSUBMIT 12 to 0 local\nRUN 12 to p2\n");
+    assert_null(submit(f, 13, 1, TBI_DEFAULT)); /* twice was enough */
+    assert_said(f, "SUBMIT 13 to 0\n");
+}
+
 static void what_the_head_must_place_goes_to_the_head(void **state)
 {
     struct fake *f = *state;
@@ -606,6 +661,8 @@ int main(void)
         ON(a_large_demand_is_overtaken_only_so_often),
         ON(copies_of_arguments_leave_room_for_results),
         ON(one_task_is_admitted_however_large),
+        ON(so_it_is_by_deeper_tasks),
+        AHEAD(and_by_those_that_are_given_ahead),
         AHEAD(executors_get_work_ahead_of_their_turn),
         AHEAD(what_is_not_begun_is_taken_back_when_the_task_blocks),
         AHEAD(what_is_not_begun_is_taken_back_for_free_cpus),
@@ -635,6 +692,7 @@ int main(void)
         ON(a_task_aborted_before_its_copies_were_admitted_ends_at_once),
         ON(a_task_that_exceeds_its_limit_is_reported_once),
         NESTED(a_nested_task_begins_where_it_was_submitted),
+        NESTED(while_a_task_starves_none_is_taken_in_by_the_way),
         NESTED(what_the_head_must_place_goes_to_the_head),
         ON(nonsense_from_a_process_is_refused_and_changes_nothing),
     };

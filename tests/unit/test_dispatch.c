@@ -145,6 +145,29 @@ static void deeper_tasks_go_before_older_ones(void **state)
     assert_actions(sim, "DISPATCH 6 to 1\nDISPATCH 7 to 1\nDISPATCH 1 to 1\nDISPATCH 2 to 1\n");
 }
 
+static void nor_by_tasks_that_begin_where_they_were_submitted(void **state)
+{
+    struct sim *sim = *state;
+    int parent = sim_submit(sim, (struct sim_task){.cpus = 1}), kept = 0;
+
+    for (int i = 0; i < 3; i++)
+        sim_submit(sim, (struct sim_task){.cpus = 1});
+    tbi_sched_run(sim->sched);
+    sim_submit(sim, (struct sim_task){.cpus = 2});
+    tbi_sched_run(sim->sched);
+    sim_actions(sim);
+    for (int i = 0; i < 4; i++) { /* the head hears of them when the node has them */
+        int child = sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = parent, .local = 1});
+
+        assert_int_equal(kept, 0);
+        assert_null(sim_done(sim, 1, child, 1, 0, 0));
+        tbi_sched_run(sim->sched);
+        assert_null(tbi_sched_check(sim->sched));
+        kept = strstr(sim_actions(sim), "KEEP") != NULL;
+    }
+    assert_int_equal(kept, 1); /* from now on it takes none in */
+}
+
 static void a_large_demand_is_not_overtaken_for_ever(void **state)
 {
     struct sim *sim = *state;
@@ -239,6 +262,7 @@ int main(void)
         ON(two_busy, what_was_not_asked_for_or_is_not_there_is_not_taken_back),
         cmocka_unit_test(a_task_is_not_taken_back_for_ever),
         ON(sim_one_worker, deeper_tasks_go_before_older_ones),
+        ON(sim_one_worker, nor_by_tasks_that_begin_where_they_were_submitted),
         ON(sim_one_worker, a_large_demand_is_not_overtaken_for_ever),
         cmocka_unit_test(a_node_kept_for_a_demand_that_was_served_elsewhere_takes_work_again),
     };
