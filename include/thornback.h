@@ -927,7 +927,8 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
 /* Runs fn on some node: tb_remote(fn, args...). Returns: a ref to its one result, with one count for
  * the caller. Never fails: what goes wrong, at once or later, is what tb_get reports. Up to 20
  * arguments; each is evaluated once and copied. A ref stands for its value; the task starts when it
- * is there. Blocks: for flow control, or until the store has room for large arguments. */
+ * is there. Blocks: until the store has room for large arguments, and for flow control: in a task, while some 2,000
+ * tasks that its process has submitted have not begun; its CPUs go to them meanwhile. */
 #define tb_remote(...)                                                                             \
     tb_remote_(TB_FIRST_(__VA_ARGS__), TB_FIRST_NAME_(__VA_ARGS__), NULL, TB_REST_(__VA_ARGS__))
 
