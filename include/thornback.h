@@ -36,7 +36,7 @@ extern "C" {
     X(TB_ERR_ARGUMENT,          -12, "an argument is not valid")                                   \
     X(TB_ERR_NODE_DIED,         -13, "the node died")                                              \
     X(TB_ERR_REF,               -14, "the reference is freed or not of this job")                  \
-    X(TB_ERR_STATE,             -15, "not possible before tb_init or after tb_finalize")           \
+    X(TB_ERR_STATE,             -15, "not possible now: before tb_init, after tb_finalize, or in this state of the object")           \
     X(TB_ERR_UNREGISTERED,      -16, "the function is not registered")                             \
     X(TB_ERR_UNSUPPORTED,       -17, "not supported")
 

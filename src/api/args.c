@@ -20,8 +20,8 @@ static int open_arg(tb_call *call, size_t i, struct tbi_view *view)
     if (call == NULL)
         return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
     if (i >= call->run->nargs)
-        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' has %u arguments, asked for number %zu",
-                             call->function, call->run->nargs, i);
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' has %u argument%s; number %zu was asked for, and they count from 0", call->function,
+                             call->run->nargs, call->run->nargs == 1 ? "" : "s", i);
     arg = &call->arg[i];
     at = arg->rank == TBI_ARG_INLINE ? call->data + arg->offset
                                      : tbi_memory_at(call->process->memory, arg->rank, arg->offset);

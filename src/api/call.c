@@ -125,8 +125,6 @@ void tb_must_(int rc, const char *expression, const char *file, int line)
 /* Decides how the task ended; fills the chain of errors and returns its length, 0 for success. */
 static int judge(tb_call *call, int rc, struct tbi_error_link *chain)
 {
-    int n = 1;
-
     for (unsigned i = 0; rc == 0 && call->failed == 0 && i < call->nreturns; i++)
         if (!call->result[i].set) {
             tbi_error_set(TB_ERR_TASK, "'%s' returned 0 without setting result %u of %u: use "
@@ -150,15 +148,9 @@ static int judge(tb_call *call, int rc, struct tbi_error_link *chain)
         chain[0].number = rc;
         describe(call, &chain[0]);
     }
-    if (call->cause != NULL && ((const struct tbi_error_link *)call->cause)->code == chain[0].code) {
-        int more = tbi_error_links(call->cause, call->cause_bytes);
-
-        if (more > TBI_ERROR_CHAIN_MAX - 1)
-            more = TBI_ERROR_CHAIN_MAX - 1;
-        memcpy(&chain[1], call->cause, (size_t)more * sizeof chain[0]);
-        n += more;
-    }
-    return n;
+    if (call->cause != NULL && ((const struct tbi_error_link *)call->cause)->code == chain[0].code)
+        return tbi_error_chain(chain, call->cause, call->cause_bytes);
+    return 1;
 }
 
 static const void *result_at(const struct tb_call *call, const struct tbi_call_result *r)

@@ -13,7 +13,7 @@ int tb_cancel(tb_ref ref, int flags)
     if (p == NULL)
         return TB_ERR_STATE;
     rc = tbi_id_check_made(p, tbi_id_of(ref), "ref");
-    if (rc == 0 && tbi_id_error(tbi_id_of(ref)) == 0) { /* else its call failed: nothing runs */
+    if (rc == 0 && !tbi_id_is_failed(p, tbi_id_of(ref))) { /* else its call failed: nothing runs */
         struct msg_cancel *m = p->port.send(p->port.ctx, TBI_MSG_CANCEL, sizeof *m);
 
         *m = (struct msg_cancel){tbi_id_of(ref), (uint32_t)flags, 0};

@@ -68,8 +68,18 @@ int tbi_get_use(struct tbi_process *p, tb_ref ref, struct tbi_handle **handle)
                          tb_ref_text(ref, text, sizeof text));
 }
 
+static bool are_all_answered(void *arg)
+{
+    const struct awaited *a = arg;
+
+    for (size_t i = 0; i < a->n; i++)
+        if (!tbi_handle_is_here(a->handle[i]) && a->handle[i]->polled)
+            return false;
+    return true;
+}
+
 /* Looks the refs up and starts what is needed. On failure nothing is in use. */
-static int begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **handle, size_t n)
+static int begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **handle, size_t n, bool poll)
 {
     for (size_t i = 0; i < n; i++) {
         int rc = tbi_get_use(p, refs[i], &handle[i]);
@@ -78,7 +88,9 @@ static int begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **
             tbi_get_end(p, handle, i);
             return rc;
         }
-        if (!tbi_handle_is_here(handle[i]) && !handle[i]->asked)
+        if (!tbi_handle_is_here(handle[i]) && poll)
+            tbi_handle_ask(p, handle[i], TBI_GET_POLL);
+        else if (!tbi_handle_is_here(handle[i]) && !handle[i]->asked)
             tbi_handle_ask(p, handle[i], tbi_wanted_flag(p));
     }
     return 0;
@@ -88,13 +100,16 @@ int tbi_get_begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle *
                   double timeout)
 {
     struct awaited awaited = {handle, n, 0};
-    int rc = begin(p, refs, handle, n);
-    bool here;
+    bool poll = tbi_timeout_is_none(timeout), here;
+    int rc = begin(p, refs, handle, n, poll);
 
     if (rc != 0)
         return rc;
     tbi_process_awaits(handle, n);
-    here = tbi_process_wait_blocked(p, are_all_here, &awaited, tbi_deadline(timeout));
+    if (poll) /* what is ready is brought here, which may take a moment; for what is not, the answer says so */
+        here = tbi_process_wait(p, are_all_answered, &awaited, UINT64_MAX) && are_all_here(&awaited);
+    else
+        here = tbi_process_wait_blocked(p, are_all_here, &awaited, tbi_deadline(timeout));
     tbi_process_awaits(NULL, 0);
     if (here)
         return 0;
@@ -255,6 +270,9 @@ static int get(const char *function, const tb_ref *refs, size_t n, const struct 
     if (t->type != TB_NO_TYPE && t->out == NULL && n > 0)
         return tbi_error_set(TB_ERR_ARGUMENT, "%s: the result would go to NULL", function);
     zero(t, n);
+    rc = tbi_timeout_check(function, timeout);
+    if (rc != 0)
+        return rc;
     p = tbi_process_enter(function);
     if (p == NULL)
         return TB_ERR_STATE;
@@ -315,6 +333,9 @@ int tb_get_string_timeout(tb_ref ref, char *buf, size_t size, double timeout)
     if (buf == NULL || size == 0)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_get_string: no buffer");
     buf[0] = 0;
+    rc = tbi_timeout_check("tb_get_string", timeout);
+    if (rc != 0)
+        return rc;
     p = tbi_process_enter("tb_get_string");
     if (p == NULL)
         return TB_ERR_STATE;

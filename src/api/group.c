@@ -230,7 +230,7 @@ static int wait_held(struct tbi_process *p, struct tbi_id id, double timeout, in
     struct tbi_view view;
     int rc = 0;
 
-    if (timeout >= 0 && timeout < 1e-6) {
+    if (tbi_timeout_is_none(timeout)) {
         rc = look(p, tbi_id_task(id));
         timeout = -1; /* what is ready comes at once */
     }
@@ -247,9 +247,12 @@ static int wait_held(struct tbi_process *p, struct tbi_id id, double timeout, in
 
 static int wait_for(const char *function, tb_group group, double timeout, int *ranks, int max)
 {
-    struct tbi_process *p = tbi_process_enter(function);
-    int rc;
+    struct tbi_process *p;
+    int rc = tbi_timeout_check(function, timeout);
 
+    if (rc != 0)
+        return rc;
+    p = tbi_process_enter(function);
     if (p == NULL)
         return TB_ERR_STATE;
     rc = tbi_group_check(p, group);

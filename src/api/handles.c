@@ -196,13 +196,21 @@ static bool is_own(const struct tbi_process *p, struct tbi_id id)
     return tbi_id_rank(id) == p->rank && tbi_id_proc(id) == p->proc;
 }
 
+bool tbi_id_is_failed(const struct tbi_process *p, struct tbi_id id)
+{
+    int code = -(int)tbi_id_error(id);
+
+    return code < 0 && code >= TB_ERR_LAST_ &&
+           (tbi_id_job(id) == p->job || tbi_id_equal(id, tbi_id_of(tbi_ref_code(code))));
+}
+
 int tbi_id_check_made(const struct tbi_process *p, struct tbi_id id, const char *what)
 {
     char text[64];
 
     if (tbi_id_is_null(id))
         return tbi_error_set(TB_ERR_REF, "the %s is null: it was never set", what);
-    if (tbi_id_error(id) != 0 && tbi_handle_find(p, id) == NULL)
+    if (tbi_id_is_failed(p, id) && tbi_handle_find(p, id) == NULL)
         return tbi_error_set(-(int)tbi_id_error(id), "the call that made this %s failed: %s", what,
                              tb_strerror(-(int)tbi_id_error(id)));
     if (tbi_id_job(id) != p->job)
@@ -278,14 +286,12 @@ int tb_actor_retain(tb_actor actor)
 /* What the user lets go of; what is only a code is not held. */
 static int let_go(struct tbi_process *p, struct tbi_id id, const char *what)
 {
-    int rc = 0;
+    int rc;
 
-    if (tbi_id_error(id) == 0 || tbi_handle_find(p, id) != NULL) {
-        rc = tbi_id_check_made(p, id, what);
-        if (rc == 0)
-            rc = release(p, id, what);
-    }
-    return rc;
+    if (tbi_id_is_failed(p, id) && tbi_handle_find(p, id) == NULL)
+        return 0;
+    rc = tbi_id_check_made(p, id, what);
+    return rc != 0 ? rc : release(p, id, what);
 }
 
 int tb_release(tb_ref ref)

@@ -224,9 +224,16 @@ void tbi_process_send_id(struct tbi_process *p, enum tbi_msg type, struct tbi_id
     ((struct msg_object *)p->port.send(p->port.ctx, type, sizeof(struct msg_object)))->id = id;
 }
 
+int tbi_timeout_check(const char *function, double timeout)
+{
+    return !isnan(timeout) ? 0
+                           : tbi_error_set(TB_ERR_ARGUMENT, "%s: the timeout is not a number (NaN); seconds are "
+                                           "expected, or a negative number to wait without end", function);
+}
+
 uint64_t tbi_deadline(double timeout)
 {
-    if (!(timeout >= 0) || timeout > 1e9) /* NaN too */
+    if (!(timeout >= 0) || timeout > 1e9)
         return UINT64_MAX;
     return tbi_now_us() + (uint64_t)(timeout * 1e6);
 }

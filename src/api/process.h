@@ -207,6 +207,13 @@ const struct tbi_handle *tbi_waiter_text(const struct tbi_waiter *waiter, char *
 /* Without the lock. A record from the own agent. False: none that a process takes. */
 bool tbi_process_take(struct tbi_process *process, const struct tbi_record *record);
 
+/* Without the lock. 0, or TB_ERR_ARGUMENT with the last error set: the timeout is not a number. */
+int tbi_timeout_check(const char *function, double timeout);
+/* A timeout that asks how things are now. */
+static inline bool tbi_timeout_is_none(double timeout)
+{
+    return timeout >= 0 && timeout < 1e-6;
+}
 /* A deadline from a timeout in seconds: negative or huge is for ever. */
 uint64_t tbi_deadline(double timeout);
 
@@ -256,6 +263,8 @@ int tbi_ref_check(struct tbi_process *process, tb_ref ref);
 int tbi_id_check(struct tbi_process *process, struct tbi_id id, const char *what);
 /* The same, but it need not be held. */
 int tbi_id_check_made(const struct tbi_process *process, struct tbi_id id, const char *what);
+/* Does it stand for a call that failed at once? Then it carries the code: in this job's ids, or alone. */
+bool tbi_id_is_failed(const struct tbi_process *process, struct tbi_id id);
 /* A ref for a call that failed at once; carries the code, and here the whole error too. */
 tb_ref tbi_ref_failed(struct tbi_process *process, const void *error, size_t bytes);
 /* The same when there is no process: only the code. */

@@ -139,6 +139,13 @@ static int not_there(enum kind kind, const char *written)
                           written, rows[i]->file, rows[i]->line, macro);
             return -1;
         }
+    for (const struct tb_task_record_ *r = late; r != NULL; r = r->next)
+        if (kind_of(r) == kind && strcmp(r->name, written) == 0) {
+            tbi_error_set(TB_ERR_UNREGISTERED, "'%s' was registered (%s:%d) after tb_init, when the other ranks could "
+                          "not learn of it any more: load the library that has it before tb_init", written,
+                          r->file, r->line);
+            return -1;
+        }
     tbi_error_set(TB_ERR_UNREGISTERED,
                   kind == TASK ? "'%s' is not a remote function: write TB_TASK(%s); below its definition, "
                                  "in the same file"

@@ -109,7 +109,7 @@ static void warn_of_shared_cores(const struct tbi_job *j)
         any |= shared[r];
     if (any && j->rank == 0)
         fprintf(stderr, "thornback: warning: there are more worker ranks than cores on a host: they "
-                "share them, each with 1 CPU\n");
+                "share them (TB_SHOW_MAP=1 shows what each has)\n");
     free(shared);
 }
 

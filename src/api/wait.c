@@ -117,7 +117,7 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
                  size_t *ready)
 {
     struct waiting w = {.n = n, .wanted = num_returns, .only_exists = flags & TB_WAIT_ONLY_EXISTS};
-    bool poll = timeout >= 0 && timeout < 1e-6;
+    bool poll = tbi_timeout_is_none(timeout);
     struct tbi_process *p;
     int rc;
 
@@ -129,6 +129,9 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
                              "number of refs are possible", num_returns, n);
     if (flags & ~TB_WAIT_ONLY_EXISTS)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: unknown flags %#x", flags);
+    rc = tbi_timeout_check("tb_wait", timeout);
+    if (rc != 0)
+        return rc;
     p = tbi_process_enter("tb_wait");
     if (p == NULL)
         return TB_ERR_STATE;

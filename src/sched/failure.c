@@ -26,11 +26,10 @@ static void name(const struct tbi_sched *sched, struct tbi_error_link *link, uin
 struct tbi_payload *tbi_failure_no_such_ref(struct tbi_id id)
 {
     struct tbi_error_link link;
+    char text[64];
 
-    tbi_error_link(&link, TB_ERR_REF,
-                   "no object %016llx%016llx: it was freed when its last reference was released, or "
-                   "never was of this job",
-                   (unsigned long long)id.hi, (unsigned long long)id.lo);
+    tbi_error_link(&link, TB_ERR_REF, "no object %s: it was freed when its last reference was released, or never was "
+                   "of this job", tb_ref_text((tb_ref){id.hi, id.lo}, text, sizeof text));
     return payload_of(&link);
 }
 
@@ -234,13 +233,9 @@ struct tbi_payload *tbi_failure_overdue(const struct tbi_sched *sched,
 static struct tbi_payload *with_cause(struct tbi_error_link *link, const struct tbi_payload *cause)
 {
     struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX] = {*link};
-    int n = cause == NULL ? 0 : tbi_error_links(cause->data, cause->bytes);
+    int n = cause == NULL ? 1 : tbi_error_chain(chain, cause->data, cause->bytes);
 
-    if (n > TBI_ERROR_CHAIN_MAX - 1)
-        n = TBI_ERROR_CHAIN_MAX - 1;
-    if (n > 0)
-        memcpy(&chain[1], cause->data, (size_t)n * sizeof *chain);
-    return tbi_payload_new(chain, (uint32_t)((size_t)(1 + n) * sizeof *chain));
+    return tbi_payload_new(chain, (uint32_t)((size_t)n * sizeof *chain));
 }
 
 struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct msg_submit *actor,

@@ -19,6 +19,21 @@ int tbi_error_link(struct tbi_error_link *link, int code, const char *fmt, ...)
     return code;
 }
 
+int tbi_error_chain(struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX], const void *cause, size_t bytes)
+{
+    const struct tbi_error_link *link = cause;
+    int n = cause == NULL ? 0 : tbi_error_links(cause, bytes), room = TBI_ERROR_CHAIN_MAX - 1;
+
+    if (n <= room) {
+        if (n > 0)
+            memcpy(&chain[1], link, (size_t)n * sizeof *link);
+        return 1 + n;
+    }
+    memcpy(&chain[1], link, (size_t)(room - 1) * sizeof *link);
+    chain[room] = link[n - 1];
+    return TBI_ERROR_CHAIN_MAX;
+}
+
 int tbi_error_links(const void *blob, size_t bytes)
 {
     const struct tbi_error_link *link = blob;

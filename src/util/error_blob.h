@@ -27,6 +27,10 @@ struct tbi_error_link {
 int tbi_error_link(struct tbi_error_link *link, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Puts a cause's links behind chain[0]. Of a chain that is too long, links are left out before the last one, which is
+ * the root cause and always kept. Returns the number of links in all. */
+int tbi_error_chain(struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX], const void *cause, size_t bytes);
+
 /* The number of links in a packed error, 0 if it is none. Texts may be trusted to end then. */
 int tbi_error_links(const void *blob, size_t bytes);
 

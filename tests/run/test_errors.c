@@ -208,7 +208,7 @@ static void a_wrong_read_sticks_whatever_the_task_does_next(void **state)
             assert_fails(TB_ERR_TYPE, "expected int32", tb_get(behind[k], NULL));
         assert_ok(tb_release_all(behind, 20));
     }
-    assert_task_fails(TB_ERR_ARGUMENT, "has 0 arguments, asked for number 5",
+    assert_task_fails(TB_ERR_ARGUMENT, "has 0 arguments; number 5 was asked for",
                       tb_remote(asks_for_too_much));
     assert_task_fails(TB_ERR_ARGUMENT, "tb_arg(call, 9, &x)", tb_remote(must_fail));
 }
@@ -336,6 +336,40 @@ static void an_object_larger_than_the_store_is_refused(void **state)
     assert_ok(tb_release(r));
 }
 
+static int fails_at_the_bottom(tb_call *call)
+{
+    int depth = tb_arg_int(call, 0), v, rc;
+    tb_ref r;
+
+    if (depth == 0)
+        return tb_fail(call, "the well is dry");
+    r = tb_remote(fails_at_the_bottom, depth - 1);
+    rc = tb_get(r, &v);
+    tb_must(tb_release(r));
+    return rc;
+}
+TB_TASK(fails_at_the_bottom);
+
+static void the_root_cause_is_the_last_link_of_any_chain(void **state)
+{
+    static const int depth[] = {0, 1, 6, 7, 8, 60};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof depth / sizeof depth[0]; i++) {
+        tb_ref r = tb_remote(fails_at_the_bottom, depth[i]);
+        tb_error e;
+        int k = 0;
+
+        assert_int_equal(tb_get(r, NULL), TB_ERR_TASK);
+        while (tb_error_cause(r, k, &e) == 0)
+            k++;
+        assert_int_equal(k, depth[i] < 7 ? depth[i] + 1 : 8);
+        assert_ok(tb_error_cause(r, k - 1, &e));
+        assert_string_equal(e.message, "the well is dry");
+        assert_ok(tb_release(r));
+    }
+}
+
 static void starting_twice_is_an_error(void **state)
 {
     (void)state;
@@ -356,4 +390,5 @@ RUN(cmocka_unit_test(a_number_other_than_0_fails_the_task_with_it),
     cmocka_unit_test(values_that_cannot_travel_are_refused),
     cmocka_unit_test(a_value_is_read_as_a_type_that_holds_it_or_not_at_all),
     cmocka_unit_test(an_object_larger_than_the_store_is_refused),
+    cmocka_unit_test(the_root_cause_is_the_last_link_of_any_chain),
     cmocka_unit_test(starting_twice_is_an_error))

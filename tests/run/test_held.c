@@ -1,9 +1,12 @@
-/* test_held.c - holds what a process keeps of refs, and for how long: a ref that it has let go of never reads, views
- * that were got through an array of refs end with the array, scopes own exactly the counts that were made in them
- * and no memory of those that have gone, and an actor is told how to keep a ref. */
+/* test_held.c - holds what a process keeps of refs, and for how long: a ref that it has let go of never reads, what
+ * is no ref gives no other code, a get with timeout 0 takes what is ready, views that were got through an array of
+ * refs end with the array, scopes own exactly the counts that were made in them and no memory of those that have
+ * gone, and an actor is told how to keep a ref. */
+#include "gate.h"
 #include "run.h"
 
 #include <malloc.h>
+#include <math.h>
 
 enum { ROUNDS = 200, BYTES = 1 << 20 /* of an object: 64 fill the store */ };
 
@@ -46,6 +49,99 @@ static void a_released_ref_is_no_argument(void **state)
     failed = tb_put_array(&r, 1);
     assert_fails(TB_ERR_REF, "freed by tb_release", tb_get(failed, NULL));
     assert_ok(tb_release(failed));
+}
+
+static void what_is_no_ref_gives_the_code_for_that(void **state)
+{
+    static const int bytes[] = {0xff, 0x55, 0x11, 0x12, 0x01};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
+        tb_ref r, w, result;
+        tb_actor a;
+        size_t ready;
+
+        memset(&r, bytes[i], sizeof r);
+        memset(&a, bytes[i], sizeof a);
+        w = r;
+        assert_int_equal(tb_get_timeout(r, NULL, 1), TB_ERR_REF);
+        assert_int_equal(tb_wait(&w, 1, 1, 1, &ready), TB_ERR_REF);
+        assert_int_equal(tb_release(r), TB_ERR_REF);
+        assert_int_equal(tb_cancel(r, TB_CANCEL_DEFAULT), TB_ERR_REF);
+        assert_int_equal(tb_kill(a, TB_KILL_NO_RESTART), TB_ERR_REF);
+        assert_int_equal(tb_actor_release(a), TB_ERR_REF);
+        result = tb_put_array(&r, 1);
+        assert_int_equal(tb_get(result, NULL), TB_ERR_REF);
+        assert_ok(tb_release(result));
+    }
+}
+
+/* ---- timeouts ---- */
+
+static void polls(tb_ref r)
+{
+    const char *view;
+    size_t ready, n;
+    tb_ref w = r;
+
+    assert_ok(tb_wait(&w, 1, 1, -1, &ready));
+    assert_ok(tb_get_array_timeout(r, &view, &n, 0));
+    assert_int_equal(n, BYTES);
+    assert_int_equal(view[n - 1], 7);
+    assert_ok(tb_release(r));
+}
+
+static void a_get_with_timeout_0_takes_what_is_ready(void **state)
+{
+    static char bytes[BYTES];
+    tb_ref small = tb_put(5);
+    int v;
+
+    (void)state;
+    assert_ok(tb_get_timeout(small, &v, 0));
+    assert_int_equal(v, 5);
+    assert_ok(tb_release(small));
+    memset(bytes, 7, sizeof bytes);
+    polls(tb_put_array(bytes, BYTES));
+    polls(tb_remote(makes_a_large_one));
+}
+
+static int waits_for_the_gate(tb_call *call)
+{
+    gate_wait(tb_arg_string(call, 0));
+    return tb_return(call, 8);
+}
+TB_TASK(waits_for_the_gate);
+
+static void a_get_with_timeout_0_does_not_wait_for_the_rest(void **state)
+{
+    struct gate gate = gate_new();
+    tb_ref r[2] = {tb_put(1), tb_remote(waits_for_the_gate, gate.path)};
+    int v[2];
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(tb_get_all_timeout(r, 2, v, 0), TB_ERR_TIMEOUT);
+    gate_open(&gate);
+    assert_ok(tb_get_all(r, 2, v));
+    assert_int_equal(v[1], 8);
+    assert_ok(tb_get_all_timeout(r, 2, v, 0));
+    assert_ok(tb_release_all(r, 2));
+}
+
+static void a_timeout_that_is_not_a_number_is_refused(void **state)
+{
+    tb_ref r = tb_put(1), w = r;
+    char text[8];
+    size_t ready;
+    int v;
+
+    (void)state;
+    assert_fails(TB_ERR_ARGUMENT, "NaN", tb_get_timeout(r, &v, NAN));
+    assert_fails(TB_ERR_ARGUMENT, "NaN", tb_get_string_timeout(r, text, sizeof text, NAN));
+    assert_fails(TB_ERR_ARGUMENT, "NaN", tb_wait(&w, 1, 1, NAN, &ready));
+    assert_fails(TB_ERR_ARGUMENT, "NaN", tb_group_wait_timeout((tb_group){1, 1}, NAN));
+    assert_ok(tb_release(r));
 }
 
 /* ---- views through an array of refs ---- */
@@ -279,6 +375,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ref_that_was_released_never_reads),
         cmocka_unit_test(a_released_ref_is_no_argument),
+        cmocka_unit_test(what_is_no_ref_gives_the_code_for_that),
+        cmocka_unit_test(a_get_with_timeout_0_takes_what_is_ready),
+        cmocka_unit_test(a_get_with_timeout_0_does_not_wait_for_the_rest),
+        cmocka_unit_test(a_timeout_that_is_not_a_number_is_refused),
         cmocka_unit_test(views_through_an_array_of_refs_end_with_it),
         cmocka_unit_test(and_so_they_do_in_a_task),
         cmocka_unit_test(a_ref_in_two_arrays_lives_as_long_as_the_last),

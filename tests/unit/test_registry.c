@@ -167,6 +167,8 @@ static void the_digest_tells_programs_apart(void **state)
     digest = tbi_registry_digest();
     assert_true(tbi_registry_digest() == digest);
     tb_task_register_(&more); /* too late */
+    assert_int_equal(tbi_registry_find(later, "more"), -1);
+    assert_non_null(strstr(tb_last_error(), "after tb_init"));
     assert_ptr_equal(tbi_registry_take_late(), &more);
     assert_null(tbi_registry_take_late());
     tbi_registry_thaw();
