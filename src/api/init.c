@@ -159,7 +159,7 @@ static int agree_on_settings(struct tbi_job *j, int rc)
         return rc;
     tbi_mpi_share(&j->mpi, &j->settings, sizeof j->settings);
     tbi_mpi_share(&j->mpi, &number, sizeof number);
-    j->process.job = number & 0xffff;
+    j->process.job = number & TBI_ID_JOB_MAX;
     rc = tbi_resources_read(&j->resources, &j->settings); /* the same everywhere */
     return rc != 0 ? rc : tbi_resources_check_ranks(&j->settings, j->nranks);
 }
@@ -181,6 +181,8 @@ static int start_mpi(struct tbi_job *j, int rc, int settings)
         tbi_settings_warn(stderr);
         rc = rc != 0 ? rc : settings; /* those of the others do not count */
     }
+    if (started == 0 && j->nranks - 1 > TBI_ID_RANK_MAX)
+        started = tbi_error_set(TB_ERR_UNSUPPORTED, "%u ranks: %u are possible", j->nranks, TBI_ID_RANK_MAX + 1);
     rc = agree_on_settings(j, rc != 0 ? rc : started);
     if (rc != 0)
         return rc;
@@ -346,7 +348,7 @@ static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_co
                   .max_executors = most, .most_processes = TBI_SLOTS_MAX, .birth_patience_us = BIRTH_PATIENCE_US,
                   .offers = (unsigned)s->offers,
                   .overtakes = (unsigned)s->overtakes, .nested = (unsigned)s->nested,
-                  .store_bytes = j->memory.bytes, .page_bytes = j->memory.page,
+                  .last_proc = TBI_ID_PROC_MAX, .store_bytes = j->memory.bytes, .page_bytes = j->memory.page,
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),
                   .grace_us = (uint64_t)(s->cancel_grace * 1e6),
                   .fetch = j->fetches_by_messages ? TBI_FETCH_P2P : TBI_FETCH_RMA},
@@ -469,7 +471,7 @@ static int start(struct tbi_job *j, const tb_config *config)
     settings = rc == 0 ? read_settings(j, config) : 0;
     if (!tbi_mpi_launched())
         tbi_settings_warn(stderr);
-    j->process.job = (unsigned)getpid() & 0xffff;
+    j->process.job = (unsigned)getpid() & TBI_ID_JOB_MAX;
     gethostname(j->hostname, sizeof j->hostname - 1);
     tbi_descriptors_list(&j->own_descriptors); /* before those of MPI */
     if (tbi_mpi_launched())

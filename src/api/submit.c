@@ -224,7 +224,8 @@ static struct tbi_id send_submit(const struct tbi_draft *d)
         .node = d->terms.node, .retry_delay_ms = d->terms.retry_delay_ms, .limit_ms = d->terms.limit_ms,
         .nreturns = (uint16_t)d->nreturns, .nargs = (uint16_t)d->nvalues,
         .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)d->nresolve, .kind = (uint8_t)d->kind,
-        .depth = (uint16_t)(call != NULL ? call->run->depth + 1 : 0)};
+        /* Beyond the last depth tasks count as equally deep: the order is by age then. */
+        .depth = call == NULL ? 0 : call->run->depth < UINT16_MAX ? (uint16_t)(call->run->depth + 1) : UINT16_MAX};
     to = write_values(d, refs, args, to);
     memcpy(to, d->terms.more, more);
     memcpy(to + more, &d->terms.group, group);

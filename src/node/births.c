@@ -8,6 +8,12 @@
 
 enum { PAUSE_MIN_US = 10000, PAUSE_MAX_US = 1000000, TOLD_US = 10000000 };
 
+/* Numbers are not used again: refs of the last process that had one may live on (util/id.h). */
+static bool is_used_up(const struct tbi_agent *agent)
+{
+    return agent->next_proc >= agent->config.last_proc;
+}
+
 static bool is_full(const struct tbi_agent *agent)
 {
     return agent->executors >= agent->config.most_processes;
@@ -24,7 +30,7 @@ bool tbi_births_may(const struct tbi_agent *agent, bool for_actor)
 {
     const struct tbi_births *b = &agent->births;
 
-    return !is_full(agent) && (for_actor || is_below_limit(agent)) &&
+    return !is_full(agent) && !is_used_up(agent) && (for_actor || is_below_limit(agent)) &&
            (!b->fail || b->next_us <= agent->now_us);
 }
 
@@ -70,11 +76,11 @@ static bool something_runs(const struct tbi_agent *agent)
     return false;
 }
 
-static void fail_all(struct tbi_agent *agent, const struct tbi_error_link *why)
+static void fail_all(struct tbi_agent *agent, const struct tbi_error_link *why, bool crashed)
 {
     for (unsigned d = agent->depths; d-- > 0;)
         while (!tbi_list_empty(&agent->ready[d]))
-            tbi_jobs_fail(agent, TBI_ENTRY(agent->ready[d].next, struct tbi_job, link), why, true);
+            tbi_jobs_fail(agent, TBI_ENTRY(agent->ready[d].next, struct tbi_job, link), why, crashed);
 }
 
 static void note_failure(struct tbi_agent *agent, const struct tbi_error_link *why)
@@ -114,11 +120,24 @@ void tbi_agent_unborn(struct tbi_agent *agent, uint32_t number, const struct tbi
     if (agent->executors > 0)
         patience_us *= 6;
     if (now_us - agent->births.since_us >= patience_us && !something_runs(agent))
-        fail_all(agent, cause);
+        fail_all(agent, cause, true);
     tbi_run_start(agent);
 }
 
 /* ---- the limits ---- */
+
+/* No process will ever be started here again. Those that live go on; when none of them can take what waits, it fails,
+ * and not as crashed: another attempt would come back. */
+void tbi_births_end(struct tbi_agent *agent)
+{
+    struct tbi_error_link why;
+
+    if (!is_used_up(agent) || agent->nready == 0 || !tbi_list_empty(&agent->idle) || something_runs(agent))
+        return;
+    tbi_error_link(&why, TB_ERR_INFEASIBLE, "rank %u has started %u processes, as many as a rank can in one job, and none "
+                   "of them can run this task", agent->config.rank, agent->config.last_proc);
+    fail_all(agent, &why, false);
+}
 
 static void tell_of_limits(struct tbi_agent *agent)
 {

@@ -353,6 +353,7 @@ const char *tbi_run_check(const struct tbi_agent *agent); /* after tbi_run_start
 
 /* births.c */
 bool tbi_births_may(const struct tbi_agent *agent, bool for_actor);
+void tbi_births_end(struct tbi_agent *agent);    /* after all that could begin has begun */
 void tbi_births_begun(struct tbi_agent *agent);  /* one is being started */
 void tbi_births_spoke(struct tbi_agent *agent, struct tbi_proc *proc); /* for the first time: it lives */
 void tbi_births_wanted(struct tbi_agent *agent); /* a task waits for nothing but a process */

@@ -457,11 +457,12 @@ static void start_pass(struct tbi_agent *agent)
         take_back_for_starving(agent);
     if (may_start(agent))
         start_what_fits(agent);
-    if (agent->config.offers == 0)
-        return;
-    if (take_back_for_free_cpus(agent))
-        start_what_fits(agent);
-    offer(agent);
+    if (agent->config.offers > 0) {
+        if (take_back_for_free_cpus(agent))
+            start_what_fits(agent);
+        offer(agent);
+    }
+    tbi_births_end(agent);
 }
 
 bool tbi_run_wants_process(const struct tbi_agent *agent)

@@ -1,9 +1,9 @@
 /* id.h - the 16-byte identity of a task, and of each object that it or a put makes.
  *
- *      hi   63       48 47          28 27           8 7      0
+ *      hi   63       56 55          38 37           8 7      0
  *          +-----------+--------------+--------------+--------+
- *          |  job  16  | origin rank  | incarnation  | error  |
- *          |           |      20      |      20      |   8    |
+ *          |   job 8   | origin rank  | incarnation  | error  |
+ *          |           |      18      |      30      |   8    |
  *          +-----------+--------------+--------------+--------+
  *      lo   63                                   16 15      0
  *          +---------------------------------------+---------+
@@ -13,7 +13,12 @@
  * The layout is that of tb_ref (thornback.h) and the two must change together. A task and its
  * returns share everything but the index; the task itself is named by index 0. A process (rank,
  * incarnation) numbers what it makes from 1 upwards and never reuses a number. A non-zero error
- * marks a ref that stands for a submission refused on the spot; it exists nowhere else. */
+ * marks a ref that stands for a submission refused on the spot; it exists nowhere else.
+ *
+ * No number may run over: what it names would be taken for something else. tb_init refuses more ranks than
+ * there is room for, tb_remote more returns. Incarnations last for eight days if a rank does nothing but start
+ * processes (1,450 a second), then it starts no more and says so (node/births.c). The counter lasts for nine
+ * years at a million objects a second. */
 #ifndef TBI_ID_H
 #define TBI_ID_H
 
@@ -26,26 +31,35 @@ struct tbi_id {
 };
 
 enum {
-    TBI_ID_RANK_BITS = 20,
-    TBI_ID_PROC_BITS = 20,
+    TBI_ID_JOB_BITS = 8,
+    TBI_ID_RANK_BITS = 18,
+    TBI_ID_PROC_BITS = 30,
+    TBI_ID_ERROR_BITS = 8,
     TBI_ID_INDEX_BITS = 16
 };
+#define TBI_ID_JOB_MAX ((1u << TBI_ID_JOB_BITS) - 1)
 #define TBI_ID_RANK_MAX ((1u << TBI_ID_RANK_BITS) - 1)
 #define TBI_ID_PROC_MAX ((1u << TBI_ID_PROC_BITS) - 1)
 #define TBI_ID_COUNTER_MAX ((UINT64_C(1) << 48) - 1)
 #define TBI_ID_INDEX_MAX 0xffffu
+enum {
+    TBI_ID_PROC_AT = TBI_ID_ERROR_BITS,
+    TBI_ID_RANK_AT = TBI_ID_PROC_AT + TBI_ID_PROC_BITS,
+    TBI_ID_JOB_AT = TBI_ID_RANK_AT + TBI_ID_RANK_BITS
+};
 
 static inline struct tbi_id tbi_id_make(unsigned job, unsigned rank, unsigned proc,
                                         uint64_t counter, unsigned index)
 {
-    return (struct tbi_id){((uint64_t)(job & 0xffff) << 48) | ((uint64_t)rank << 28) |
-                               ((uint64_t)proc << 8),
-                           (counter << TBI_ID_INDEX_BITS) | index};
+    return (struct tbi_id){((uint64_t)(job & TBI_ID_JOB_MAX) << TBI_ID_JOB_AT) |
+                               ((uint64_t)(rank & TBI_ID_RANK_MAX) << TBI_ID_RANK_AT) |
+                               ((uint64_t)(proc & TBI_ID_PROC_MAX) << TBI_ID_PROC_AT),
+                           (counter << TBI_ID_INDEX_BITS) | (index & TBI_ID_INDEX_MAX)};
 }
 
-static inline unsigned tbi_id_job(struct tbi_id id) { return (unsigned)(id.hi >> 48); }
-static inline unsigned tbi_id_rank(struct tbi_id id) { return (id.hi >> 28) & TBI_ID_RANK_MAX; }
-static inline unsigned tbi_id_proc(struct tbi_id id) { return (id.hi >> 8) & TBI_ID_PROC_MAX; }
+static inline unsigned tbi_id_job(struct tbi_id id) { return (unsigned)(id.hi >> TBI_ID_JOB_AT); }
+static inline unsigned tbi_id_rank(struct tbi_id id) { return (id.hi >> TBI_ID_RANK_AT) & TBI_ID_RANK_MAX; }
+static inline unsigned tbi_id_proc(struct tbi_id id) { return (id.hi >> TBI_ID_PROC_AT) & TBI_ID_PROC_MAX; }
 static inline unsigned tbi_id_error(struct tbi_id id) { return (unsigned)(id.hi & 0xff); }
 static inline uint64_t tbi_id_counter(struct tbi_id id) { return id.lo >> TBI_ID_INDEX_BITS; }
 static inline unsigned tbi_id_index(struct tbi_id id) { return (unsigned)(id.lo & TBI_ID_INDEX_MAX); }

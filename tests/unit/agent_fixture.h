@@ -231,7 +231,7 @@ static inline void fake_say(void *ctx, const char *line)
     print(ctx, "say: %s\n", line);
 }
 
-static unsigned nested, rank = 1, most = 100; /* of the next agent's config */
+static unsigned nested, rank = 1, most = 100, last = TBI_ID_PROC_MAX; /* of the next agent's config */
 enum { ROOM = 1 << 16 /* bytes of all that the agent sends for one record */ };
 
 static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsigned ncores, unsigned gpus)
@@ -245,7 +245,7 @@ static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsig
                                                     .core = core, .ncores = ncores},
                                       
                                       .max_executors = cpus, .most_processes = most, .overtakes = 2, .offers = offers,
-                                      .store_bytes = 10 * 4096, .page_bytes = 4096, .create_timeout_us = 1000,
+                                      .store_bytes = 10 * 4096, .page_bytes = 4096, .last_proc = last, .create_timeout_us = 1000,
                                       .fetch = TBI_FETCH_RMA, .grace_us = 500,
                                       .birth_patience_us = 1000000,
                                       .nested = nested};

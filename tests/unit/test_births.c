@@ -162,6 +162,42 @@ static void tasks_that_hold_every_process_for_long_are_told_of(void **state)
     assert_said(f, "FINISHED 2 to 0\nRUN 3 to p2\n");
 }
 
+static int setup_last(void **state)
+{
+    last = 2;
+    return setup(state);
+}
+
+static int teardown_last(void **state)
+{
+    last = TBI_ID_PROC_MAX;
+    return teardown(state);
+}
+
+static void when_no_number_is_left_processes_that_live_go_on_and_then_tasks_fail_with_the_limit(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 3; k++)
+        dispatch(f, k, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 2 to p2\n");
+    crash(f, 1);
+    assert_said(f, "FINISHED 1 to 0 error=-2 crashed\n"); /* p3 there cannot be: 3 waits for p2 */
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nRUN 3 to p2\n");
+    crash(f, 2);
+    assert_said(f, "FINISHED 3 to 0 error=-2 crashed\n");
+    dispatch(f, 4, 1, 0, -1);
+    describe(f);
+    assert_non_null(strstr(f->text, "FINISHED 4 to 0 error=-10"));
+    assert_null(strstr(f->text, "crashed"));
+    f->len = 0;
+    assert_null(dispatch_actor(f, 5, (struct actor){.lane0 = 1}));
+    describe(f);
+    assert_non_null(strstr(f->text, "FINISHED 5 to 0 error=-10"));
+    f->len = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +208,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_task_that_waits_is_no_hope_for_the_one_it_may_wait_for, setup, teardown),
         cmocka_unit_test_setup_teardown(above_the_number_of_processes_actors_and_tasks_wait, setup_few, teardown),
         cmocka_unit_test_setup_teardown(tasks_that_hold_every_process_for_long_are_told_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(when_no_number_is_left_processes_that_live_go_on_and_then_tasks_fail_with_the_limit,
+                                        setup_last, teardown_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ static int begin(void **state)
     struct rank *r = calloc(1, sizeof *r);
     struct tbi_agent_config agent = {.nranks = 1, .host = &host, .max_executors = 2, .most_processes = 2,
                                      .resources = {.nresources = TBI_CUSTOM, .totals = totals},
-                                     .store_bytes = 10 * 4096, .page_bytes = 4096};
+                                     .store_bytes = 10 * 4096, .page_bytes = 4096, .last_proc = TBI_ID_PROC_MAX};
     struct tbi_sched_config sched = {.nranks = 1, .nresources = TBI_CUSTOM, .totals = totals,
                                      .host = &host, .ahead = 4};
 

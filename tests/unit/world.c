@@ -395,7 +395,8 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
             .max_executors = 1 + pick(w, 5), .most_processes = w->most_processes,
             .birth_patience_us = 1 + pick(w, 100000), .offers = w->alike ? 3 : pick(w, 4),
             .overtakes = 1 + pick(w, 8), .nested = pick(w, 3) * 3,
-            .store_bytes = 4096 * (4 + pick(w, 60)), .page_bytes = 4096, .create_timeout_us = 1000,
+            .store_bytes = 4096 * (4 + pick(w, 60)), .page_bytes = 4096,
+            .last_proc = TBI_ID_PROC_MAX, .create_timeout_us = 1000,
             .grace_us = 1 + pick(w, 1000), .fetch = TBI_FETCH_RMA};
 
         w->self[r].world = w;
