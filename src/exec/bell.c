@@ -25,9 +25,9 @@ bool tbi_linger(uint64_t since_us)
 
 uint32_t tbi_bell_arm(struct tbi_bell *bell, uint32_t who)
 {
-    uint32_t value = atomic_load(&bell->value);
+    uint32_t value = atomic_load_explicit(&bell->value, memory_order_relaxed);
 
-    atomic_store(&bell->armed, who);
+    atomic_store_explicit(&bell->armed, value << 2 | who, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     return value;
 }
@@ -60,10 +60,11 @@ bool tbi_bell_was_missed(struct tbi_bell *bell, uint32_t value, uint32_t who, ui
 
 void tbi_bell_wake(struct tbi_bell *bell)
 {
-    uint32_t who = atomic_exchange(&bell->armed, 0);
+    uint32_t armed = atomic_load_explicit(&bell->armed, memory_order_acquire);
 
-    if (who == 0)
+    if (armed == 0)
         return; /* another producer has just done it */
     atomic_fetch_add(&bell->value, 1);
-    syscall(SYS_futex, &bell->value, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, who);
+    syscall(SYS_futex, &bell->value, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, armed & 3);
+    atomic_compare_exchange_strong_explicit(&bell->armed, &armed, 0, memory_order_relaxed, memory_order_relaxed);
 }

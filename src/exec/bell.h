@@ -6,8 +6,16 @@
  *   wait(value)
  *   disarm()
  *
- * Arming and ringing each have a sequentially consistent fence, so either the sleeper sees the news
- * or the producer sees that it sleeps. Ringing a bell that nobody sleeps on costs a fence and a
+ * The sleeper does "write armed; fence; read the news", the producer "write the news; fence; read armed", and
+ * one of the two fences comes first in the order of all of them (C11 7.17.3): so either the sleeper sees the
+ * news or the producer sees that it sleeps. Between the look and the wait the kernel compares `value`, which
+ * a producer that saw `armed` has counted up; `armed` is released and acquired, so the value armed with is an
+ * older one.
+ * A producer may be killed at any instruction. It disarms only when it has woken the sleeper: before that,
+ * others would take the bell for rung. What it disarms has to be what it saw, which has the value in it, for
+ * the sleeper may have gone to sleep anew. (30 bits of the value: a producer that is stopped during exactly
+ * 2^30 wakes may disarm once too often, and the sleeper sleeps until its deadline.)
+ * tests/model/handshakes.cc runs all this, and each mistake in it, under the C11 memory model. Ringing a bell that nobody sleeps on costs a fence and a
  * load. Two kinds of sleepers may share a bell; only the kind that armed it is woken: so a thread
  * that leads the loop for a while need not wake, and be woken by, the one that waits for its return. */
 #ifndef TBI_BELL_H
@@ -21,7 +29,7 @@ enum { TBI_BELL_LEADER = 1, TBI_BELL_BACKGROUND = 2 };
 
 struct tbi_bell {
     _Atomic uint32_t value;   /* counts wakes */
-    _Atomic uint32_t armed;   /* who sleeps or is about to: TBI_BELL_*, 0 nobody */
+    _Atomic uint32_t armed;   /* who sleeps or is about to: the value shifted by 2, and TBI_BELL_*; 0 nobody */
 };
 
 /* From now on, producers wake `who`. Returns the value to wait on. */

@@ -113,7 +113,7 @@ void tbi_slots_note_news(struct tbi_slots *s, uint32_t slot)
      * one of the two fences comes first in the order of all of them (C11 7.17.3). Ours: then the consumer's read
      * of the tail sees our write. The consumer's: then we see the bits cleared, and set ours. No other order will
      * do for the consumer: a sequentially consistent exchange does not keep the read of the tail, an acquire
-     * load, from coming before it. */
+     * load, from coming before it. tests/model/handshakes.cc runs it under the C11 memory model. */
     atomic_thread_fence(memory_order_seq_cst);
     if (!(atomic_load_explicit(&s->front->news[slot / 64], memory_order_relaxed) & bit))
         atomic_fetch_or_explicit(&s->front->news[slot / 64], bit, memory_order_relaxed);
