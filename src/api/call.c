@@ -256,6 +256,8 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
     tbi_scope_release_borrowed(p, call->scope);
     kept = tbi_alloc((call->nborrowed + 1) * sizeof *kept);
     nkept = tbi_handles_end_borrowing(p, call, kept);
+    while (nkept > TBI_KEPT_MAX) /* the record of its end has no room for them */
+        tbi_process_send_id(p, TBI_MSG_HOLD, kept[--nkept]);
     for (unsigned i = 0; i < call->nreturns; i++)
         if (call->result[i].stored)
             tbi_memory_close(p->memory, call->result[i].offset, call->result[i].bytes);

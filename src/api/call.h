@@ -9,6 +9,7 @@ struct tbi_call_result {
     bool set, stored;
     uint64_t bytes, offset;
     void *blob;             /* inline, or NULL */
+    size_t refs;            /* in it */
 };
 
 struct tb_call {
@@ -35,6 +36,7 @@ struct tb_call {
     unsigned nreturns;              /* none of a constructor, whose object is the actor */
     struct tbi_call_result *result; /* result[nreturns] */
     uint64_t inline_bytes;          /* of results so far */
+    size_t nrefs;                   /* in results so far */
     int failed;                     /* the first error that sticks, or 0 */
     struct tbi_error_link error;    /* of `failed` */
     void *cause;                    /* the error that the last failed get gave; for chains */

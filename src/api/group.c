@@ -122,6 +122,10 @@ tb_group tb_group_new(const tb_bundle *bundles, int n, int strategy)
         packed = tbi_alloc((size_t)n * (sizeof(struct msg_bundle) +
                                         TBI_MORE_MAX * sizeof(struct tbi_amount)));
         rc = pack(p, bundles, n, packed, &bytes);
+        if (rc == 0 && bytes > TBI_BODY_MAX - sizeof(struct msg_group))
+            rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_group_new: the demands of %d bundles make a message of %zu bytes, and "
+                               "%zu are possible: make several groups", n, bytes + sizeof(struct msg_group),
+                               (size_t)TBI_BODY_MAX);
     }
     if (rc == 0) {
         struct msg_group *m = p->port.send(p->port.ctx, TBI_MSG_GROUP, sizeof *m + bytes);

@@ -125,9 +125,9 @@ int tbi_put(struct tbi_process *p, const tb_value *v, struct tbi_id *id,
 
     tbi_contained(v, &n);
     *id = tbi_process_new_id(p);
-    if (n * sizeof(struct tbi_id) > TBI_RECORD_MAX / 2)
-        return tbi_error_link(error, TB_ERR_ARGUMENT, "an array of %zu refs or actors: at most %zu can be in "
-                              "one object", n, (size_t)TBI_RECORD_MAX / 2 / sizeof(struct tbi_id));
+    if (n > TBI_REFS_MAX)
+        return tbi_error_link(error, TB_ERR_ARGUMENT, "an array of %zu refs or actors: at most %d can be in "
+                              "one object", n, TBI_REFS_MAX);
     if (bytes <= p->limits.inline_bytes) {
         struct msg_put *m;
 

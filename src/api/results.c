@@ -78,18 +78,39 @@ static int hold_contained(const tb_call *call, const tb_value *v)
     return rc;
 }
 
+/* The end of the task names them all in one record. */
+static int check_refs(const tb_call *call, size_t i, size_t refs)
+{
+    size_t others = call->nrefs - call->result[i].refs;
+
+    if (refs <= TBI_REFS_MAX - others)
+        return 0;
+    return tbi_error_set(TB_ERR_ARGUMENT, "'%s', result %zu: %zu refs or actors, with %zu in its other results: at most %d "
+                         "can be in the results of a task; put them into objects of their own", call->function, i,
+                         refs, others, TBI_REFS_MAX);
+}
+
 static int set_result(tb_call *call, size_t i, const tb_value *v)
 {
+    size_t refs = 0;
     void *at;
     int rc = tbi_value_check(v);
 
-    if (rc == 0 && tbi_type_is_handle(v->type))
+    if (rc == 0) {
+        tbi_contained(v, &refs);
+        rc = check_refs(call, i, refs);
+    }
+    if (rc == 0 && refs > 0)
         rc = hold_contained(call, v);
     if (rc != 0)
         return rc;
+    call->nrefs -= call->result[i].refs;
+    call->result[i].refs = 0;
     at = room_for(call, i, tbi_value_packed_size(v), &rc);
-    if (at != NULL)
+    if (at != NULL) {
         tbi_value_pack(v, at);
+        call->nrefs += call->result[i].refs = refs;
+    }
     return rc;
 }
 
@@ -159,4 +180,5 @@ void tbi_results_undo(struct tb_call *call)
         *r = (struct tbi_call_result){0};
     }
     call->inline_bytes = 0;
+    call->nrefs = 0;
 }

@@ -99,6 +99,15 @@ static uint64_t tail_kind(unsigned kind, const void *at, uint64_t before, uint64
     return before + sizeof *actor + tbi_padded(actor->name_bytes);
 }
 
+/* Bytes of the DISPATCH that a SUBMIT leads to, at least: its own inline values are in it, and a place for each argument
+ * that is not. Checkpoint included. */
+static uint64_t dispatch_least(const struct msg_submit *m)
+{
+    return sizeof(struct msg_dispatch) + (m->nresolve + UINT64_C(1)) * sizeof(struct msg_located) +
+           (m->nargs + UINT64_C(1)) * sizeof(uint64_t) + m->data_bytes + m->nmore * sizeof(struct tbi_amount) +
+           sizeof(struct tbi_id) + sizeof(struct msg_actor) + sizeof(struct msg_call);
+}
+
 static uint64_t tail_submit(const struct msg_submit *m, uint64_t room)
 {
     const uint8_t *at = (const uint8_t *)(m + 1);
@@ -117,7 +126,8 @@ static uint64_t tail_submit(const struct msg_submit *m, uint64_t room)
             return UINT64_MAX;
         }
     }
-    if (data != m->data_bytes)
+    if (data != m->data_bytes || tbi_run_most(m->nargs, data) > TBI_BODY_MAX ||
+        dispatch_least(m) > TBI_BODY_MAX)
         return UINT64_MAX;
     data += refs + args + m->nmore * sizeof(struct tbi_amount) +
             (m->strategy == TBI_IN_GROUP ? sizeof(struct tbi_id) : 0);
@@ -160,12 +170,12 @@ static uint64_t tail_dispatch(const struct msg_dispatch *m, uint64_t room)
     }
     for (unsigned i = 0; i < m->nresolve; i++)
         if (at[i].where == TBI_AT_INLINE) {
-            if (at[i].bytes > room || (data += tbi_padded(at[i].bytes)) > room)
+            if (at[i].bytes > TBI_INLINE_MAX || (data += tbi_padded(at[i].bytes)) > room)
                 return UINT64_MAX;
         } else if (at[i].where != TBI_AT_STORE) {
             return UINT64_MAX;
         }
-    if (data != m->data_bytes)
+    if (data != m->data_bytes || tbi_run_most(m->nargs, data) > TBI_BODY_MAX)
         return UINT64_MAX;
     data += refs + args + m->nmore * sizeof(struct tbi_amount) +
             (m->flags & TBI_DISPATCH_BUNDLE ? sizeof(struct tbi_id) : 0);
@@ -185,7 +195,7 @@ static uint64_t tail_done(const struct msg_done *m, uint64_t room)
     for (unsigned i = 0; i < m->nresults; i++) {
         ids += result[i].nrefs;
         if (result[i].where == TBI_AT_INLINE) {
-            if (result[i].bytes > room || (data += tbi_padded(result[i].bytes)) > room)
+            if (result[i].bytes > TBI_INLINE_MAX || (data += tbi_padded(result[i].bytes)) > room)
                 return UINT64_MAX;
         } else if (result[i].where != TBI_AT_STORE) {
             return UINT64_MAX;
@@ -244,7 +254,7 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
         return tail_located(body);
     case TBI_MSG_PUT: {
         const struct msg_put *m = body;
-        return (uint64_t)m->nrefs * sizeof(struct tbi_id) + tbi_padded(m->bytes);
+        return m->bytes > TBI_INLINE_MAX ? UINT64_MAX : (uint64_t)m->nrefs * sizeof(struct tbi_id) + tbi_padded(m->bytes);
     }
     case TBI_MSG_SEAL:
     case TBI_MSG_SEALED:

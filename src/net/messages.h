@@ -43,6 +43,16 @@ struct tbi_record {
     uint32_t proc;
 };
 #define TBI_RECORD_MAX ((1u << 24) - 8)
+#define TBI_BODY_MAX (TBI_RECORD_MAX - sizeof(struct tbi_record))
+
+/* What of a user's goes into one record is bounded where it comes from, so that all that is made of it fits too. The
+ * codec refuses more, so nobody else need ask. */
+enum {
+    TBI_INLINE_MAX = 1 << 20,   /* bytes of one packed value that travels in messages */
+    TBI_REFS_MAX = 1 << 19,     /* refs in an object, and in all results of a task */
+    TBI_KEPT_MAX = 1 << 18,     /* refs named as kept in a DONE; more are told by HOLD before it */
+    TBI_PLACES_MAX = 0xffff + 64 /* cores and GPUs of a rank */
+};
 
 /*    type          from   to     payload              followed by */
 #define TBI_MESSAGES(X)                                                                            \
@@ -594,6 +604,19 @@ static inline size_t tbi_run_places(const struct msg_run *m) /* bytes */
 {
     return tbi_padded((m->ncores + m->ngpus) * sizeof(uint16_t));
 }
+/* Bytes of a RUN, at most, for that many arguments and bytes of inline values: it can be larger than its DISPATCH. */
+static inline uint64_t tbi_run_most(uint64_t nargs, uint64_t data_bytes)
+{
+    return sizeof(struct msg_run) + nargs * sizeof(struct tbi_run_arg) + data_bytes +
+           tbi_padded(TBI_PLACES_MAX * sizeof(uint16_t)) + sizeof(struct tbi_id) + sizeof(struct msg_actor);
+}
+/* The largest DONE that a process sends: of 65,535 results, all inline. */
+_Static_assert(sizeof(struct msg_done) + 0xffff * (sizeof(struct tbi_result) + 8) +
+                       ((size_t)TBI_REFS_MAX + TBI_KEPT_MAX) * sizeof(struct tbi_id) + (64 << 10) <= TBI_BODY_MAX,
+               "a DONE fits into a record");
+/* A value or an error is answered by RESOLVED and OBJECT. */
+_Static_assert(sizeof(struct msg_located) <= sizeof(struct msg_done), "an error that came can be passed on");
+_Static_assert(sizeof(struct msg_located) + TBI_INLINE_MAX <= TBI_BODY_MAX, "a value that came can be passed on");
 static inline const struct msg_actor *tbi_run_actor(const struct msg_run *m)
 {
     const struct tbi_run_arg *arg = (const struct tbi_run_arg *)(m + 1);

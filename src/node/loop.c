@@ -60,7 +60,17 @@ static void refused(const struct tbi_loop *loop, const char *who, unsigned rank,
 
 /* ---- ports ---- */
 
-static void *from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+/* Who sends writes into what this gives, unchecked. All that a record is made of is bounded where it comes from (see
+ * TBI_INLINE_MAX and the codec), so a larger one is an error of ours, and ends the job in one line. */
+static void *whole(const struct tbi_loop *loop, void *body, enum tbi_msg type, size_t size)
+{
+    if (body == NULL)
+        tbi_end_job(loop->config.agent.rank, loop->config.host, "internal error: %s of %zu bytes, and a record has room "
+                    "for %zu: the job ends", tbi_msg_info[type].name, size, (size_t)TBI_BODY_MAX);
+    return body;
+}
+
+static void *pass_from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
 {
     struct tbi_loop *loop = ctx;
     const struct tbi_transport *t = loop->config.transport;
@@ -78,13 +88,18 @@ static void *from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t pr
     }
 }
 
+static void *from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
+{
+    return whole(ctx, pass_from_agent(ctx, rank, type, proc, size), type, size);
+}
+
 static void *from_head(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
 {
     struct tbi_loop *loop = ctx;
+    void *body = rank == 0 ? tbi_outbox_append(&loop->to_agent, type, proc, size)
+                           : loop->config.transport->send(loop->config.transport->ctx, rank, type, proc, size);
 
-    return rank == 0 ? tbi_outbox_append(&loop->to_agent, type, proc, size)
-                     : loop->config.transport->send(loop->config.transport->ctx, rank, type, proc,
-                                                    size);
+    return whole(loop, body, type, size);
 }
 
 static void fork_executor(void *ctx, uint32_t proc)

@@ -137,6 +137,8 @@ const char *tbi_takeback(struct tbi_agent *agent, const struct msg_take_back *m)
     }
     if (room.most > agent->jobs.count)
         room.most = (unsigned)agent->jobs.count;
+    if (room.most > (TBI_BODY_MAX - sizeof *answer) / sizeof *task)
+        room.most = (TBI_BODY_MAX - sizeof *answer) / sizeof *task;
     task = tbi_alloc(room.most * sizeof *task);
     n = take_ready(agent, &room, task);
     take_from_executors(agent, &room);

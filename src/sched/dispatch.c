@@ -124,6 +124,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
     const struct msg_submit *submit = task->submit;
     const struct tbi_id *refs = tbi_submit_refs(submit);
     size_t data = submit->data_bytes, words = submit->nargs * sizeof(uint64_t), size;
+    uint64_t run;
     struct tbi_id checkpoint_id;
     const struct tbi_object *checkpoint = tbi_actors_checkpoint(sched, task, &checkpoint_id);
     unsigned more = checkpoint != NULL; /* the last argument */
@@ -139,11 +140,10 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
     size = sizeof *m + (submit->nresolve + more) * sizeof *at + words + more * sizeof(uint64_t) + data +
            submit->nmore * sizeof(struct tbi_amount) + (bundle != NULL ? sizeof *bundle : 0) +
            write_kind(task, epoch, more, NULL);
-    m = size > TBI_RECORD_MAX ? NULL
-                              : sched->port.send(sched->port.ctx, node, TBI_MSG_DISPATCH,
-                                                 TBI_PROC_NONE, size);
-    if (m == NULL)
-        return tbi_failure_too_much_inline(sched, submit, size);
+    run = tbi_run_most(submit->nargs + more, data);
+    if (size > TBI_BODY_MAX || run > TBI_BODY_MAX)
+        return tbi_failure_too_much_inline(sched, submit, size > run ? size : (size_t)run);
+    m = sched->port.send(sched->port.ctx, node, TBI_MSG_DISPATCH, TBI_PROC_NONE, size);
     *m = (struct msg_dispatch){
         .task = task->id, .attempt = task->attempt, .fn = submit->fn, .cpus = submit->cpus,
         .data_bytes = (uint32_t)data, .nreturns = submit->nreturns,

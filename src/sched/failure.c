@@ -182,9 +182,8 @@ struct tbi_payload *tbi_failure_too_much_inline(const struct tbi_sched *sched,
     struct tbi_error_link link;
 
     tbi_error_link(&link, TB_ERR_ARGUMENT,
-                   "the task's small arguments add up to %zu bytes, more than the %u that travel in "
-                   "one message: put them into one array",
-                   bytes, TBI_RECORD_MAX);
+                   "the task's %u small arguments make a message of %zu bytes, and %zu are possible: put them "
+                   "into one array", task->nargs, bytes, (size_t)TBI_BODY_MAX);
     name(sched, &link, task->fn);
     return unread(payload_of(&link));
 }
