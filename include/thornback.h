@@ -330,6 +330,8 @@ typedef struct tb_config {
  * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.
+ * The C library's random generators (rand, random, drand48) are seeded differently in each process of tasks. Which
+ * process runs a task is chance: numbers that are to be the same in each run need a seed among the task's arguments.
  * Blocks:  until all ranks are there.
  * Errors:  TB_ERR_STATE the second time, or from another thread; TB_ERR_ARGUMENT for a bad setting,
  *          or programs that differ between ranks; TB_ERR_STORE_FULL if /dev/shm is too small. */

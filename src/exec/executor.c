@@ -381,6 +381,20 @@ static bool claim(struct executor *x, const struct msg_run *run)
     return false;
 }
 
+/* The generators of the C library were copied with their state, so all processes would draw the same numbers. Mixer
+ * of splitmix64, see util/id.h. */
+static void seed_generators(unsigned job, unsigned rank, uint32_t proc)
+{
+    uint64_t x = ((uint64_t)job << 48 ^ (uint64_t)rank << 24 ^ proc) + UINT64_C(0x9e3779b97f4a7c15);
+
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    x ^= x >> 31;
+    srandom((unsigned)x); /* glibc's rand draws from the same stream, others have one of its own */
+    srand((unsigned)(x >> 16));
+    srand48((long)(x >> 32));
+}
+
 int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
 {
     static struct executor x; /* the process is new, and this is all of it */
@@ -391,6 +405,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     tbi_slots_keep_only(config->slots, slot);
     volunteer_for_oom();
     accept_interrupts();
+    seed_generators(config->job, config->rank, proc);
     x.config = config;
     x.marked = UINT32_MAX;
     for (int i = 0; config->marks && i < 2; i++)
