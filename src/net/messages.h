@@ -94,6 +94,7 @@ enum {
     X(SEALED,       AGENT, HEAD,  msg_seal,            "ids contained")                            \
     X(FINISHED,     AGENT, HEAD,  msg_done,            "results, ids contained, ids kept, values") \
     X(LIVES,        AGENT, HEAD,  msg_done,            "ids kept")                                 \
+    X(INSTANCES,    AGENT, HEAD,  msg_instances,       "")                                         \
     X(UNBLOCKED,    AGENT, HEAD,  msg_task,            "")                                         \
     X(OVERDUE,      AGENT, HEAD,  msg_task,            "")                                         \
     X(STOPPED,      AGENT, HEAD,  msg_task,            "")                                         \
@@ -245,6 +246,13 @@ struct msg_reserve {
 struct msg_reserved {
     struct tbi_id bundle;
     uint32_t granted, unused;
+    uint64_t gpus;           /* bits of the instances it got */
+};
+/* LIVES came before: the actor has these instances of its node's GPUs, or of its bundle's. */
+struct msg_instances {
+    struct tbi_id actor;
+    uint32_t attempt, unused;
+    uint64_t gpus;
 };
 
 /* The node is kept for a task of the head's: until it says otherwise the agent takes in none by itself. */

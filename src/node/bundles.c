@@ -104,7 +104,7 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
     granted = tbi_list_empty(&agent->whole.resuming) &&
               tbi_grants_fits(agent->whole.grants, &demand) && leaves_enough(agent, &demand);
     answer = agent->port.send(agent->port.ctx, 0, TBI_MSG_RESERVED, TBI_PROC_NONE, sizeof *answer);
-    *answer = (struct msg_reserved){m->bundle, granted, 0};
+    *answer = (struct msg_reserved){.bundle = m->bundle, .granted = granted};
     if (!granted)
         return NULL;
     bundle = tbi_alloc_zeroed(1, sizeof *bundle);
@@ -114,6 +114,7 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
     tbi_list_init(&bundle->resuming);
     tbi_list_init(&bundle->waiting);
     tbi_grants_take(agent->whole.grants, &bundle->demand, NULL, &bundle->grant);
+    answer->gpus = tbi_grant_gpus(&bundle->grant);
     bundle->grants = grants_of(agent, bundle);
     agent->held_cpus += demand.cpus;
     tbi_map_put(&agent->bundles, bundle->id, bundle);

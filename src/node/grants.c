@@ -1,6 +1,7 @@
 #include "node/grants.h"
 #include "node/pick.h"
 #include "util/alloc.h"
+#include "util/instances.h"
 
 enum { UNIT = 10000 };
 
@@ -11,7 +12,7 @@ struct tbi_grants {
     int64_t *used;              /* of each core: above UNIT only when fractions left no other */
     uint64_t *idle;             /* a bit a core: nothing of it is used */
     unsigned ngpus;
-    int64_t *gpu;               /* free of each */
+    int32_t *gpu;               /* free of each */
 };
 
 /* Fractions of CPUs count as one more core, of which the task has that part; so do those of GPUs. */
@@ -38,7 +39,7 @@ struct tbi_grants *tbi_grants_create(const struct tbi_grants_config *config)
     l->ngpus = config->nresources > TBI_GPUS ? (unsigned)((totals[TBI_GPUS] + UNIT - 1) / UNIT) : 0;
     l->gpu = tbi_alloc_zeroed(l->ngpus + 1, sizeof *l->gpu);
     for (unsigned g = 0; g < l->ngpus; g++)
-        l->gpu[g] = part_of(totals[TBI_GPUS], g);
+        l->gpu[g] = (int32_t)part_of(totals[TBI_GPUS], g);
     return l;
 }
 
@@ -74,11 +75,7 @@ bool tbi_grants_feasible(const struct tbi_grants *l, const struct tbi_demand *d)
 
 static bool gpus_fit(const struct tbi_grants *l, int64_t amount)
 {
-    int64_t need = amount < UNIT ? 1 : amount / UNIT, each = amount < UNIT ? amount : UNIT;
-
-    for (unsigned g = 0; g < l->ngpus && need > 0; g++)
-        need -= l->gpu[g] >= each;
-    return need == 0;
+    return tbi_instances_choose(l->gpu, l->ngpus, amount) != 0;
 }
 
 bool tbi_grants_cpus_fit(const struct tbi_grants *l, int64_t cpus)
@@ -193,22 +190,23 @@ static int64_t gpus_of(const struct tbi_demand *d)
 static void take_gpus(struct tbi_grants *l, int64_t amount, struct tbi_grant *grant)
 {
     uint16_t *place = grant->place + grant->ncores;
-    unsigned best = l->ngpus;
+    uint64_t chosen = amount > 0 ? tbi_instances_choose(l->gpu, l->ngpus, amount) : 0;
 
     grant->ngpus = 0;
-    if (amount >= UNIT) {
-        for (unsigned g = 0; g < l->ngpus && grant->ngpus < amount / UNIT; g++)
-            if (l->gpu[g] == UNIT) {
-                l->gpu[g] = 0;
-                place[grant->ngpus++] = (uint16_t)g;
-            }
-    } else if (amount > 0) {
-        for (unsigned g = 0; g < l->ngpus; g++)
-            if (l->gpu[g] >= amount && (best == l->ngpus || l->gpu[g] < l->gpu[best]))
-                best = g;
-        l->gpu[best] -= amount;
-        place[grant->ngpus++] = (uint16_t)best;
-    }
+    for (unsigned g = 0; g < l->ngpus; g++)
+        if (chosen >> g & 1) {
+            l->gpu[g] -= tbi_instances_each(amount);
+            place[grant->ngpus++] = (uint16_t)g;
+        }
+}
+
+uint64_t tbi_grant_gpus(const struct tbi_grant *grant)
+{
+    uint64_t bits = 0;
+
+    for (unsigned i = 0; i < grant->ngpus; i++)
+        bits |= UINT64_C(1) << grant->place[grant->ncores + i];
+    return bits;
 }
 
 /* ---- all of it ---- */
@@ -242,7 +240,7 @@ void tbi_grants_give_others(struct tbi_grants *l, const struct tbi_demand *d,
     for (unsigned i = 0; i < d->nmore; i++)
         l->free[d->more[i].resource] += d->more[i].amount;
     for (unsigned i = 0; i < grant->ngpus; i++)
-        l->gpu[grant->place[grant->ncores + i]] += gpus < UNIT ? gpus : UNIT;
+        l->gpu[grant->place[grant->ncores + i]] += tbi_instances_each(gpus);
 }
 
 const struct tbi_core *tbi_grants_core(const struct tbi_grants *l, unsigned place)

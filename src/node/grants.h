@@ -44,6 +44,7 @@ bool tbi_grants_fits(const struct tbi_grants *grants, const struct tbi_demand *d
  * (NULL: none) names are preferred: their process is bound to them already. */
 void tbi_grants_take(struct tbi_grants *grants, const struct tbi_demand *demand,
                      const struct tbi_grant *last, struct tbi_grant *grant);
+uint64_t tbi_grant_gpus(const struct tbi_grant *grant); /* the bits of its GPUs */
 /* Gives it back; the grant's places may be kept as `last`, to be freed by the caller. */
 void tbi_grants_give(struct tbi_grants *grants, const struct tbi_demand *demand,
                      const struct tbi_grant *grant);

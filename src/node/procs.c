@@ -402,6 +402,10 @@ static const char *on_constructed(struct tbi_agent *agent, struct tbi_proc *proc
     for (uint32_t k = 0; k < m->nkept; k++)
         tbi_procs_add_hold(proc, kept[k]);
     forward(agent, record, TBI_MSG_LIVES);
+    if (proc->grant.ngpus > 0)
+        *(struct msg_instances *)agent->port.send(agent->port.ctx, 0, TBI_MSG_INSTANCES, proc->proc,
+                                                sizeof(struct msg_instances)) =
+            (struct msg_instances){m->task, m->attempt, 0, tbi_grant_gpus(&proc->grant)};
     tbi_takeback_beside_actors(agent);
     /* One that is being killed dies by that: told to exit, it would end for good although it may be begun again. */
     if (proc->job->retires || (proc->job->aborted && !proc->job->killed))

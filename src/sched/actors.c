@@ -347,6 +347,17 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
     return NULL;
 }
 
+const char *tbi_actors_on_instances(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_instances *m = (const struct msg_instances *)(record + 1);
+    struct tbi_actor *actor = tbi_actors_find(sched, m->actor);
+
+    if (actor == NULL || !tbi_retry_runs(actor->maker, rank, m->attempt) || actor->maker->class->gpus == 0 ||
+        !tbi_ledger_regrant(actor->maker, m->gpus))
+        return "INSTANCES of an actor that does not live there, or that it cannot have";
+    return NULL;
+}
+
 void tbi_actors_abort(struct tbi_sched *sched, struct tbi_maker *maker, struct tbi_payload *death)
 {
     struct tbi_actor *actor = tbi_actors_find(sched, maker->id);

@@ -96,6 +96,7 @@ const struct tbi_object *tbi_actors_checkpoint(const struct tbi_sched *sched,
 void tbi_actors_retire(struct tbi_sched *sched);
 void tbi_actors_orphan(void *sched, struct tbi_maker *maker); /* its object has lost its last holder */
 
+const char *tbi_actors_on_instances(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record);
 const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
                                 const struct tbi_record *record);
 const char *tbi_actors_on_kill(struct tbi_sched *sched, unsigned rank,

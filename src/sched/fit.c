@@ -1,5 +1,6 @@
 #include "sched/fit.h"
 #include "util/alloc.h"
+#include "util/instances.h"
 
 enum {
     STEPS = 2000000, /* nodes looked at, in all, on the way back */
@@ -24,26 +25,14 @@ static int64_t *left_of(const struct fit *f, unsigned i)
     return f->left + (size_t)i * f->nodes->nresources;
 }
 
-/* Takes (sign 1) or gives back (-1) an amount of GPUs: parts of the fullest instance that has room. A part
- * that is given back may go to another instance than it came from, which is as good. */
-static bool move_gpus(int32_t *gpu, unsigned n, int64_t amount, int sign)
+static bool take_gpus(int32_t *gpu, unsigned n, int64_t amount)
 {
-    int32_t each = (int32_t)(amount < TBI_UNIT ? amount : TBI_UNIT);
-    unsigned count = amount < TBI_UNIT ? 1 : (unsigned)(amount / TBI_UNIT), best[TBI_GPUS_MAX];
+    uint64_t chosen = tbi_instances_choose(gpu, n, amount);
 
-    for (unsigned k = 0; k < count; k++) {
-        best[k] = n;
-        for (unsigned g = 0; g < n; g++)
-            if (sign > 0 && gpu[g] >= each && (best[k] == n || gpu[g] < gpu[best[k]]))
-                best[k] = g;
-        if (best[k] == n) {
-            while (k-- > 0)
-                gpu[best[k]] += each;
-            return false;
-        }
-        gpu[best[k]] -= each;
-    }
-    return true;
+    for (unsigned g = 0; g < n; g++)
+        if (chosen >> g & 1)
+            gpu[g] -= tbi_instances_each(amount);
+    return chosen != 0;
 }
 
 /* What is changed of a node, to be put back. */
@@ -69,7 +58,7 @@ static bool put(struct fit *f, unsigned b, unsigned i, struct saved *saved)
         memcpy(saved->gpu, gpu, sizeof saved->gpu);
     for (unsigned p = 0; p < bundle->nparts; p++)
         if (bundle->part[p].resource == TBI_GPUS && bundle->part[p].amount > 0 &&
-            !move_gpus(gpu, f->nodes->node[i].ngpus, bundle->part[p].amount, 1))
+            !take_gpus(gpu, f->nodes->node[i].ngpus, bundle->part[p].amount))
             return false;
     for (unsigned p = 0; p < bundle->nparts; p++)
         left[bundle->part[p].resource] -= bundle->part[p].amount;
@@ -356,7 +345,7 @@ static bool wants_gpus(const struct tbi_group *group)
 }
 
 bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum tbi_fit_on on,
-             unsigned *node)
+             unsigned *node, unsigned *order)
 {
     unsigned n = nodes->n;
     struct fit f = {
@@ -380,6 +369,8 @@ bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum 
     free(f.left);
     free(f.gpu);
     free(f.may);
+    if (order != NULL && found)
+        memcpy(order, f.order, group->n * sizeof *order);
     free(f.order);
     free(f.on_node);
     free(f.on_host);

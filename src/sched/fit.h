@@ -15,8 +15,9 @@ enum tbi_fit_on {
     TBI_FIT_EVER    /* ... and other groups are gone */
 };
 
-/* Nodes kept for others are left out, but for EVER. node[group->n] is filled in; false: it does not fit. */
+/* Nodes kept for others are left out, but for EVER. node[group->n] is filled in, and order[group->n], if not NULL: the
+ * order in which bundles were placed, in which instances must be chosen. False: it does not fit. */
 bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum tbi_fit_on on,
-             unsigned *node);
+             unsigned *node, unsigned *order);
 
 #endif

@@ -201,7 +201,7 @@ const char *tbi_groups_on_group(struct tbi_sched *sched, unsigned rank,
     maker->node = TBI_ANY_NODE;
     group = create(sched, m, namounts);
     node = tbi_alloc(group->n * sizeof *node);
-    if (has_gpus_of(group) && tbi_fit(&sched->nodes, group, TBI_FIT_EVER, node))
+    if (has_gpus_of(group) && tbi_fit(&sched->nodes, group, TBI_FIT_EVER, node, NULL))
         tbi_list_append(&sched->groups.waiting, &group->waiting);
     else
         tbi_sched_fail(sched, maker, tbi_failure_infeasible_group(sched, group));
@@ -256,8 +256,9 @@ static void put_back(struct tbi_sched *sched, struct tbi_group *group, unsigned 
     tbi_ready_bring_back(&sched->ready);
 }
 
-/* GPUs that were free when the nodes were chosen are: holding by instance cannot fail. */
-static bool try(struct tbi_sched *sched, struct tbi_group *group, unsigned *node)
+/* GPUs that were free when the nodes were chosen are: holding by instance, in the same order, cannot fail. Nor can it
+ * at the agents, if they see the same, for they are asked in this order. */
+static bool try(struct tbi_sched *sched, struct tbi_group *group, unsigned *node, unsigned *order)
 {
     if (group->taken > 0 || group->tried == sched->nodes.changes ||
         (group->refuser != TBI_ANY_NODE &&
@@ -265,12 +266,12 @@ static bool try(struct tbi_sched *sched, struct tbi_group *group, unsigned *node
         return false;
     group->tried = sched->nodes.changes;
     group->refuser = TBI_ANY_NODE;
-    if (!tbi_fit(&sched->nodes, group, TBI_FIT_FREE, node))
+    if (!tbi_fit(&sched->nodes, group, TBI_FIT_FREE, node, order))
         return false;
     sched->groups.asking = group;
     tbi_ready_note_passed(&sched->ready, &sched->nodes, group->seq);
-    for (unsigned b = 0; b < group->n; b++)
-        send_reserve(sched, group, b, node[b]);
+    for (unsigned k = 0; k < group->n; k++)
+        send_reserve(sched, group, order[k], node[order[k]]);
     return true;
 }
 
@@ -283,10 +284,10 @@ void tbi_groups_reserve(struct tbi_sched *sched)
     for (struct tbi_link *l = waiting->next; l != waiting && tried < TRIED_MAX && sched->groups.asking == NULL;
          l = l->next) {
         struct tbi_group *group = TBI_ENTRY(l, struct tbi_group, waiting);
-        unsigned *node = tbi_alloc(group->n * sizeof *node);
+        unsigned *node = tbi_alloc(2 * (size_t)group->n * sizeof *node);
 
         tried++;
-        first->passed += try(sched, group, node) && group != first;
+        first->passed += try(sched, group, node, node + group->n) && group != first;
         free(node);
         if (first->passed >= sched->ready.limit)
             return;
@@ -317,7 +318,7 @@ void tbi_groups_begin_keeping(struct tbi_sched *sched)
         return;
     first->overtaken = 0; /* or else it would be tried anew after each task */
     node = tbi_alloc(first->n * sizeof *node);
-    if (tbi_fit(&sched->nodes, first, TBI_FIT_SOON, node)) {
+    if (tbi_fit(&sched->nodes, first, TBI_FIT_SOON, node, NULL)) {
         free(first->kept);
         first->kept = node;
         for (unsigned b = 0; b < first->n; b++)
@@ -411,6 +412,8 @@ const char *tbi_groups_on_reserved(struct tbi_sched *sched, unsigned rank,
 
     if (bundle == NULL)
         return "RESERVED of a bundle that nobody asked for";
+    if (m->granted && !tbi_ledger_rehold(&sched->nodes, rank, bundle->part, bundle->nparts, &bundle->gpus, m->gpus))
+        return "RESERVED on GPUs that the bundle cannot have";
     group->asked--;
     if (m->granted) {
         bundle->state = TBI_BUNDLE_HELD;

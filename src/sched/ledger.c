@@ -1,6 +1,7 @@
 #include "sched/ledger.h"
 #include "sched/directory.h"
 #include "util/alloc.h"
+#include "util/instances.h"
 
 struct place {
     unsigned host, node;
@@ -157,23 +158,7 @@ bool tbi_ledger_feasible(const struct tbi_nodes *nodes, unsigned i, const struct
 /* Bits of the instances that are to be taken; 0: there are none. */
 static uint64_t choose_gpus(const struct tbi_node *node, int64_t amount)
 {
-    uint64_t chosen = 0;
-    int32_t least = INT32_MAX;
-
-    if (amount < TBI_UNIT) {
-        for (unsigned g = 0; g < node->ngpus; g++)
-            if (node->gpu[g] >= amount && node->gpu[g] < least) {
-                least = node->gpu[g];
-                chosen = UINT64_C(1) << g;
-            }
-        return chosen;
-    }
-    for (unsigned g = 0; g < node->ngpus && amount > 0; g++)
-        if (node->gpu[g] == TBI_UNIT) {
-            chosen |= UINT64_C(1) << g;
-            amount -= TBI_UNIT;
-        }
-    return amount > 0 ? 0 : chosen;
+    return tbi_instances_choose(node->gpu, node->ngpus, amount);
 }
 
 bool tbi_ledger_has_gpus(const struct tbi_node *node, int64_t amount)
@@ -184,11 +169,11 @@ bool tbi_ledger_has_gpus(const struct tbi_node *node, int64_t amount)
 /* Takes (sign -1) or gives back (1) what the task holds. */
 static void move_gpus(struct tbi_node *node, const struct tbi_maker *task, int sign)
 {
-    int64_t each = task->class->gpus < TBI_UNIT ? task->class->gpus : TBI_UNIT;
+    int32_t each = tbi_instances_each(task->class->gpus);
 
     for (unsigned g = 0; g < node->ngpus; g++)
         if (task->gpus >> g & 1)
-            node->gpu[g] += (int32_t)each * sign;
+            node->gpu[g] += each * sign;
 }
 
 static bool grant_gpus(struct tbi_node *node, struct tbi_maker *task)
@@ -312,7 +297,7 @@ void tbi_ledger_unblock(struct tbi_maker *task)
 /* The bundle's GPUs, in the instances of these bits: taken (1) or given back (-1). */
 static void hold_gpus(struct tbi_node *node, int64_t amount, uint64_t gpus, int sign)
 {
-    int32_t each = (int32_t)(amount < TBI_UNIT ? amount : TBI_UNIT) * sign;
+    int32_t each = tbi_instances_each(amount) * sign;
 
     for (unsigned g = 0; g < node->ngpus; g++)
         if (gpus >> g & 1) {
@@ -354,6 +339,40 @@ void tbi_ledger_unhold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amo
     note(nodes, i, true);
 }
 
+bool tbi_ledger_rehold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amount *part, unsigned nparts,
+                       uint64_t *gpus, uint64_t chosen)
+{
+    struct tbi_node *node = &nodes->node[i];
+
+    for (unsigned p = 0; p < nparts && chosen != *gpus; p++) {
+        if (part[p].resource != TBI_GPUS)
+            continue;
+        if (!tbi_instances_are(chosen, node->ngpus, part[p].amount))
+            return false;
+        hold_gpus(node, part[p].amount, *gpus, -1);
+        hold_gpus(node, part[p].amount, chosen, 1);
+        *gpus = chosen;
+        pay_owed(node);
+        note(nodes, i, true);
+    }
+    return chosen == *gpus;
+}
+
+bool tbi_ledger_regrant(struct tbi_maker *task, uint64_t chosen)
+{
+    struct tbi_node *node = &task->class->nodes->node[task->place];
+
+    if (!tbi_instances_are(chosen, node->ngpus, task->class->gpus))
+        return false;
+    tbi_list_unlink(&task->link); /* it may have been owed them */
+    move_gpus(node, task, 1);
+    task->gpus = chosen;
+    move_gpus(node, task, -1);
+    pay_owed(node);
+    note(task->class->nodes, task->place, true);
+    return true;
+}
+
 void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, const void *owner)
 {
     nodes->node[i].kept_for = owner;
@@ -381,7 +400,7 @@ const char *tbi_ledger_check(const struct tbi_nodes *nodes)
         if ((node->kept_for != NULL) != tbi_list_linked(&node->keeping))
             return "a node is kept for nobody, or nobody knows that it is";
         for (unsigned g = 0; g < node->ngpus; g++) {
-            if (node->gpu[g] < 0 || node->held[g] < 0 || node->gpu[g] + node->held[g] > TBI_UNIT)
+            if (node->held[g] < 0 || node->gpu[g] + node->held[g] > TBI_UNIT)
                 return "more of a GPU is granted than there is, or less than nothing";
             granted -= node->gpu[g];
         }

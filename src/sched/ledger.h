@@ -6,7 +6,9 @@
  * have started, so a load may exceed the total, by what waits there.
  * GPUs are instances: a fraction is part of one, the fullest that has room; whole ones are wholly
  * the task's own. A task that was sent ahead and found none is owed them: it gets them, oldest
- * first, when others end. So what is granted of an instance never exceeds it.
+ * first, when others end. Which instances a bundle or an actor has, their agent says, since they have them for long;
+ * until it has said so of all, and tasks have ended that were forecast there, more of an instance may be granted than
+ * there is.
  * A bundle of a placement group is taken out of its node's total while it is held. The bundles of a
  * group are nodes of a ledger of their own, with what they hold as totals.
  * Each change of a node is noted in a log, by which others bring up to date what they derived.
@@ -115,6 +117,11 @@ uint64_t tbi_ledger_hold(struct tbi_nodes *nodes, unsigned i, const struct tbi_a
                          unsigned nparts);
 void tbi_ledger_unhold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amount *part,
                        unsigned nparts, uint64_t gpus);
+
+/* The agent has chosen these instances: the forecast follows. False: they cannot be. */
+bool tbi_ledger_rehold(struct tbi_nodes *nodes, unsigned i, const struct tbi_amount *part, unsigned nparts,
+                       uint64_t *gpus, uint64_t chosen);
+bool tbi_ledger_regrant(struct tbi_maker *task, uint64_t chosen);
 
 /* From now on only tasks of this class, or bundles of this group, go to node i; until it is over. */
 void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, const void *owner);

@@ -458,7 +458,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_RESERVED] = tbi_groups_on_reserved,
         [TBI_MSG_UNRESERVED] = tbi_groups_on_unreserved,
         [TBI_MSG_STOPPED] = tbi_actors_on_stopped,
-        [TBI_MSG_LIVES] = tbi_actors_on_lives, [TBI_MSG_KILL] = tbi_actors_on_kill,
+        [TBI_MSG_INSTANCES] = tbi_actors_on_instances, [TBI_MSG_LIVES] = tbi_actors_on_lives, [TBI_MSG_KILL] = tbi_actors_on_kill,
         [TBI_MSG_FIND] = tbi_actors_on_find,
         [TBI_MSG_CHECKPOINT] = tbi_actors_on_checkpoint,
     };

@@ -25,6 +25,7 @@ struct sim {
     unsigned unread;              /* failures that went unread */
     char message[512];            /* of the last error that was told */
     uint32_t run_us;              /* how long tasks say that they ran */
+    uint64_t reserved_gpus;       /* the bits of the instances that agents say bundles got */
     unsigned order[4096], norder; /* ranks in the order of sending */
 };
 
@@ -376,7 +377,7 @@ static inline const char *sim_reserved(struct sim *sim, unsigned rank, int group
 {
     struct msg_reserved *m = sim_record(sim, TBI_MSG_RESERVED, sizeof *m);
 
-    *m = (struct msg_reserved){tbi_id_with_index(sim_id((uint64_t)group), bundle), granted, 0};
+    *m = (struct msg_reserved){tbi_id_with_index(sim_id((uint64_t)group), bundle), granted, 0, sim->reserved_gpus};
     return sim_deliver(sim, rank);
 }
 static inline const char *sim_unreserved(struct sim *sim, unsigned rank, int group, unsigned bundle)

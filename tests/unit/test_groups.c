@@ -1,6 +1,6 @@
 /* test_groups.c - holds placement groups at the head: bundles go where their strategy says, all of them or
  * none; tasks in them wait for that and stay within them; what is removed ends; and nobody starves. */
-#include "sim.h"
+#include "sim_actors.h"
 
 #define GROUP(sim, strategy, ...)                                                                  \
     sim_group(sim, strategy,                                                                       \
@@ -40,7 +40,7 @@ static void bundles_are_reserved_and_then_tasks_run_in_them(void **state)
 
     assert_int_equal(sim_submit(sim, IN(g, .cpus = 2)), 2);
     sim_submit(sim, IN(g, .cpus = 1, .bundle = 1));
-    assert_actions(sim, "RESERVE 1.1 to 2\nRESERVE 1.2 to 1\n");
+    assert_actions(sim, "RESERVE 1.2 to 1\nRESERVE 1.1 to 2\n");
     assert_null(sim_reserved(sim, 2, g, 1, true));
     assert_actions(sim, "");
     assert_null(sim_reserved(sim, 1, g, 2, true));
@@ -220,7 +220,7 @@ static void strategies_decide_where_bundles_go(void **state)
     int g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}, {.cpus = 1}, {.cpus = 2}, {.cpus = 1});
 
 
-    assert_actions(sim, "RESERVE 1.1 to 1\nRESERVE 1.2 to 1\nRESERVE 1.3 to 1\n"
+    assert_actions(sim, "RESERVE 1.3 to 1\nRESERVE 1.1 to 1\nRESERVE 1.2 to 1\n"
                         "RESERVE 1.4 to 2\n"); /* one host of two nodes */
     grant(sim, g, (unsigned[]){1, 1, 1, 2}, 4);
     g = GROUP(sim, TBI_GROUP_SPREAD, {.cpus = 1}, {.cpus = 1});
@@ -229,6 +229,62 @@ static void strategies_decide_where_bundles_go(void **state)
     GROUP(sim, TBI_GROUP_STRICT_PACK, {.cpus = 1, .more = {{TBI_GPUS, 1}}}, {.cpus = 1, .more = {{TBI_GPUS, 0.5}}},
           {.cpus = 0, .more = {{TBI_GPUS, 0.5}}});
     assert_actions(sim, "RESERVE 3.1 to 3\nRESERVE 3.2 to 3\nRESERVE 3.3 to 3\n");
+}
+
+static void bundles_are_asked_for_in_the_order_in_which_they_fit(void **state)
+{
+    struct sim *sim = *state; /* the agent finds room for the small ones beside the large ones, not the other way round */
+
+    GROUP(sim, TBI_GROUP_PACK, {.cpus = 0, .more = {{TBI_GPUS, 0.3}}}, {.cpus = 0, .more = {{TBI_GPUS, 0.3}}},
+          {.cpus = 0, .more = {{TBI_GPUS, 0.7}}}, {.cpus = 0, .more = {{TBI_GPUS, 0.7}}});
+    assert_actions(sim, "RESERVE 1.3 to 3\nRESERVE 1.4 to 3\nRESERVE 1.1 to 3\nRESERVE 1.2 to 3\n");
+}
+
+static void the_forecast_follows_the_gpus_that_the_agent_chose(void **state)
+{
+    struct sim *sim = *state;
+    int first = GROUP(sim, TBI_GROUP_PACK, {.cpus = 0, .more = {{TBI_GPUS, 0.5}}}), second;
+
+    assert_actions(sim, "RESERVE 1.1 to 3\n"); /* on the first of two, as the head would have it */
+    sim->reserved_gpus = 6;
+    assert_non_null(sim_reserved(sim, 3, first, 1, true)); /* two, and one that there is not */
+    sim->reserved_gpus = 2;
+    assert_null(sim_reserved(sim, 3, first, 1, true));
+    second = GROUP(sim, TBI_GROUP_PACK, {.cpus = 0, .more = {{TBI_GPUS, 0.5}}});
+    assert_actions(sim, "RESERVE 2.1 to 3\n");
+    sim->reserved_gpus = 1;
+    assert_null(sim_reserved(sim, 3, second, 1, true));
+    GROUP(sim, TBI_GROUP_PACK, {.cpus = 0, .more = {{TBI_GPUS, 1}}}); /* half of each is free: nobody is asked in vain */
+    assert_actions(sim, "");
+    sim_submit(sim, (struct sim_task){.more = {{TBI_GPUS, 0.5}}});
+    assert_actions(sim, "DISPATCH 4 to 3\n");
+}
+
+static const char *instances(struct sim *sim, unsigned rank, int actor, uint64_t gpus)
+{
+    struct msg_instances *m = sim_record(sim, TBI_MSG_INSTANCES, sizeof *m);
+
+    *m = (struct msg_instances){sim_id((uint64_t)actor), 0, 0, gpus};
+    return sim_deliver(sim, rank);
+}
+
+static void and_those_that_an_actor_has(void **state)
+{
+    struct sim *sim = *state;
+    int a, b;
+
+    for (int i = 0; i < 2; i++)
+        ACTOR(sim, .more = {{TBI_GPUS, 0.5}});
+    assert_actions(sim, "DISPATCH 1 to 3\nDISPATCH 2 to 3\n");
+    a = 1, b = 2;
+    assert_non_null(instances(sim, 1, a, 1)); /* it is not there */
+    assert_null(sim_lives(sim, 3, a, 0));
+    assert_non_null(instances(sim, 3, a, 3)); /* half of one it has, not of two */
+    assert_null(instances(sim, 3, a, 1));
+    assert_null(sim_lives(sim, 3, b, 0));
+    assert_null(instances(sim, 3, b, 2)); /* not beside the other, as the head would have it */
+    GROUP(sim, TBI_GROUP_PACK, {.cpus = 0, .more = {{TBI_GPUS, 1}}});
+    assert_actions(sim, "");
 }
 
 static void answers_to_nothing_are_refused(void **state)
@@ -258,6 +314,9 @@ int main(void)
         ON(removed_while_it_waits_it_fails_with_all_tasks_in_it),
         ON(removed_it_takes_the_tasks_with_it_that_wait_in_it),
         ON(strategies_decide_where_bundles_go),
+        ON(bundles_are_asked_for_in_the_order_in_which_they_fit),
+        ON(the_forecast_follows_the_gpus_that_the_agent_chose),
+        ON(and_those_that_an_actor_has),
         ON(answers_to_nothing_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,7 @@ static void cores_go_with_the_cpus_and_gpus_stay(void **state)
     assert_null(constructed(f, 2, 2, 0));
     dispatch(f, 3, 3, 0, -1);
     assert_null(dispatch_actor(f, 4, (struct actor){.gpus = 2}));
-    assert_said(f, "LIVES 1 to 0\nLIVES 2 to 0\nfork p3\nRUN 3 to p3 cores 0 2 3\nTAKEN unasked 4\n");
+    assert_said(f, "LIVES 1 to 0\nINSTANCES 1 to 0\nLIVES 2 to 0\nfork p3\nRUN 3 to p3 cores 0 2 3\nTAKEN unasked 4\n");
     crash(f, 1);
     assert_null(dispatch_actor(f, 4, (struct actor){.gpus = 2}));
     assert_said(f, "FINISHED 1 to 0 error=-2 crashed\nfork p4\nRUN 4 to p4 actor gpus 0 1\n");

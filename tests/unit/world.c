@@ -416,6 +416,7 @@ const char *world_to_the_end(struct world *w)
     TRY(until_quiet(w));
     TRY(world_calls_go_on(w));
     TRY(world_tasks_go_on(w));
+    TRY(world_groups_go_on(w));
     for (unsigned g = 0, a = 0; g < w->ngroups || a < w->nactors;) { /* else they, or who waits for what they
                                                                        * have, might wait for ever */
         a = w->nactors;

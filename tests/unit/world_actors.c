@@ -57,7 +57,7 @@ void world_do_actor(struct world *w, struct proc *p)
 {
     struct tbi_id arg = some_ref(w, p);
     unsigned nrefs = !tbi_id_is_null(arg) && pick(w, 3) == 0, named = pick(w, 3) == 0;
-    bool grouped = w->ngroups > 0 && pick(w, 4) == 0;
+    bool grouped = w->ngroups > 0 && pick(w, 4) == 0, gpus = pick(w, 5) == 0;
     struct msg_actor *terms;
     struct msg_submit *m;
     struct tbi_id *at;
@@ -65,17 +65,22 @@ void world_do_actor(struct world *w, struct proc *p)
     if (w->nactors >= w->actors_max || p->nhandles > WORLD_HANDLES - 12 || world_starves(w, p))
         return;
     m = tbi_outbox_append(&p->out, TBI_MSG_SUBMIT, p->number, sizeof *m + nrefs * 24 + grouped * 16 +
+                                                                  gpus * sizeof(struct tbi_amount) +
                                                                   sizeof *terms + named * 8);
     *m = (struct msg_submit){.kind = TBI_ACTOR, .task = new_id(p), .parent = p->run.task,
                              .cpus = (int32_t)pick(w, 3) * 5000, .nreturns = 1,
                              .max_retries = (int32_t)pick(w, 4) - 1, .nargs = (uint16_t)nrefs,
                              .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nrefs,
-                             .limit_ms = pick(w, 12) / 11, .strategy = grouped ? TBI_IN_GROUP : pick(w, 2)};
+                             .limit_ms = pick(w, 12) / 11, .nmore = gpus, .strategy = grouped ? TBI_IN_GROUP : pick(w, 2)};
     at = (struct tbi_id *)(m + 1);
     if (nrefs > 0) {
         *at++ = arg;
         *(uint64_t *)at = TBI_ARG_REF;
         at = (struct tbi_id *)((uint64_t *)at + 1);
+    }
+    if (gpus) { /* parts, and whole ones */
+        *(struct tbi_amount *)at = (struct tbi_amount){.resource = TBI_GPUS, .amount = 2500 << pick(w, 3)};
+        at = (struct tbi_id *)((struct tbi_amount *)at + 1);
     }
     if (grouped)
         *at++ = tbi_id_with_index(w->group[pick(w, w->ngroups)], pick(w, 3));
@@ -350,6 +355,22 @@ const char *world_tasks_go_on(struct world *w)
                     if (other != r && waits_for_actors(w->agent[r], job) && may_run_on(w->agent[other], job))
                         return "a task waits beside actors although another node could run it";
             }
+    return NULL;
+}
+
+/* A group that was refused is tried again when something has ended where it was: there must be something. */
+const char *world_groups_go_on(struct world *w)
+{
+    const struct tbi_link *waiting = &w->sched->groups.waiting;
+
+    for (const struct tbi_link *l = waiting->next; l != waiting; l = l->next) {
+        const struct tbi_group *group = TBI_ENTRY(l, struct tbi_group, waiting);
+
+        if (group->taken == 0 && group->refuser != TBI_ANY_NODE &&
+            w->sched->nodes.node[group->refuser].freed == group->refused_at &&
+            tbi_agent_counts(w->agent[group->refuser]).jobs == 0)
+            return "a group waits for the end of something where nothing is";
+    }
     return NULL;
 }
 

@@ -117,6 +117,8 @@ bool world_kill_all(struct world *w);
 const char *world_calls_go_on(struct world *w);
 /* ... or a task beside actors, for what they keep? */
 const char *world_tasks_go_on(struct world *w);
+/* ... or a group, where nothing is in its way? */
+const char *world_groups_go_on(struct world *w);
 /* The head hears that a task, or actor, has ended. NULL, or why it cannot have. */
 const char *world_finished(struct world *w, const struct msg_done *m);
 void world_actors_free(struct world *w);
