@@ -129,7 +129,9 @@ static void race_a_direct_call(enum race race)
         }
     }
     print_message("%lu races, %lu of the calls went directly, %lu have a value\n", races, direct, values);
-    assert_true(direct > races / 2 && values > races / 10 && values < races - seeds()); /* too late for each seed once */
+    assert_true(direct > races / 2 && values > races / 10);
+    if (seeds() >= 20) /* rare in few; each seed is too late once */
+        assert_true(values < races - seeds());
 }
 
 static void a_direct_call_cancelled_at_any_event_is_the_same_to_all_who_ask(void **state)
