@@ -213,6 +213,8 @@ int tbi_id_check_made(const struct tbi_process *p, struct tbi_id id, const char 
     if (tbi_id_is_failed(p, id) && tbi_handle_find(p, id) == NULL)
         return tbi_error_set(-(int)tbi_id_error(id), "the call that made this %s failed: %s", what,
                              tb_strerror(-(int)tbi_id_error(id)));
+    if (tbi_id_error(id) != 0 && tbi_handle_find(p, id) == NULL)
+        return tbi_error_set(TB_ERR_REF, "the %s is none: its memory holds something else", what);
     if (tbi_id_job(id) != p->job)
         return tbi_error_set(TB_ERR_REF, "%s %s belongs to another job (%u; this is %u)", what,
                              tb_ref_text(tbi_ref_of(id), text, sizeof text), tbi_id_job(id), p->job);

@@ -338,7 +338,7 @@ static void tb_must_in_one_call_says_why_all_have_ended(void **state)
 
     (void)state;
     gate_reach(&g);
-    assert_call_fails(TB_ERR_ACTOR_DIED, "asked for number 7", tb_actor_call(p, pool_must));
+    assert_call_fails(TB_ERR_ACTOR_DIED, "number 7 was asked for", tb_actor_call(p, pool_must));
     assert_call_fails(TB_ERR_ACTOR_DIED, "", stays);
     gate_open(&g);
     assert_ok(tb_actor_release(p));

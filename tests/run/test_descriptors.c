@@ -100,14 +100,22 @@ static int leaves_a_reader(tb_call *call)
 }
 TB_TASK(leaves_a_reader);
 
+/* What the task returns. */
+static int result_of(tb_ref r)
+{
+    int v = -1;
+
+    assert_ok(tb_get_timeout(r, &v, 60));
+    assert_ok(tb_release(r));
+    return v;
+}
+
 static void what_a_task_writes_to_the_programs_file_lands_in_no_other(void **state)
 {
     const char *path = new_path();
-    int other = 0;
 
     (void)state;
-    assert_ok(tb_get(tb_remote(writes_both, path), &other));
-    assert_true(other);
+    assert_true(result_of(tb_remote(writes_both, path)));
     assert_string_equal(read_all(path), "1\n2\n");
 }
 
@@ -118,7 +126,7 @@ static void what_a_task_has_not_flushed_is_in_the_file_when_it_has_ended(void **
 
     (void)state;
     for (int i = 0; i < 20; i++) {
-        assert_ok(tb_get(tb_remote(writes_and_keeps, path, i), NULL));
+        assert_int_equal(result_of(tb_remote(writes_and_keeps, path, i)), 0);
         sprintf(expected + strlen(expected), "%d\n", i);
     }
     assert_string_equal(read_all(path), expected);
@@ -129,14 +137,14 @@ static void wide_characters_are_flushed_too(void **state)
     const char *path = new_path();
 
     (void)state;
-    assert_ok(tb_get(tb_remote(writes_wide_and_keeps, path), NULL));
+    assert_int_equal(result_of(tb_remote(writes_wide_and_keeps, path)), 0);
     assert_string_equal(read_all(path), "wide\n");
 }
 
 static void a_task_ends_though_a_thread_of_it_waits_for_input(void **state)
 {
     (void)state;
-    assert_ok(tb_get_timeout(tb_remote(leaves_a_reader), NULL, 60));
+    assert_int_equal(result_of(tb_remote(leaves_a_reader)), 0);
 }
 
 /* On the ranks that never come back from tb_init, too. */

@@ -54,15 +54,19 @@ static void a_released_ref_is_no_argument(void **state)
 static void what_is_no_ref_gives_the_code_for_that(void **state)
 {
     static const int bytes[] = {0xff, 0x55, 0x11, 0x12, 0x01};
+    tb_ref known = tb_put(1);
+    char text[64];
+    int job = atoi(tb_ref_text(known, text, sizeof text));
 
     (void)state;
+    assert_ok(tb_release(known));
     for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
         tb_ref r, w, result;
         tb_actor a;
         size_t ready;
 
-        memset(&r, bytes[i], sizeof r);
-        memset(&a, bytes[i], sizeof a);
+        memset(&r, bytes[i] == job ? bytes[i] ^ 2 : bytes[i], sizeof r); /* of another job */
+        memset(&a, bytes[i] == job ? bytes[i] ^ 2 : bytes[i], sizeof a);
         w = r;
         assert_int_equal(tb_get_timeout(r, NULL, 1), TB_ERR_REF);
         assert_int_equal(tb_wait(&w, 1, 1, 1, &ready), TB_ERR_REF);
