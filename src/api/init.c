@@ -348,7 +348,7 @@ static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_co
                   .max_executors = most, .most_processes = TBI_SLOTS_MAX, .birth_patience_us = BIRTH_PATIENCE_US,
                   .offers = (unsigned)s->offers,
                   .overtakes = (unsigned)s->overtakes, .nested = (unsigned)s->nested,
-                  .last_proc = TBI_ID_PROC_MAX, .store_bytes = j->memory.bytes, .page_bytes = j->memory.page,
+                  .store_bytes = j->memory.bytes, .page_bytes = j->memory.page,
                   .create_timeout_us = (uint64_t)(s->create_timeout * 1e6),
                   .grace_us = (uint64_t)(s->cancel_grace * 1e6),
                   .fetch = j->fetches_by_messages ? TBI_FETCH_P2P : TBI_FETCH_RMA},

@@ -9,6 +9,8 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     struct tbi_agent *agent = tbi_alloc_zeroed(1, sizeof *agent);
 
     agent->config = *config;
+    if (config->last_proc == 0)
+        agent->config.last_proc = TBI_ID_PROC_MAX;
     agent->config.host = tbi_copy(config->host, config->nranks * sizeof *config->host);
     agent->port = port;
     agent->ops = ops;

@@ -32,7 +32,7 @@ struct tbi_agent_config {
     struct tbi_grants_config resources; /* no CPUs: runs no tasks */
     unsigned max_executors;    /* that have a task which does not wait, or none, at a time; actors do not count */
     unsigned most_processes;   /* of any kind, at a time */
-    uint32_t last_proc;         /* the highest number a process can have: TBI_ID_PROC_MAX, or less in tests */
+    uint32_t last_proc;         /* the highest number a process can have, at most TBI_ID_PROC_MAX; 0: that */
     uint64_t birth_patience_us; /* how long tasks wait when no process can be started and none lives */
     unsigned offers;           /* tasks an executor is given beyond the one it runs */
     unsigned nested;           /* tasks that may wait here which tasks of ours have submitted */

@@ -498,7 +498,7 @@ static void bad_handles_are_refused(void **state)
     tb_actor c = tb_actor_new(counter, 0), null = {0, 0}, foreign = c;
 
     (void)state;
-    foreign.hi ^= UINT64_C(1) << 50;
+    foreign.hi ^= UINT64_C(1) << 60;
     assert_call_fails(TB_ERR_REF, "the actor is null", tb_actor_call(null, counter_increment));
     assert_call_fails(TB_ERR_REF, "another job", tb_actor_call(foreign, counter_increment));
     assert_call_fails(TB_ERR_REF, "the actor is null", tb_remote(increments_argument, null));

@@ -256,7 +256,7 @@ static void wrong_use_is_refused(void **state)
     (void)state;
     assert_fails(TB_ERR_ARGUMENT, "0x10", tb_cancel(r, 16));
     assert_fails(TB_ERR_REF, "null", tb_cancel((tb_ref){0, 0}, TB_CANCEL_DEFAULT));
-    assert_fails(TB_ERR_REF, "another job", tb_cancel((tb_ref){r.hi ^ UINT64_C(1) << 48, r.lo}, 0));
+    assert_fails(TB_ERR_REF, "another job", tb_cancel((tb_ref){r.hi ^ UINT64_C(1) << 60, r.lo}, 0));
     assert_ok(tb_release(r));
 }
 

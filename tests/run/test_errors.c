@@ -272,7 +272,7 @@ static void refs_that_cannot_be_used_are_refused(void **state)
     char text[64];
 
     (void)state;
-    foreign.hi ^= UINT64_C(1) << 50;
+    foreign.hi ^= UINT64_C(1) << 60;
     never.lo += UINT64_C(1) << 40;
     assert_fails(TB_ERR_REF, "null", tb_get(null, NULL));
     assert_fails(TB_ERR_REF, "another job", tb_get(foreign, NULL));

@@ -728,7 +728,7 @@ static void handles_that_name_no_group_are_told(void **state)
     tb_group g = group_of(1), null = {0}, foreign = g, never = g, wild = {0x1234567812345678, 0x8765432187654321};
 
     (void)state;
-    foreign.hi ^= UINT64_C(1) << 50;
+    foreign.hi ^= UINT64_C(1) << 60;
     never.lo += UINT64_C(1000000) << 16;
     assert_fails(TB_ERR_REF, "the group is null", tb_group_wait(null));
     assert_fails(TB_ERR_REF, "the group is null", tb_group_nodes(null, NULL, 0));

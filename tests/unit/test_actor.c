@@ -263,14 +263,14 @@ static void expect(tb_ref r, int code, const char *text)
     assert_int_equal(tb_get(r, NULL), code);
     if (strstr(tb_last_error(), text) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", tb_last_error(), text);
-    if (!tb_ref_is_null(r) && (r.hi >> 48) != 0)
+    if (!tb_ref_is_null(r) && (r.hi >> TBI_ID_JOB_AT) != 0)
         assert_int_equal(tb_release(r), 0);
 }
 
 static void what_is_no_call_fails_at_once(void **state)
 {
     struct fake *f = *state;
-    tb_actor a = make(f), null = {0, 0}, foreign = {UINT64_C(9) << 48, 1 << 16}, gone = make(f);
+    tb_actor a = make(f), null = {0, 0}, foreign = {UINT64_C(9) << TBI_ID_JOB_AT, 1 << 16}, gone = make(f);
 
     tb_actor_release(gone);
     next(f, TBI_MSG_RELEASE);
@@ -408,7 +408,7 @@ static void run(struct fake *f, enum tbi_kind kind, int fn, struct tbi_id task_i
         free(m);
 }
 
-static const struct tbi_id me = {(uint64_t)JOB << 48, 9 << 16}, call_id = {(uint64_t)JOB << 48, 10 << 16};
+static const struct tbi_id me = {(uint64_t)JOB << TBI_ID_JOB_AT, 9 << 16}, call_id = {(uint64_t)JOB << TBI_ID_JOB_AT, 10 << 16};
 
 static void construct(struct fake *f, int value, unsigned flags)
 {

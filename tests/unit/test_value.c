@@ -3,6 +3,7 @@
 #include "unit.h"
 #include "api/errors.h"
 #include "api/value.h"
+#include "util/id.h"
 
 #include <complex.h>
 
@@ -250,11 +251,11 @@ static void codes_have_texts_and_refs_can_be_printed(void **state)
     assert_string_equal(tb_strerror(5), "unknown error");
     for (int code = -1; code >= TB_ERR_LAST_; code--)
         assert_string_not_equal(tb_strerror(code), "unknown error");
-    assert_string_equal(tb_ref_text((tb_ref){(UINT64_C(7) << 48) | (3 << 8), 9 << 16 | 2}, text,
+    assert_string_equal(tb_ref_text((tb_ref){(UINT64_C(7) << TBI_ID_JOB_AT) | (3 << TBI_ID_PROC_AT), 9 << 16 | 2}, text,
                                     sizeof text), "7:0.3:9.2");
     assert_string_equal(tb_ref_text((tb_ref){0, 0}, tiny, sizeof tiny), "0:0");
     assert_true(tb_ref_is_null((tb_ref){0, 0}));
-    assert_string_equal(tb_actor_text((tb_actor){(UINT64_C(7) << 48) | (3 << 8), 9 << 16}, text,
+    assert_string_equal(tb_actor_text((tb_actor){(UINT64_C(7) << TBI_ID_JOB_AT) | (3 << TBI_ID_PROC_AT), 9 << 16}, text,
                                       sizeof text), "7:0.3:9.0");
 }
 
