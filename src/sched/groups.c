@@ -386,7 +386,6 @@ static void note_refusal(struct tbi_sched *sched, struct tbi_group *group)
     if (group->taken > 0 || !group->refused || group->removed)
         return;
     group->refused = false;
-    group->refused_at = sched->nodes.node[group->refuser].freed;
     sched->groups.asking = NULL;
 }
 
@@ -420,7 +419,8 @@ const char *tbi_groups_on_reserved(struct tbi_sched *sched, unsigned rank,
     } else {
         put_back(sched, group, (unsigned)(bundle - group->bundle));
         group->refused = true;
-        group->refuser = rank;
+        group->refuser = rank; /* what ends there from now on counts, though other bundles are still on their way back */
+        group->refused_at = sched->nodes.node[rank].freed;
     }
     if (group->asked > 0)
         return NULL;
