@@ -205,16 +205,32 @@ static void what_the_driver_makes_in_place_is_read_where_it_cannot_be_written(vo
     assert_int_equal(view[0] + view[LARGE - 1], 10);
 }
 
+/* What a test makes is released with it. */
+static int begin_scope(void **state)
+{
+    (void)state;
+    tb_scope_begin();
+    return 0;
+}
+
+static int end_scope(void **state)
+{
+    (void)state;
+    tb_scope_end();
+    return 0;
+}
+#define SCOPED(claim) cmocka_unit_test_setup_teardown(claim, begin_scope, end_scope)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_shared_is_writable_in_a_task_but_its_slot_and_its_ranks_bell),
-        cmocka_unit_test(a_task_beside_another_has_no_more),
-        cmocka_unit_test(what_a_task_is_lent_is_writable_until_it_is_sealed),
-        cmocka_unit_test(memory_that_the_program_shares_itself_stays_shared),
-        cmocka_unit_test(an_argument_is_read_only),
-        cmocka_unit_test(a_view_of_the_driver_is_read_only),
-        cmocka_unit_test(what_the_driver_makes_in_place_is_read_where_it_cannot_be_written),
+        SCOPED(nothing_shared_is_writable_in_a_task_but_its_slot_and_its_ranks_bell),
+        SCOPED(a_task_beside_another_has_no_more),
+        SCOPED(what_a_task_is_lent_is_writable_until_it_is_sealed),
+        SCOPED(memory_that_the_program_shares_itself_stays_shared),
+        SCOPED(an_argument_is_read_only),
+        SCOPED(a_view_of_the_driver_is_read_only),
+        SCOPED(what_the_driver_makes_in_place_is_read_where_it_cannot_be_written),
     };
 
     own = mmap(NULL, tbi_page_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
