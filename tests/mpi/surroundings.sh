@@ -66,7 +66,7 @@ says a_store_that_does_not_fit_into_ulimit_v '-v. leaves .*set TB_STORE lower' \
 says nor_into_memory 'of memory; set TB_STORE lower' env TB_STORE=15T "$program"
 
 # Each process that runs tasks takes two descriptors of the one that starts them.
-for n in 14 12 10 9; do
+for n in 14 12 10; do
     works "with_${n}_descriptors_tasks_run" bash -c "ulimit -n $n; exec $program tasks 300"
 done
 run bash -c "ulimit -n 6; exec $program tasks 50"
