@@ -50,7 +50,13 @@ static inline int run_end(void **state)
         return cmocka_run_group_tests(tests, run_begin, run_end);                                  \
     }
 
-#define assert_ok(call) assert_int_equal((call), 0)
+/* The call succeeded; what it says otherwise is shown. */
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        int rc_of_call_ = (call);                                                                  \
+        if (rc_of_call_ != 0)                                                                      \
+            fail_msg("%s: %d, %s", #call, rc_of_call_, tb_last_error());                           \
+    } while (0)
 
 /* The call failed with this code, and the text says so. */
 #define assert_fails(code, text, call)                                                             \
