@@ -265,13 +265,39 @@ uint64_t tbi_mpi_segment_bytes(const struct tbi_mpi *mpi, uint64_t wanted)
     return bytes;
 }
 
+/* Where the segment of each rank of the host begins here. Each rank says how far its own lies behind the start of its
+ * part of the window: the same part has another address in each process, and not always the same remainder. */
+static void find_segments(const struct tbi_mpi *mpi, int n, uint64_t page, struct tbi_memory *memory)
+{
+    uint64_t mine, *begins = tbi_alloc((size_t)n * sizeof *begins);
+    MPI_Group node, world;
+    MPI_Aint size;
+    int unit, me;
+    void *at;
+
+    MPI_Comm_rank(mpi->node, &me);
+    MPI_Win_shared_query(mpi->shared, me, &size, &unit, &at);
+    mine = tbi_page_up((uintptr_t)at, (uint32_t)page) + page - (uintptr_t)at;
+    MPI_Allgather(&mine, 1, MPI_UINT64_T, begins, 1, MPI_UINT64_T, mpi->node);
+    MPI_Comm_group(mpi->node, &node);
+    MPI_Comm_group(mpi->world, &world);
+    for (int i = 0; i < n; i++) {
+        int rank;
+
+        MPI_Win_shared_query(mpi->shared, i, &size, &unit, &at);
+        MPI_Group_translate_ranks(node, 1, &i, world, &rank);
+        memory->base[rank] = (uint8_t *)at + begins[i];
+    }
+    MPI_Group_free(&node);
+    MPI_Group_free(&world);
+    free(begins);
+}
+
 int tbi_mpi_map(struct tbi_mpi *mpi, uint64_t bytes, struct tbi_memory *memory)
 {
-    int n, rc, unit, i;
+    int n, rc;
     MPI_Info info;
-    MPI_Aint size;
     uint64_t need, page = tbi_page_bytes();
-    MPI_Group node, world;
 
     bytes = bytes / page * page;
     need = bytes + 2 * page; /* the window need not begin on a page */
@@ -293,18 +319,7 @@ int tbi_mpi_map(struct tbi_mpi *mpi, uint64_t bytes, struct tbi_memory *memory)
                              "a host (MPI error %d)", (unsigned long long)need, rc);
     }
     tbi_memory_init(memory, mpi->nranks, mpi->rank, bytes);
-    MPI_Comm_group(mpi->node, &node);
-    MPI_Comm_group(mpi->world, &world);
-    for (i = 0; i < n; i++) {
-        int rank;
-        void *at;
-
-        MPI_Win_shared_query(mpi->shared, i, &size, &unit, &at);
-        MPI_Group_translate_ranks(node, 1, &i, world, &rank);
-        memory->base[rank] = (uint8_t *)(tbi_page_up((uintptr_t)at, (uint32_t)page) + page);
-    }
-    MPI_Group_free(&node);
-    MPI_Group_free(&world);
+    find_segments(mpi, n, page, memory);
     tbi_memory_ready(memory);
     memset(memory->writable - page, 0, page);
     MPI_Barrier(mpi->node); /* nobody rings a bell that is not there yet */
