@@ -115,7 +115,7 @@ static bool flush(void *ctx)
             usleep(50);
         }
     }
-    b->begin = b->end = 0;
+    tbi_outbox_clear(b);
     atomic_store_explicit(&x->behind, false, memory_order_relaxed);
     if (x->unrung && !may_be_quiet(x))
         ring(x);
@@ -250,7 +250,7 @@ static struct msg_run *next_run(struct executor *x)
         run = tbi_copy(record + 1, record->len - sizeof *record);
         x->runs.begin += record->len;
         if (x->runs.begin == x->runs.end)
-            x->runs.begin = x->runs.end = 0;
+            tbi_outbox_clear(&x->runs);
     }
     pthread_mutex_unlock(&x->process.lock);
     return run;

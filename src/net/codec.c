@@ -70,11 +70,13 @@ size_t tbi_outbox_cut(struct tbi_outbox *out, void *frame, size_t room, uint32_t
         }
     }
     if (out->begin == out->end)
-        out->begin = out->end = 0;
+        tbi_outbox_clear(out);
     *head = (struct tbi_frame){TBI_FRAME_MAGIC, TBI_PROTOCOL_VERSION, (uint16_t)flags,
                                (uint32_t)bytes, limit, out->end - out->begin - out->cut};
     return sizeof *head + bytes;
 }
+
+enum { INBOX_KEPT = 4 << 20 /* bytes for the fragments of one peer */ };
 
 void tbi_inbox_fini(struct tbi_inbox *in)
 {
@@ -327,6 +329,8 @@ static const char *take_fragment(struct tbi_inbox *in, const struct tbi_frame *h
     if (why == NULL)
         handle(ctx, record);
     in->bytes = 0;
+    if (in->room > INBOX_KEPT)
+        tbi_inbox_fini(in);
     return why;
 }
 

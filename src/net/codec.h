@@ -31,6 +31,14 @@ struct tbi_outbox {
     size_t cut;              /* bytes of the record at `begin` that went out as fragments */
 };
 void tbi_outbox_fini(struct tbi_outbox *out);
+enum { TBI_OUTBOX_KEPT = 16 << 20 }; /* bytes: an empty one that has grown beyond gives its memory back */
+/* All records were taken: it is empty. */
+static inline void tbi_outbox_clear(struct tbi_outbox *out)
+{
+    out->begin = out->end = 0;
+    if (out->room > TBI_OUTBOX_KEPT)
+        tbi_outbox_fini(out);
+}
 static inline size_t tbi_outbox_bytes(const struct tbi_outbox *out)
 {
     return out->end - out->begin;

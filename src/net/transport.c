@@ -9,6 +9,7 @@ enum {
     FRAME_HOST = 4000,          /* below vader's eager limit of 4,096 */
     FRAME_HOSTS = 60 * 1024,    /* below TCP's of 64 KiB */
     RECEIVES = 128,
+    SPARE = 256,                /* frames kept for the next ones to be sent */
     TURN = 64, TURN_BYTES = 256 * 1024, /* frames, and bytes in them, handled in one turn at most */
     DRAIN_US = 2000000          /* for copies under way at the end */
 };
@@ -42,6 +43,7 @@ struct tbi_mpi_transport {
     MPI_Request receive[RECEIVES];
     unsigned next;              /* the receive that was posted first */
     struct sending *under_way, *last, *spare;
+    unsigned nspare;
     struct tbi_copies *copies;
     void (*copied)(void *loop, uint32_t ticket, bool ok);
     void *loop;
@@ -154,7 +156,20 @@ static struct sending *new_sending(struct tbi_mpi_transport *t)
     if (s == NULL)
         return tbi_alloc(sizeof *s + t->frame);
     t->spare = s->next;
+    t->nspare--;
     return s;
+}
+
+/* It has been sent. */
+static void end_sending(struct tbi_mpi_transport *t, struct sending *s)
+{
+    if (t->nspare == SPARE) {
+        free(s);
+        return;
+    }
+    s->next = t->spare;
+    t->spare = s;
+    t->nspare++;
 }
 
 static void ring(const struct tbi_mpi_transport *t, unsigned rank)
@@ -173,8 +188,7 @@ static void isend(struct tbi_mpi_transport *t, unsigned rank, struct sending *s,
     PMPI_Isend(s->frame, (int)n, MPI_BYTE, (int)rank, 0, t->mpi->world, &s->request);
     PMPI_Test(&s->request, &done, MPI_STATUS_IGNORE);
     if (done) {
-        s->next = t->spare;
-        t->spare = s;
+        end_sending(t, s);
     } else if (t->under_way == NULL) {
         t->under_way = t->last = s;
     } else {
@@ -241,8 +255,7 @@ static void test_sends(struct tbi_mpi_transport *t)
         }
         ring(t, s->rank); /* it may have slept through the first ring: the message was not there */
         *at = s->next;
-        s->next = t->spare;
-        t->spare = s;
+        end_sending(t, s);
     }
 }
 

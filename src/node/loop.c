@@ -332,7 +332,7 @@ static bool take(struct tbi_loop *loop, struct tbi_outbox *queue)
     if (tbi_outbox_bytes(queue) == 0)
         return false;
     loop->taken = *queue;
-    t.begin = t.end = 0;
+    tbi_outbox_clear(&t);
     *queue = t;
     return true;
 }
@@ -355,7 +355,7 @@ static bool serve_driver(struct tbi_loop *loop)
     const struct tbi_driver_port *d = &loop->config.driver;
     const char *why;
 
-    loop->taken.begin = loop->taken.end = 0;
+    tbi_outbox_clear(&loop->taken);
     d->take(d->ctx, &loop->taken);
     if (tbi_outbox_bytes(&loop->taken) == 0)
         return false;

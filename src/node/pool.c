@@ -395,7 +395,7 @@ bool tbi_pool_flush(struct tbi_pool *pool)
         if (x->writer.broken != NULL)
             refuse(pool, x, x->writer.broken);
         if (tbi_outbox_bytes(out) == 0 || x->refused[0] != 0) {
-            out->begin = out->end = 0;
+            tbi_outbox_clear(out);
             x->queued = false;
         } else {
             pool->dirty[left++] = x;
