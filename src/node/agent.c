@@ -28,7 +28,7 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     tbi_list_init(&agent->timers);
     tbi_list_init(&agent->actors);
     tbi_list_init(&agent->dropped);
-    agent->timer_us = UINT64_MAX;
+    agent->timer_us = agent->idle_us = UINT64_MAX;
     if (config->rank == 0)
         tbi_procs_add(agent, TBI_PROC_DRIVER);
     return agent;
@@ -256,6 +256,8 @@ uint64_t tbi_agent_deadline(const struct tbi_agent *agent)
     uint64_t rooms = tbi_rooms_deadline(agent), births = tbi_births_deadline(agent);
     uint64_t first = rooms < births ? rooms : births;
 
+    if (agent->idle_us < first)
+        first = agent->idle_us;
     return first < agent->timer_us ? first : agent->timer_us;
 }
 
@@ -265,6 +267,7 @@ void tbi_agent_tick(struct tbi_agent *agent, uint64_t now_us)
     tbi_rooms_tick(agent);
     tbi_abort_tick(agent);
     tbi_births_tick(agent);
+    tbi_idle_tick(agent);
     tbi_run_start(agent);
 }
 

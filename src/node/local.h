@@ -3,6 +3,7 @@
  *   jobs.c     tasks at the node until they may run
  *   run.c      what runs, and on which executor
  *   births.c   whether one more process may be started
+ *   idle.c     processes without a task, and when there are too many
  *   abort.c    the end of tasks that are not wanted any more, or take too long
  *   bundles.c  what is set aside for placement groups
  *   calls.c    actors that live here, and the calls of their methods
@@ -105,6 +106,7 @@ struct tbi_proc {
     enum tbi_cpu_state cpus;
     struct tbi_grant grant;     /* of its task; of the last one while it is idle */
     struct tbi_id granted_in;   /* ... which was in this bundle */
+    uint64_t idle_since_us;     /* in `idle`: since then */
     bool spoke;                 /* it has sent something */
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
     bool leaving;               /* its task was interrupted: it runs no other; without one, in no list */
@@ -216,6 +218,7 @@ struct tbi_agent {
     /* procs.c */
     struct tbi_map procs;       /* incarnation (as an id) -> process */
     struct tbi_link idle;       /* most recently used first: its memory is warm */
+    uint64_t idle_us;           /* when to look whether there are too many */
     struct tbi_link resumers;   /* bundles with processes that wait to resume */
     struct tbi_link busy;       /* run a task and may be given more; next in turn first */
     uint32_t next_proc;
@@ -318,6 +321,10 @@ bool tbi_calls_died(struct tbi_agent *agent, struct tbi_proc *proc, const struct
 void tbi_calls_free(struct tbi_agent *agent, struct tbi_proc *proc);
 void tbi_calls_feed(struct tbi_agent *agent, struct tbi_proc *proc); /* what was taken back goes on */
 const char *tbi_calls_check_calls(const struct tbi_agent *agent, const struct tbi_proc *proc);
+
+/* idle.c */
+void tbi_idle_enter(struct tbi_agent *agent, struct tbi_proc *proc); /* it has no task, and is in no list */
+void tbi_idle_tick(struct tbi_agent *agent);
 
 /* direct.c */
 /* A process makes a call: it is numbered, and sent if it may go directly. `sent` is the same on its way to the

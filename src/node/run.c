@@ -365,7 +365,7 @@ static void rest(struct tbi_agent *agent, struct tbi_proc *proc)
         agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc,
                          sizeof(struct msg_none));
     else
-        tbi_list_insert_before(agent->idle.next, &proc->link);
+        tbi_idle_enter(agent, proc);
 }
 
 uint64_t tbi_run_claim_back(struct tbi_agent *agent, struct tbi_proc *proc)

@@ -24,6 +24,35 @@ static void a_task_whose_process_cannot_be_started_waits_for_one_that_lives(void
     assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\nfork p3\nRUN 3 to p3\n"); /* p1 lives: it may go well now */
 }
 
+/* Tasks that wait do not count for the limit of two, so four processes live; then they have nothing to do. */
+static void of_a_peak_of_processes_those_leave_that_were_not_used_for_long(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 4; k++) {
+        dispatch(f, k, 1, 0, -1);
+        assert_null(task_msg(f, TBI_MSG_BLOCK, (uint32_t)k, k));
+        assert_null(task_msg(f, TBI_MSG_BLOCKED, (uint32_t)k, k));
+    }
+    for (int k = 1; k <= 4; k++) {
+        assert_null(task_msg(f, TBI_MSG_UNBLOCK, (uint32_t)k, k));
+        f->now = (uint64_t)k;
+        assert_null(done(f, (uint32_t)k, k, TBI_AT_INLINE));
+    }
+    forget(f);
+    tick(f, 10000000);
+    assert_said(f, "");
+    tick(f, tbi_agent_deadline(f->agent));
+    assert_said(f, "EXIT 0 to p1\n");
+    tick(f, tbi_agent_deadline(f->agent));
+    assert_said(f, "EXIT 0 to p2\n");
+    assert_true(tbi_agent_deadline(f->agent) == UINT64_MAX);
+    crash(f, 1);
+    crash(f, 2);
+    dispatch(f, 5, 1, 0, -1);
+    assert_said(f, "RUN 5 to p4\n");
+}
+
 static void it_is_tried_again_after_a_pause_that_grows_and_told_once(void **state)
 {
     struct fake *f = *state;
@@ -202,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_task_whose_process_cannot_be_started_waits_for_one_that_lives, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_a_peak_of_processes_those_leave_that_were_not_used_for_long, setup, teardown),
         cmocka_unit_test_setup_teardown(it_is_tried_again_after_a_pause_that_grows_and_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(without_any_process_for_long_tasks_fail_with_what_was_hit, setup, teardown),
         cmocka_unit_test_setup_teardown(while_a_task_runs_others_wait_however_long, setup, teardown),

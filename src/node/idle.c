@@ -1,0 +1,43 @@
+/* idle.c - processes without a task: kept for the next ones, most recently used first. A peak, as of tasks that all
+ * waited for others, may leave more of them than may have tasks at a time (TB_MAX_EXECUTORS); those beyond that which
+ * nobody has used for a while are told to exit. */
+#include "node/local.h"
+
+enum { UNUSED_US = 10000000 };
+
+void tbi_idle_enter(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    tbi_list_insert_before(agent->idle.next, &proc->link);
+    proc->idle_since_us = agent->now_us;
+    if (agent->executors - agent->nactors > agent->config.max_executors && agent->idle_us == UINT64_MAX)
+        agent->idle_us = agent->now_us + UNUSED_US;
+}
+
+static unsigned count(const struct tbi_agent *agent)
+{
+    unsigned n = 0;
+
+    for (const struct tbi_link *l = agent->idle.next; l != &agent->idle; l = l->next)
+        n++;
+    return n;
+}
+
+void tbi_idle_tick(struct tbi_agent *agent)
+{
+    unsigned n;
+
+    if (agent->idle_us > agent->now_us)
+        return;
+    agent->idle_us = UINT64_MAX;
+    for (n = count(agent); n > agent->config.max_executors; n--) {
+        struct tbi_proc *proc = TBI_ENTRY(agent->idle.prev, struct tbi_proc, link);
+
+        if (proc->idle_since_us + UNUSED_US > agent->now_us) {
+            agent->idle_us = proc->idle_since_us + UNUSED_US;
+            return;
+        }
+        tbi_list_unlink(&proc->link);
+        proc->leaving = true;
+        agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc, sizeof(struct msg_none));
+    }
+}
