@@ -60,6 +60,8 @@ void tbi_handle_forget(struct tbi_process *p, struct tbi_handle *h)
         tbi_process_send_id(p, TBI_MSG_UNPIN, h->id);
     else if (h->state == TBI_HANDLE_OPEN)
         tbi_process_send_id(p, TBI_MSG_ABANDON, h->id);
+    if (h->asked || h->asked_exists)
+        tbi_process_send_id(p, TBI_MSG_FORGET, h->id);
     tbi_map_take(&p->handles, h->id);
     free(h->blob);
     free(h);

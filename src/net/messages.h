@@ -70,6 +70,7 @@ enum {
     X(SEEN,         PROC,  HEAD,  msg_object,          "")                                         \
     X(INQUIRE,      PROC,  HEAD,  msg_inquire,         "")                                         \
     X(CREDIT,       PROC,  HEAD,  msg_credit,          "")                                         \
+    X(FORGET,       PROC,  HEAD,  msg_object,          "")                                         \
     X(BLOCK,        PROC,  HEAD,  msg_task,            "")                                         \
     X(UNBLOCK,      PROC,  AGENT, msg_task,            "")                                         \
     X(GET,          PROC,  AGENT, msg_get,             "")                                         \
@@ -100,6 +101,7 @@ enum {
     X(STOPPED,      AGENT, HEAD,  msg_task,            "")                                         \
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
     X(EVICTED,      AGENT, HEAD,  msg_object,          "")                                         \
+    X(GONE,         AGENT, HEAD,  msg_none,            "")                                         \
     X(OUTPUT,       AGENT, HEAD,  msg_output,          "whole lines")                              \
     X(WRITTEN,      HEAD,  AGENT, msg_written,         "")                                         \
     X(TAKEN,        AGENT, HEAD,  msg_taken,           "tasks")                                    \
@@ -107,6 +109,7 @@ enum {
     X(UNRESERVED,   AGENT, HEAD,  msg_object,          "")                                         \
     X(DISPATCH,     HEAD,  AGENT, msg_dispatch,        "located args, argument words, values")     \
     X(SKIP,         HEAD,  AGENT, msg_skip,            "")                                         \
+    X(CALLER_GONE,  HEAD,  AGENT, msg_caller,          "")                                         \
     X(RETIRE,       HEAD,  AGENT, msg_task,            "")                                         \
     X(WHERE,        HEAD,  AGENT, msg_where,           "")                                         \
     X(STOP,         HEAD,  AGENT, msg_stop,            "")                                         \
@@ -309,6 +312,12 @@ struct msg_skip {
     uint64_t from, to;
 };
 
+/* This caller has ended, and so have all its calls of the actor in this life of it. */
+struct msg_caller {
+    struct tbi_id actor;
+    uint32_t epoch, rank, proc, unused;
+};
+
 /* Where this process's calls of the actor may go directly: to `rank`, in this life of it. Not any more: then
  * `rank` is TBI_NOWHERE. The actor has ended: then nobody needs to know how many calls were made either. */
 struct msg_where {
@@ -418,7 +427,9 @@ struct msg_put {
 };
 
 /* GET: a process wants an object; RESOLVE: its agent asks the head where it is. The answer is one
- * OBJECT or RESOLVED with the same id and proc, when the object is ready or has failed. */
+ * OBJECT or RESOLVED with the same id and proc, when the object is ready or has failed. FORGET: the process does not
+ * wait for it any more; an answer may still come. GONE: a process has ended, and so do all its questions; it is the
+ * last record that concerns it. */
 struct msg_get {
     struct tbi_id id;
     uint32_t flags, unused;

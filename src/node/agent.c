@@ -189,6 +189,9 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
         case TBI_MSG_SKIP:
             tbi_calls_skip(agent, body);
             break;
+        case TBI_MSG_CALLER_GONE:
+            tbi_calls_caller_gone(agent, body);
+            break;
         case TBI_MSG_CALL:
             why = tbi_dispatch_call(body) != NULL &&
                           ((const struct msg_dispatch *)body)->flags & TBI_DISPATCH_DIRECT

@@ -17,9 +17,14 @@ static const struct msg_call *terms_of(const struct tbi_job *call)
     return tbi_dispatch_call(call->m);
 }
 
+static struct tbi_id caller_id(unsigned rank, uint32_t proc, unsigned lane)
+{
+    return (struct tbi_id){1 + (uint64_t)lane, (uint64_t)rank << 32 | proc};
+}
+
 static struct tbi_caller *caller_of(struct tbi_local_actor *actor, unsigned rank, uint32_t proc, unsigned lane)
 {
-    struct tbi_id id = {1 + (uint64_t)lane, (uint64_t)rank << 32 | proc};
+    struct tbi_id id = caller_id(rank, proc, lane);
     struct tbi_caller *caller = tbi_map_get(&actor->callers, id);
 
     if (caller == NULL) {
@@ -173,6 +178,29 @@ void tbi_calls_skip(struct tbi_agent *agent, const struct msg_skip *m)
 
     if (actor != NULL)
         add_skip(agent, caller_of(actor, m->rank, m->proc, m->lane), m->from, m->to);
+}
+
+static void free_caller(struct tbi_caller *caller)
+{
+    while (!tbi_list_empty(&caller->skips)) {
+        struct skip *skip = TBI_ENTRY(caller->skips.next, struct skip, link);
+
+        tbi_list_unlink(&skip->link);
+        free(skip);
+    }
+    free(caller);
+}
+
+void tbi_calls_caller_gone(struct tbi_agent *agent, const struct msg_caller *m)
+{
+    struct tbi_local_actor *actor = find(agent, m->actor, m->epoch);
+
+    for (unsigned lane = 0; actor != NULL && lane < TBI_LANES_MAX; lane++) {
+        struct tbi_caller *caller = tbi_map_get(&actor->callers, caller_id(m->rank, m->proc, lane));
+
+        if (caller != NULL && tbi_list_empty(&caller->calls))
+            free_caller(tbi_map_take(&actor->callers, caller_id(m->rank, m->proc, lane)));
+    }
 }
 
 struct tbi_local_actor *tbi_calls_of_call(const struct tbi_agent *agent,
@@ -387,17 +415,8 @@ void tbi_calls_free(struct tbi_agent *agent, struct tbi_proc *proc)
 
     if (actor == NULL)
         return;
-    for (size_t at = 0; tbi_map_next(&actor->callers, &at, &e);) {
-        struct tbi_caller *caller = e.value;
-
-        while (!tbi_list_empty(&caller->skips)) {
-            struct skip *skip = TBI_ENTRY(caller->skips.next, struct skip, link);
-
-            tbi_list_unlink(&skip->link);
-            free(skip);
-        }
-        free(caller);
-    }
+    for (size_t at = 0; tbi_map_next(&actor->callers, &at, &e);)
+        free_caller(e.value);
     tbi_map_fini(&actor->callers);
     tbi_map_fini(&actor->stopped);
     agent->nactors--;

@@ -128,6 +128,22 @@ bool tbi_direct_get(struct tbi_agent *agent, const struct tbi_proc *proc, const 
     return true;
 }
 
+bool tbi_direct_forget(struct tbi_agent *agent, const struct tbi_proc *proc, struct tbi_id id)
+{
+    struct tbi_direct *direct = tbi_map_get(&agent->direct, tbi_id_task(id));
+
+    if (direct == NULL || direct->proc != proc->proc)
+        return false;
+    for (struct tbi_asked **at = &direct->asked, *asked; (asked = *at) != NULL;)
+        if (tbi_id_equal(asked->get.id, id)) {
+            *at = asked->next;
+            free(asked);
+        } else {
+            at = &asked->next;
+        }
+    return true;
+}
+
 /* The head is asked what the process has asked, if `tell`. */
 static void forget(struct tbi_agent *agent, struct tbi_direct *direct, bool tell)
 {

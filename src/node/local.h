@@ -314,6 +314,7 @@ uint64_t tbi_calls_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
 /* A direct call is not wanted any more. */
 void tbi_calls_stop(struct tbi_agent *agent, const struct msg_stop *m);
 void tbi_calls_skip(struct tbi_agent *agent, const struct msg_skip *m);
+void tbi_calls_caller_gone(struct tbi_agent *agent, const struct msg_caller *m);
 void tbi_calls_retire(struct tbi_agent *agent, const struct msg_task *m);
 /* Its process has died: calls that were begun have crashed, the others are dropped. Returns whether it had
  * been told to end. */
@@ -334,6 +335,8 @@ void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const str
 void tbi_direct_where(struct tbi_agent *agent, const struct msg_where *m);
 /* The process wants to know of a direct call of its own: it will be told. */
 bool tbi_direct_get(struct tbi_agent *agent, const struct tbi_proc *proc, const struct msg_get *m);
+/* It does not any more. False: it is no such call. */
+bool tbi_direct_forget(struct tbi_agent *agent, const struct tbi_proc *proc, struct tbi_id id);
 void tbi_direct_taken_over(struct tbi_agent *agent, struct tbi_id task);
 const char *tbi_direct_answer(struct tbi_agent *agent, const struct msg_done *m);
 void tbi_direct_forget_proc(struct tbi_agent *agent, struct tbi_proc *proc);
@@ -410,6 +413,7 @@ void tbi_objects_on_located(struct tbi_agent *agent, const struct msg_located *m
 const char *tbi_objects_on_fetch_done(struct tbi_agent *agent, const struct msg_fetch_end *m);
 /* The process ends: it waits for none any more. */
 void tbi_objects_forget_needs(struct tbi_agent *agent, struct tbi_proc *proc);
+void tbi_objects_forget_need(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id); /* of one object */
 /* Who waited for room gets it, or does not; the entry is its caller's to free. */
 void tbi_objects_give_room(struct tbi_agent *agent, const struct tbi_room *room, const struct tbi_extent *extent);
 void tbi_objects_refuse_room(struct tbi_agent *agent, const struct tbi_room *room);

@@ -170,6 +170,14 @@ static void forget_needs_of(struct tbi_agent *agent, struct tbi_local *object, s
     }
 }
 
+void tbi_objects_forget_need(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id)
+{
+    struct tbi_local *object = proc->needs > 0 ? tbi_objects_find(agent, id) : NULL;
+
+    if (object != NULL)
+        forget_needs_of(agent, object, proc);
+}
+
 void tbi_objects_forget_needs(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     struct tbi_map_slot e;

@@ -205,6 +205,16 @@ static const char *on_get(struct tbi_agent *agent, struct tbi_proc *proc,
     return NULL;
 }
 
+static const char *on_forget(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_record *record)
+{
+    struct tbi_id id = ((const struct msg_object *)(record + 1))->id;
+
+    tbi_objects_forget_need(agent, proc, id);
+    if (!tbi_direct_forget(agent, proc, id))
+        forward(agent, record, TBI_MSG_FORGET);
+    return NULL;
+}
+
 /* What the process runs under this id, or NULL. */
 static struct tbi_job *running(const struct tbi_proc *proc, struct tbi_id task)
 {
@@ -445,7 +455,7 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
         [TBI_MSG_GROUP] = pass_on,      [TBI_MSG_UNGROUP] = pass_on,
         [TBI_MSG_KILL] = pass_on,       [TBI_MSG_FIND] = pass_on,
         [TBI_MSG_CHECKPOINT] = pass_on, [TBI_MSG_CONSTRUCTED] = on_constructed,
-        [TBI_MSG_SKIPPED] = on_skipped,
+        [TBI_MSG_SKIPPED] = on_skipped, [TBI_MSG_FORGET] = on_forget,
     };
     struct tbi_proc *proc = tbi_procs_find(agent, record->proc);
 
@@ -563,6 +573,7 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
 
             m->id = e.key;
         }
+    agent->port.send(agent->port.ctx, 0, TBI_MSG_GONE, number, sizeof(struct msg_none));
     tbi_procs_free(agent, proc);
     tbi_rooms_serve(agent); /* it may have stood in front of smaller ones */
     tbi_run_start(agent);

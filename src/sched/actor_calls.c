@@ -32,18 +32,55 @@ static void skip(struct tbi_sched *sched, const struct tbi_actor *actor, const s
                            call_of(call)->lane, from, to};
 }
 
-static struct tbi_actor_caller *caller_of(struct tbi_actor *actor, const struct tbi_maker *call)
+static struct tbi_actor_caller *caller_of_task(struct tbi_sched *sched, struct tbi_actor *actor, struct tbi_id task)
 {
-    struct tbi_id id = caller_id(call->id);
+    struct tbi_id id = caller_id(task);
     struct tbi_actor_caller *caller = tbi_map_get(&actor->callers, id);
+    struct tbi_client *client;
 
     if (caller == NULL) {
         caller = tbi_alloc_zeroed(1, sizeof *caller);
-        caller->rank = tbi_id_rank(call->id);
-        caller->proc = tbi_id_proc(call->id);
+        caller->rank = tbi_id_rank(task);
+        caller->proc = tbi_id_proc(task);
+        caller->actor = actor;
         tbi_map_put(&actor->callers, id, caller);
+        client = tbi_clients_of(sched, caller->rank, caller->proc);
+        if (client != NULL)
+            tbi_list_append(&client->callers, &caller->link);
     }
     return caller;
+}
+
+static struct tbi_actor_caller *caller_of(struct tbi_sched *sched, struct tbi_actor *actor, const struct tbi_maker *call)
+{
+    return caller_of_task(sched, actor, call->id);
+}
+
+/* If it has ended, and so have its calls: nobody needs its numbers any more, here or at the actor's agent. */
+static void part(struct tbi_sched *sched, struct tbi_actor_caller *caller)
+{
+    const struct tbi_actor *actor = caller->actor;
+
+    if (!caller->gone || caller->ncalls > 0)
+        return;
+    if (actor->state == TBI_ACTOR_LIVES && caller->life == (uint64_t)actor->epoch + 1)
+        *(struct msg_caller *)sched->port.send(sched->port.ctx, actor->maker->node, TBI_MSG_CALLER_GONE, TBI_PROC_NONE,
+                                               sizeof(struct msg_caller)) =
+            (struct msg_caller){actor->maker->id, actor->epoch, caller->rank, caller->proc, 0};
+    tbi_map_take(&caller->actor->callers, (struct tbi_id){1, (uint64_t)caller->rank << 32 | caller->proc});
+    tbi_list_unlink(&caller->link);
+    free(caller);
+}
+
+void tbi_actors_caller_gone(struct tbi_sched *sched, struct tbi_client *client)
+{
+    while (!tbi_list_empty(&client->callers)) {
+        struct tbi_actor_caller *caller = TBI_ENTRY(client->callers.next, struct tbi_actor_caller, link);
+
+        tbi_list_unlink(&caller->link);
+        caller->gone = true;
+        part(sched, caller);
+    }
 }
 
 static void send_where(struct tbi_sched *sched, const struct tbi_actor *actor,
@@ -53,6 +90,19 @@ static void send_where(struct tbi_sched *sched, const struct tbi_actor *actor,
                                            sizeof *m);
 
     *m = (struct msg_where){actor->maker->id, actor->epoch, where, caller->proc, ended};
+}
+
+void tbi_actors_meet_caller(struct tbi_sched *sched, const struct msg_submit *m)
+{
+    const struct msg_call *terms = tbi_submit_call(m);
+    struct tbi_actor *actor = tbi_actors_find(sched, terms->actor);
+
+    if (actor != NULL)
+        caller_of_task(sched, actor, m->task);
+    else /* its agent has made a new record of it, which nobody else would end */
+        *(struct msg_where *)sched->port.send(sched->port.ctx, tbi_id_rank(m->task), TBI_MSG_WHERE, TBI_PROC_NONE,
+                                              sizeof(struct msg_where)) =
+            (struct msg_where){terms->actor, 0, TBI_NOWHERE, tbi_id_proc(m->task), true};
 }
 
 /* It lives. What has a limit of calls has to have them counted here. */
@@ -81,7 +131,7 @@ void tbi_actor_unlocate_all(struct tbi_sched *sched, const struct tbi_actor *act
 /* All numbers of its caller and lane before this call's are known to the agent, or are on their way. */
 void tbi_actor_tell(struct tbi_sched *sched, struct tbi_actor *actor, const struct tbi_maker *call)
 {
-    struct tbi_actor_caller *caller = caller_of(actor, call);
+    struct tbi_actor_caller *caller = caller_of(sched, actor, call);
     uint64_t seq = call_of(call)->seq, *next = &caller->next[call_of(call)->lane];
 
     if (caller->life != (uint64_t)actor->epoch + 1) {
@@ -341,7 +391,8 @@ struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *c
     call->is_call = true;
     tbi_list_append(&actor->calls, &call->link);
     actor->ncalls++;
-    caller = caller_of(actor, call);
+    caller = caller_of(sched, actor, call);
+    caller->ncalls++;
     caller->locates |= (m->flags & TBI_CALL_LOCATES) != 0;
     if (actor->state == TBI_ACTOR_LIVES) {
         tbi_actor_tell(sched, actor, call);
@@ -355,6 +406,7 @@ struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *c
 void tbi_actors_call_ends(struct tbi_sched *sched, struct tbi_maker *call, bool was_sent)
 {
     struct tbi_actor *actor = tbi_actors_find(sched, call_of(call)->actor);
+    struct tbi_actor_caller *caller;
     uint64_t seq = call_of(call)->seq;
 
     tbi_list_unlink(&call->link);
@@ -368,6 +420,9 @@ void tbi_actors_call_ends(struct tbi_sched *sched, struct tbi_maker *call, bool 
     actor->ncalls--;
     if (actor->state == TBI_ACTOR_LIVES && !was_sent)
         skip(sched, actor, call, seq, seq + 1);
+    caller = caller_of(sched, actor, call);
+    caller->ncalls--;
+    part(sched, caller);
 }
 
 void tbi_actors_call_failed(struct tbi_sched *sched, struct tbi_maker *call, bool crashed,

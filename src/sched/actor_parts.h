@@ -14,6 +14,10 @@ struct tbi_actor_caller {
     uint64_t life;  /* the epoch it holds for, + 1 */
     bool locates;   /* its agent has asked where the actor lives */
     bool located;   /* ... and was told */
+    bool gone;      /* the process has ended: this goes when its calls have, too */
+    unsigned ncalls; /* that have not ended */
+    struct tbi_actor *actor;
+    struct tbi_link link; /* in its client's list; not the driver's */
 };
 
 struct tbi_object *tbi_actor_object(const struct tbi_sched *sched, const struct tbi_actor *actor);

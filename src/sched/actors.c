@@ -27,8 +27,10 @@ static void destroy(struct tbi_sched *sched, struct tbi_actor *actor)
 {
     struct tbi_map_slot e;
 
-    for (size_t at = 0; tbi_map_next(&actor->callers, &at, &e);)
+    for (size_t at = 0; tbi_map_next(&actor->callers, &at, &e);) {
+        tbi_list_unlink(&((struct tbi_actor_caller *)e.value)->link);
         free(e.value);
+    }
     tbi_map_fini(&actor->callers);
     tbi_map_take(&sched->actors.by_id, actor->maker->id);
     tbi_list_unlink(&actor->orphan);

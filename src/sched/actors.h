@@ -14,6 +14,7 @@
 #ifndef TBI_ACTORS_H
 #define TBI_ACTORS_H
 
+#include "sched/clients.h"
 #include "sched/directory.h"
 
 struct tbi_sched;
@@ -70,6 +71,10 @@ void tbi_actors_stop(struct tbi_sched *sched, struct tbi_maker *call, uint32_t f
                      struct tbi_payload *error);
 const char *tbi_actors_on_stopped(struct tbi_sched *sched, unsigned rank,
                                   const struct tbi_record *record);
+/* A process has made a call, which may fail at once: it is on record as a caller, if the actor is. */
+void tbi_actors_meet_caller(struct tbi_sched *sched, const struct msg_submit *m);
+/* A process has ended that is a caller of these actors. */
+void tbi_actors_caller_gone(struct tbi_sched *sched, struct tbi_client *client);
 /* A call was submitted. NULL, or what it fails with. */
 struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *call);
 /* Its arguments are there. */

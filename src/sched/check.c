@@ -94,6 +94,8 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
         why = tbi_ready_check(&sched->ready, &sched->nodes);
     if (why == NULL)
         why = tbi_actors_check(sched);
+    if (why == NULL)
+        why = tbi_clients_check(sched);
     if (why != NULL)
         return why;
     while (tbi_map_next(&sched->dir.makers, &at, &e)) {

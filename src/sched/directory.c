@@ -38,9 +38,22 @@ static void free_all(struct tbi_waiter *w)
     }
 }
 
+static bool has_list(const struct tbi_waiter *asker)
+{
+    return asker->proc != TBI_PROC_DRIVER && asker->proc != TBI_PROC_NONE;
+}
+
+static void take_from_lists(struct tbi_waiter *asker)
+{
+    for (; asker != NULL; asker = asker->next)
+        if (has_list(asker))
+            tbi_list_unlink(&TBI_ENTRY(asker, struct tbi_question, waiter)->link);
+}
+
 static void clear(const struct tbi_directory *dir, struct tbi_object *object)
 {
     free_all(object->waiters);
+    take_from_lists(object->askers);
     free_all(object->askers);
     object->waiters = object->askers = NULL;
     tbi_payload_drop(dir, object->payload);
@@ -198,12 +211,12 @@ void tbi_directory_settle(struct tbi_directory *dir, struct tbi_id id, tbi_gone_
     drain(dir, &stack, gone, ctx);
 }
 
-static void add_waiter(struct tbi_waiter **list, struct tbi_waiter waiter)
+void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter)
 {
     struct tbi_waiter *w = tbi_copy(&waiter, sizeof waiter);
 
-    w->next = *list;
-    *list = w;
+    w->next = object->waiters;
+    object->waiters = w;
 }
 
 static bool same_question(const struct tbi_waiter *a, const struct tbi_waiter *b)
@@ -211,18 +224,52 @@ static bool same_question(const struct tbi_waiter *a, const struct tbi_waiter *b
     return a->rank == b->rank && a->proc == b->proc && !((a->flags ^ b->flags) & TBI_GET_EXISTS);
 }
 
-void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter)
+void tbi_object_add_asker(struct tbi_object *object, struct tbi_waiter waiter, struct tbi_link *questions)
 {
+    struct tbi_question question = {.object = object}, *q;
     struct tbi_waiter *w = object->askers;
 
-    if (!tbi_id_is_null(waiter.task)) {
-        add_waiter(&object->waiters, waiter);
-        return;
-    }
     while (w != NULL && !same_question(w, &waiter))
         w = w->next;
-    if (w == NULL)
-        add_waiter(&object->askers, waiter);
+    if (w != NULL)
+        return;
+    waiter.next = object->askers;
+    question.waiter = waiter;
+    if (questions == NULL) {
+        object->askers = tbi_copy(&waiter, sizeof waiter);
+        return;
+    }
+    q = tbi_copy(&question, sizeof question);
+    tbi_list_append(questions, &q->link);
+    object->askers = &q->waiter;
+}
+
+static void drop_asker(struct tbi_waiter **at)
+{
+    struct tbi_waiter *w = *at;
+
+    *at = w->next;
+    if (has_list(w))
+        tbi_list_unlink(&TBI_ENTRY(w, struct tbi_question, waiter)->link);
+    free(w);
+}
+
+void tbi_object_remove_askers(struct tbi_object *object, uint32_t rank, uint32_t proc)
+{
+    for (struct tbi_waiter **at = &object->askers; *at != NULL;)
+        if ((*at)->rank == rank && (*at)->proc == proc)
+            drop_asker(at);
+        else
+            at = &(*at)->next;
+}
+
+void tbi_question_drop(struct tbi_question *q)
+{
+    struct tbi_waiter **at = &q->object->askers;
+
+    while (*at != &q->waiter)
+        at = &(*at)->next;
+    drop_asker(at);
 }
 
 /* In front of `to`, oldest first. */
@@ -240,6 +287,7 @@ static struct tbi_waiter *take(struct tbi_waiter **list, struct tbi_waiter *to)
 
 struct tbi_waiter *tbi_object_take_waiters(struct tbi_object *object)
 {
+    take_from_lists(object->askers);
     return take(&object->askers, take(&object->waiters, NULL));
 }
 

@@ -33,6 +33,12 @@ struct tbi_waiter {
     struct tbi_id task;
     uint32_t rank, proc, flags; /* flags: TBI_GET_* */
 };
+/* The same of a process of a task; it is also in that process's list, see clients.h. */
+struct tbi_question {
+    struct tbi_waiter waiter;
+    struct tbi_link link;
+    struct tbi_object *object;
+};
 struct tbi_ids {
     uint32_t n;
     struct tbi_id id[];
@@ -137,8 +143,13 @@ void tbi_directory_release(struct tbi_directory *dir, struct tbi_id id, tbi_gone
 void tbi_directory_settle(struct tbi_directory *dir, struct tbi_id id, tbi_gone_fn *gone,
                           void *ctx);
 
-/* A process that lets go of an object, and asks again later, may have asked before: one answer is enough. */
-void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter);
+void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter); /* a task */
+/* A process, with its list of questions; NULL for the driver and for agents. It may have asked before: one answer is
+ * enough. */
+void tbi_object_add_asker(struct tbi_object *object, struct tbi_waiter waiter, struct tbi_link *questions);
+/* It does not wait for the object any more. */
+void tbi_object_remove_askers(struct tbi_object *object, uint32_t rank, uint32_t proc);
+void tbi_question_drop(struct tbi_question *question);
 /* Takes all that wait, processes first, the oldest of each first; the caller frees each. */
 struct tbi_waiter *tbi_object_take_waiters(struct tbi_object *object);
 void tbi_object_add_replica(struct tbi_object *object, unsigned rank);

@@ -4,6 +4,7 @@
 #define TBI_GRAPH_H
 
 #include "sched/actors.h"
+#include "sched/clients.h"
 #include "sched/directory.h"
 #include "sched/groups.h"
 #include "sched/place.h"
@@ -24,6 +25,7 @@ struct tbi_sched {
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */
     struct tbi_demands demands;
     struct tbi_submitters submitters;
+    struct tbi_map clients;     /* rank and process -> struct tbi_client */
     uint64_t *run;              /* by function: how long its tasks run, in 1/16 us; 0: not known */
     struct tbi_tournament loaded; /* nodes by what waits there, as of so many changes */
     uint64_t loaded_seen;

@@ -45,6 +45,7 @@ void tbi_sched_destroy(struct tbi_sched *sched)
         return;
     tbi_actors_fini(sched);
     tbi_directory_fini(&sched->dir);
+    tbi_clients_fini(sched);
     tbi_demands_fini(&sched->demands);
     tbi_groups_fini(&sched->groups);
     tbi_submitters_fini(&sched->submitters);
@@ -149,6 +150,8 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         return "SUBMIT with an id that is taken";
     if (m->kind == TBI_ACTOR)
         tbi_actors_answer(sched, rank, record->proc, m);
+    if (m->kind == TBI_CALL)
+        tbi_actors_meet_caller(sched, m);
     task->submit = tbi_copy(m, record->len - sizeof *record);
     task->depth = m->depth;
     task->state = TBI_WAITING;
@@ -380,8 +383,10 @@ static const char *on_resolve(struct tbi_sched *sched, unsigned rank,
 
         *answer = (struct msg_located){.id = m->id, .where = TBI_AT_PENDING};
     } else {
-        tbi_object_add_waiter(object, (struct tbi_waiter){
-            .rank = rank, .proc = record->proc, .flags = m->flags});
+        struct tbi_client *client = tbi_clients_of(sched, rank, record->proc);
+
+        tbi_object_add_asker(object, (struct tbi_waiter){.rank = rank, .proc = record->proc, .flags = m->flags},
+                             client != NULL ? &client->questions : NULL);
         if (m->flags & TBI_GET_WANTED)
             tbi_sched_want(sched, maker);
     }
@@ -451,7 +456,8 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_SEALED] = on_sealed,       [TBI_MSG_REPLICA] = on_replica,
         [TBI_MSG_FINISHED] = on_finished,   [TBI_MSG_CANCEL] = on_cancel,
         [TBI_MSG_INQUIRE] = on_inquire,     [TBI_MSG_CREDIT] = tbi_submitters_on_credit,
-        [TBI_MSG_EVICTED] = on_evicted,
+        [TBI_MSG_EVICTED] = on_evicted,     [TBI_MSG_FORGET] = tbi_clients_on_forget,
+        [TBI_MSG_GONE] = tbi_clients_on_gone,
         [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
         [TBI_MSG_TAKEN] = on_taken,         [TBI_MSG_GROUP] = tbi_groups_on_group,
         [TBI_MSG_UNGROUP] = tbi_groups_on_ungroup,

@@ -142,6 +142,18 @@ const char *tbi_submitters_on_credit(struct tbi_sched *sched, unsigned rank, con
     return NULL;
 }
 
+void tbi_submitters_gone(struct tbi_sched *sched, unsigned rank, uint32_t proc)
+{
+    struct tbi_submitters *s = &sched->submitters;
+    struct tbi_submitter *submitter = tbi_map_get(&s->map, key_of(rank, proc));
+
+    if (submitter == NULL || !tbi_list_linked(&submitter->asking))
+        return; /* it is forgotten when there are many without tasks */
+    tbi_list_unlink(&submitter->asking);
+    if (--s->nasking == 0)
+        s->look_us = UINT64_MAX;
+}
+
 static bool is_computing(const struct tbi_nodes *nodes)
 {
     for (unsigned i = 0; i < nodes->n; i++)

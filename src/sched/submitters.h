@@ -43,6 +43,8 @@ const char *tbi_submitters_on_credit(struct tbi_sched *sched, unsigned rank, con
 /* A record was handled: if somebody asks, it is seen to in a while whether the job stands still. */
 void tbi_submitters_moved(struct tbi_sched *sched);
 void tbi_submitters_tick(struct tbi_sched *sched);
+/* The process has ended: it waits for nothing. */
+void tbi_submitters_gone(struct tbi_sched *sched, unsigned rank, uint32_t proc);
 const char *tbi_submitters_check(const struct tbi_sched *sched);
 
 #endif

@@ -21,6 +21,7 @@ struct fake {
     uint64_t now;
     uint32_t forked;      /* the last process */
     bool never_born;      /* the one that tasks are taken back from */
+    uint32_t gone;              /* the process that the head was told has ended, last of all; 0: none. Not in `text` */
     unsigned not_begun;         /* how many of the tasks given to it an executor has not begun */
 };
 
@@ -121,6 +122,12 @@ static inline void describe(struct fake *f)
 
         if (r->type == TBI_MSG_TAKEN) {
             describe_taken(f, (const void *)(r + 1));
+            f->out.begin += r->len;
+            continue;
+        }
+        f->gone = 0;
+        if (r->type == TBI_MSG_GONE) {
+            f->gone = r->proc;
             f->out.begin += r->len;
             continue;
         }

@@ -205,6 +205,36 @@ static void what_a_dead_executor_had_not_begun_runs_elsewhere(void **state)
     assert_said(f, "take back 1 from p2\nFINISHED 2 to 0 error=-2 crashed\n");
 }
 
+static void that_a_process_has_ended_is_the_last_that_the_head_hears_of_it(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    assert_null(object_msg(f, TBI_MSG_HOLD, 1, id(7)));
+    assert_said(f, "fork p1\nRUN 1 to p1\nHOLD 7 to 0\n");
+    assert_int_equal(f->gone, 0);
+    crash(f, 1);
+    assert_said(f, "FINISHED 1 to 0 error=-2 crashed\nRELEASE 7 to 0\n");
+    assert_int_equal(f->gone, 1);
+}
+
+static void what_a_process_does_not_wait_for_any_more_it_is_not_told(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    assert_null(object_msg(f, TBI_MSG_FORGET, 1, id(7)));
+    assert_said(f, "fork p1\nRUN 1 to p1\nFORGET 7 to 0\n");
+    *(struct msg_located *)record(f, TBI_MSG_RESOLVED, 1, sizeof(struct msg_located)) =
+        (struct msg_located){id(100), TBI_AT_STORE, 2, 0, 5000};
+    assert_null(deliver(f, 0));
+    assert_said(f, "FETCH 100 to 2\n"); /* it is on its way here */
+    assert_null(object_msg(f, TBI_MSG_FORGET, 1, id(100)));
+    answer_fetch(f, 2, false);
+    tbi_agent_copied(f->agent, f->ticket, true);
+    assert_said(f, "FORGET 100 to 0\ncopy from 2\nFETCH_DONE 100 to 2\nREPLICA 100 to 0\n");
+}
+
 /* The store has 10 pages: 7 for copies of arguments. */
 static void copies_of_arguments_leave_room_for_results(void **state)
 {
@@ -670,6 +700,8 @@ int main(void)
         ON(what_has_to_be_here_stays),
         AHEAD(what_an_executor_has_not_begun_goes_back_for_an_idle_node),
         AHEAD(what_a_dead_executor_had_not_begun_runs_elsewhere),
+        ON(that_a_process_has_ended_is_the_last_that_the_head_hears_of_it),
+        ON(what_a_process_does_not_wait_for_any_more_it_is_not_told),
         ON(a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered),
         ON(a_task_that_unblocks_before_the_answer_never_lost_its_cpus),
         ON(a_process_whose_task_waits_does_not_count_for_the_limit),

@@ -370,7 +370,8 @@ static void learned_of_when_the_actor_has_ended_it_has_died_with_it(void **state
     DIRECT(sim, a, 2, 0);
     DIRECT(sim, a, 3, 0);
     DIRECT(sim, a, 4, 0);
-    assert_actions(sim, "TAKEN_OVER 3 to 2\nTAKEN_OVER 5 to 2\n");
+    assert_actions(sim, "WHERE 1 to 2.2: ended\nWHERE 1 to 2.2: ended\nTAKEN_OVER 3 to 2\nWHERE 1 to 2.2: ended\n"
+                        "WHERE 1 to 2.2: ended\nTAKEN_OVER 5 to 2\n");
     assert_fate(sim, value, "inline=42");
     assert_fate(sim, failure, "error=-1 in work");
     assert_died(sim, crashed, "as the test wants it");
@@ -447,7 +448,7 @@ static void it_ends_itself_and_calls_behind_that_have_died(void **state)
     assert_null(sim_ended(sim, 1, a, 0)); /* after a call by another way */
     assert_actions(sim, "WHERE 1 to 2.2: ended\nTAKEN_OVER 2 to 2\n");
     late = DIRECT(sim, a, 2, 0);
-    assert_actions(sim, "TAKEN_OVER 3 to 2\n");
+    assert_actions(sim, "WHERE 1 to 2.2: ended\nTAKEN_OVER 3 to 2\n");
     assert_died(sim, c, "it called tb_actor_exit");
     assert_died(sim, late, "it called tb_actor_exit");
     assert_all_goes(sim, a, false, ALL(c, late));

@@ -323,7 +323,7 @@ static const char *until_quiet(struct world *w)
                 deadline = w->now;
         }
         if (deadline == UINT64_MAX)
-            return NULL;
+            return world_books_are_clean(w);
         pass_time(w, deadline);
     }
 }

@@ -85,6 +85,12 @@ bool world_can_act(const struct proc *p);
 void world_act(struct world *w, struct proc *p);
 const char *world_kill_proc(struct world *w, struct proc *p);
 
+/* ---- world_books.c ---- */
+
+/* Nothing moves any more: does head or agent have anything on record for a process that has ended, or for what nobody
+ * waits for any more? */
+const char *world_books_are_clean(struct world *w);
+
 /* ---- world_races.c ---- */
 
 /* Before each event: is it time for what races? */

@@ -635,8 +635,10 @@ const char *world_proc_takes(struct world *w, struct proc *p)
             p->exiting = true;
             break;
         case TBI_MSG_INTERRUPT:
-            if (p->running && p->cancelled && !tbi_id_is_null(p->waiting))
+            if (p->running && p->cancelled && !tbi_id_is_null(p->waiting)) {
+                send_object(p, TBI_MSG_FORGET, p->waiting);
                 leave_wait(p);
+            }
             if (p->running && p->cancelled && !tbi_id_is_null(p->creating) && p->ngiven_up < WORLD_HANDLES)
                 give_up(w, p);
             break;
