@@ -337,7 +337,17 @@ typedef struct tb_config {
  *          or programs that differ between ranks; TB_ERR_STORE_FULL if /dev/shm is too small. */
 TB_API int tb_init(int *argc, char ***argv, const tb_config *config);
 
-/* Ends it: running tasks are ended, all refs become invalid, calls of other threads that wait return
+/* Waits until nothing of the job is unfinished: no task, no call of a method, no constructor of an actor, no fini of
+ * an actor whose last handle is released, whoever submitted them and whether or not anybody holds their refs. Tasks
+ * that are cancelled or wait for a retry are unfinished, actors that wait for calls are not. It says nothing of how
+ * they ended.
+ * Errors:  TB_ERR_TIMEOUT, also at once with timeout 0, with a text that says how many are left; TB_ERR_STATE in a
+ *          task or an actor, which would wait for itself, and if another thread calls tb_finalize.
+ * Blocks:  up to `timeout`. */
+TB_API int tb_wait_idle(double timeout);
+
+/* Ends it: running tasks are ended (a line on stderr says how many tasks and calls of methods were unfinished, but for
+ * cancelled ones; tb_wait_idle first waits for them), all refs become invalid, calls of other threads that wait return
  * TB_ERR_STATE. From the main thread of the driver. A program that returns from main or calls exit
  * without it is ended in the same way, in exit, and keeps its exit status; calls of its other threads
  * do not return then before the process should be gone, and a thread that writes an object whose memory

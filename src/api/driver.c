@@ -1,4 +1,5 @@
 #include "api/driver.h"
+#include "api/idle.h"
 #include "node/report.h"
 #include "util/alloc.h"
 #include "util/fair_lock.h"
@@ -197,10 +198,17 @@ static bool end_tasks(struct tbi_driver *d)
         if (!moved)
             sleep_on_bell(d, TBI_BELL_LEADER, deadline_us);
     }
-    if (tasks > 0)
-        fprintf(stderr, "thornback: %zu task%s not ended at tb_finalize\n", tasks,
-                tasks == 1 ? " had" : "s had");
     return tasks == 0;
+}
+
+static void say_unfinished(const struct tbi_sched *sched)
+{
+    struct tbi_unfinished n = tbi_sched_unfinished(sched);
+    char text[TBI_COUNTS_TEXT];
+
+    if (n.tasks + n.calls > 0)
+        fprintf(stderr, "thornback: the end of the job ended %s unfinished (tb_wait_idle waits for all)\n",
+                tbi_counts_text(text, n.tasks, n.calls, 0));
 }
 
 /* With the progress lock: tells the workers that the job is over and waits until they have left. */
@@ -216,6 +224,7 @@ static void end_loop(struct tbi_driver *d, bool settles)
         if (!moved)
             sleep_on_bell(d, TBI_BELL_LEADER, UINT64_MAX);
     }
+    say_unfinished(tbi_loop_sched(d->loop));
 }
 
 struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loop_config *config)

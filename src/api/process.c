@@ -535,6 +535,15 @@ static void on_resume(struct tbi_process *p, const struct msg_resume *m)
     }
 }
 
+static void on_tallied(struct tbi_process *p, const struct msg_unfinished *m)
+{
+    for (struct tbi_inquiry *i = p->inquiries; i != NULL; i = i->next)
+        if (i->ticket == m->ticket) {
+            i->answered = true;
+            i->left = *m;
+        }
+}
+
 bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
 {
     const void *body = record + 1;
@@ -551,6 +560,9 @@ bool tbi_process_take(struct tbi_process *p, const struct tbi_record *record)
         break;
     case TBI_MSG_INFORMED:
         on_informed(p, body);
+        break;
+    case TBI_MSG_TALLIED:
+        on_tallied(p, body);
         break;
     case TBI_MSG_GRANTED:
         tbi_credit_granted(p, body);

@@ -86,6 +86,7 @@ struct tbi_inquiry {
     uint64_t ticket;
     bool answered;
     int64_t amount;
+    struct msg_unfinished left;
 };
 
 /* A thread that waits; lives on its stack. */

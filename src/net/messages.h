@@ -71,6 +71,7 @@ enum {
     X(INQUIRE,      PROC,  HEAD,  msg_inquire,         "")                                         \
     X(CREDIT,       PROC,  HEAD,  msg_credit,          "")                                         \
     X(FORGET,       PROC,  HEAD,  msg_object,          "")                                         \
+    X(AWAIT_IDLE,   PROC,  HEAD,  msg_await_idle,      "")                                         \
     X(BLOCK,        PROC,  HEAD,  msg_task,            "")                                         \
     X(UNBLOCK,      PROC,  AGENT, msg_task,            "")                                         \
     X(GET,          PROC,  AGENT, msg_get,             "")                                         \
@@ -87,6 +88,7 @@ enum {
     X(CREATED,      AGENT, PROC,  msg_created,         "error")                                    \
     X(INFORMED,     AGENT, PROC,  msg_inquire,         "")                                         \
     X(GRANTED,      AGENT, PROC,  msg_credit,          "")                                         \
+    X(TALLIED,      AGENT, PROC,  msg_unfinished,      "")                                         \
     X(FOUND,        AGENT, PROC,  msg_found,           "")                                         \
     X(RESUME,       AGENT, PROC,  msg_resume,          "its cores")                                \
     X(INTERRUPT,    AGENT, PROC,  msg_task,            "")                                         \
@@ -115,6 +117,7 @@ enum {
     X(STOP,         HEAD,  AGENT, msg_stop,            "")                                         \
     X(TAKEN_OVER,   HEAD,  AGENT, msg_object,          "")                                         \
     X(GRANT,        HEAD,  AGENT, msg_credit,          "")                                         \
+    X(TALLY,        HEAD,  AGENT, msg_unfinished,      "")                                         \
     X(IDENTIFY,     HEAD,  AGENT, msg_found,           "")                                         \
     X(INFORM,       HEAD,  AGENT, msg_inquire,         "")                                         \
     X(RESOLVED,     HEAD,  AGENT, msg_located,         "the packed value or error")                \
@@ -182,6 +185,17 @@ struct msg_inquire {
  * `number`, the process's own count of them. `units`: that it may use until it asks again. */
 struct msg_credit {
     uint64_t number, units;
+};
+
+/* How much of the job is unfinished? TALLY and TALLIED answer it, with `waits` when nothing is, else at once. The
+ * same question once more, without `waits`, ends the wait. From the driver alone. */
+struct msg_await_idle {
+    uint64_t ticket;        /* as in msg_inquire */
+    uint64_t waits;
+};
+struct msg_unfinished {
+    uint64_t ticket, tasks, calls;
+    uint64_t actors;        /* that are being made, or end */
 };
 
 /* CANCEL: the task that makes this object is not wanted any more. KILL: nor is this actor. ABORT: so its agent is to end it,

@@ -119,6 +119,15 @@ static void on_grant(struct tbi_agent *agent, const struct tbi_record *record)
                                                record->proc, sizeof *m) = *m;
 }
 
+static void on_tally(struct tbi_agent *agent, const struct tbi_record *record)
+{
+    const struct msg_unfinished *m = (const struct msg_unfinished *)(record + 1);
+
+    if (tbi_procs_find(agent, record->proc) != NULL)
+        *(struct msg_unfinished *)agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_TALLIED,
+                                                   record->proc, sizeof *m) = *m;
+}
+
 /* With an actor that was there already the process gets one hold more of it. */
 static void on_identify(struct tbi_agent *agent, const struct tbi_record *record)
 {
@@ -182,6 +191,9 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
             break;
         case TBI_MSG_GRANT:
             on_grant(agent, record);
+            break;
+        case TBI_MSG_TALLY:
+            on_tally(agent, record);
             break;
         case TBI_MSG_IDENTIFY:
             on_identify(agent, record);

@@ -181,13 +181,25 @@ static const char *to_agent(struct tbi_loop *loop, unsigned rank, const struct t
     return tbi_agent_handle(loop->agent, rank, record, loop->now_us);
 }
 
+/* Of what goes on until its process is ended, the head is told no more than that it came to its end. */
+static void tell_late_end(struct tbi_loop *loop, const struct msg_done *done)
+{
+    struct msg_done *m = from_agent(loop, 0, TBI_MSG_FINISHED, TBI_PROC_NONE, sizeof *m);
+
+    *m = (struct msg_done){.task = done->task, .attempt = done->attempt};
+}
+
 static const char *of_executor(void *ctx, const struct tbi_record *record)
 {
     struct tbi_loop *loop = ctx;
 
     if (tbi_msg_info[record->type].from != TBI_ROLE_PROC || record->type == TBI_MSG_EXITED)
         return "a record that is not a process's to send";
-    return is_deaf(loop) ? NULL : to_agent(loop, loop->config.agent.rank, record);
+    if (!is_deaf(loop))
+        return to_agent(loop, loop->config.agent.rank, record);
+    if (record->type == TBI_MSG_DONE && !loop->ended)
+        tell_late_end(loop, (const struct msg_done *)(record + 1));
+    return NULL;
 }
 
 static void executor_doomed(void *ctx, uint32_t proc)
@@ -307,6 +319,8 @@ static void of_rank(void *ctx, unsigned rank, const struct tbi_record *record)
         on_written(loop, (const struct msg_written *)(record + 1));
     else if (record->type == TBI_MSG_OUTPUT && loop->terminal != NULL)
         on_output(loop, rank, (const struct msg_output *)(record + 1));
+    else if (is_deaf(loop) && record->type == TBI_MSG_FINISHED && loop->sched != NULL)
+        tbi_sched_note_end(loop->sched, (const struct msg_done *)(record + 1));
     else if (is_deaf(loop))
         return;
     else if (tbi_msg_info[record->type].to != TBI_ROLE_HEAD) {

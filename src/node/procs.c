@@ -451,7 +451,7 @@ const char *tbi_procs_handle(struct tbi_agent *agent, const struct tbi_record *r
         [TBI_MSG_ABANDON] = on_abandon, [TBI_MSG_SEAL] = on_seal,
         [TBI_MSG_DONE] = on_done,       [TBI_MSG_CANCEL] = pass_on,
         [TBI_MSG_SEEN] = pass_on,       [TBI_MSG_INQUIRE] = pass_on,
-        [TBI_MSG_CREDIT] = pass_on,
+        [TBI_MSG_CREDIT] = pass_on,     [TBI_MSG_AWAIT_IDLE] = pass_on,
         [TBI_MSG_GROUP] = pass_on,      [TBI_MSG_UNGROUP] = pass_on,
         [TBI_MSG_KILL] = pass_on,       [TBI_MSG_FIND] = pass_on,
         [TBI_MSG_CHECKPOINT] = pass_on, [TBI_MSG_CONSTRUCTED] = on_constructed,

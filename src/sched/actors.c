@@ -214,6 +214,7 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
     if (error != NULL && !actor->retired) {
         /* It may be begun on the spot: so it does not live any more, whatever comes of this. */
         actor->state = lived ? TBI_ACTOR_RESTARTS : TBI_ACTOR_BEGINS;
+        tbi_idle_note_actor(sched, actor);
         tbi_actor_unlocate_all(sched, actor, false);
         tbi_payload_use(cause);
         if (tbi_retry_after(sched, maker, &end, error)) {
@@ -234,6 +235,7 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
 static void die(struct tbi_sched *sched, struct tbi_actor *actor, struct tbi_payload *death)
 {
     actor->state = TBI_ACTOR_DEAD;
+    tbi_idle_note_actor(sched, actor);
     if (actor->death == NULL)
         actor->death = tbi_payload_use(death);
     tbi_actor_free_name(sched, actor);
@@ -280,6 +282,7 @@ void tbi_actors_retire(struct tbi_sched *sched)
 
         tbi_list_unlink(&actor->orphan);
         actor->retired = true;
+        tbi_idle_note_actor(sched, actor);
         tbi_actor_free_name(sched, actor);
         if (tbi_actor_is_at_its_node(maker)) {
             struct msg_task *m = sched->port.send(sched->port.ctx, maker->node, TBI_MSG_RETIRE,
@@ -336,6 +339,7 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
         return NULL; /* it is being ended */
     actor->state = TBI_ACTOR_LIVES;
     actor->epoch = maker->attempt;
+    tbi_idle_note_actor(sched, actor);
     for (struct tbi_link *l = actor->calls.next, *next; l != &actor->calls; l = next) {
         struct tbi_maker *call = TBI_ENTRY(l, struct tbi_maker, link);
 
@@ -407,7 +411,7 @@ const char *tbi_actors_on_kill(struct tbi_sched *sched, unsigned rank,
 const char *tbi_actors_check(const struct tbi_sched *sched)
 {
     struct tbi_map_slot e;
-    size_t calls = 0, counted = 0;
+    size_t calls = 0, counted = 0, resting = 0;
 
     for (size_t at = 0; tbi_map_next(&sched->dir.makers, &at, &e);) {
         const struct tbi_maker *m = e.value;
@@ -440,6 +444,9 @@ const char *tbi_actors_check(const struct tbi_sched *sched)
         if (maker->live > 0 && maker->object[0].holders == 0 && !actor->retired)
             return "an actor that nobody holds was not told to end";
         calls += n;
+        resting += actor->state == TBI_ACTOR_LIVES && !actor->retired;
     }
+    if (resting != sched->idle.resting || sched->actors.by_id.count > sched->idle.actors)
+        return "the counts of actors are wrong";
     return calls == counted ? NULL : "a call belongs to no actor";
 }

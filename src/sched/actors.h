@@ -33,6 +33,7 @@ struct tbi_actor {
     uint32_t max_pending;
     uint16_t flags;             /* TBI_ACTOR_* */
     bool retired;               /* nobody can call it any more */
+    bool rests;                 /* it lives and is wanted: counted by idle.c */
     bool killed;                /* its process was to die: whatever ends this attempt is its death */
     struct tbi_link orphan;     /* in `orphans`: its last holder has gone */
     struct tbi_payload *death;  /* DEAD: why */

@@ -86,7 +86,7 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
 {
     const char *why = tbi_directory_check(&sched->dir);
     struct tbi_map_slot e;
-    size_t at = 0, tasks = 0, queued = 0;
+    size_t at = 0, tasks = 0, queued = 0, calls = 0, actors = 0;
 
     if (why == NULL)
         why = check_nodes(sched);
@@ -103,6 +103,8 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
 
         tasks += m->submit != NULL;
         queued += m->state == TBI_QUEUED;
+        calls += m->submit != NULL && m->submit->kind == TBI_CALL;
+        actors += m->submit != NULL && m->submit->kind == TBI_ACTOR;
         if ((m->state == TBI_ENDED || m->state == TBI_OPEN) != (m->submit == NULL))
             return "a task's description outlived it, or it lost it";
         if ((m->state == TBI_WAITING) != (m->unmet > 0) && m->state != TBI_ENDED)
@@ -113,7 +115,7 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
         if (m->state == TBI_ENDED && !tbi_list_empty(&m->children))
             return "an ended task has children";
     }
-    if (tasks != sched->tasks || queued != sched->ready.count)
+    if (tasks != sched->tasks || calls != sched->idle.calls || actors != sched->idle.actors || queued != sched->ready.count)
         return "the counts of tasks are wrong";
     return tbi_submitters_check(sched);
 }

@@ -365,4 +365,5 @@ void tbi_sched_run(struct tbi_sched *sched)
         tbi_ledger_end_pass(TBI_ENTRY(sched->gainers.next, struct tbi_nodes, gainer));
     begin_keeping(sched);
     tbi_groups_begin_keeping(sched);
+    tbi_idle_tell(sched);
 }

@@ -149,7 +149,7 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
     for (unsigned i = 0; i < n; i++)
         wake(sched, tbi_id_with_index(id, i), &maker->object[i]);
     if (submit != NULL) {
-        sched->tasks--;
+        tbi_idle_count(sched, submit->kind, true);
         tbi_submitters_discharge(sched, maker, submit);
         for (unsigned i = 0; i < submit->nrefs; i++)
             tbi_directory_release(&sched->dir, tbi_submit_refs(submit)[i], tbi_sched_send_free,

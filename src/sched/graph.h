@@ -7,6 +7,7 @@
 #include "sched/clients.h"
 #include "sched/directory.h"
 #include "sched/groups.h"
+#include "sched/idle.h"
 #include "sched/place.h"
 #include "sched/ready.h"
 #include "sched/sched.h"
@@ -26,6 +27,7 @@ struct tbi_sched {
     struct tbi_demands demands;
     struct tbi_submitters submitters;
     struct tbi_map clients;     /* rank and process -> struct tbi_client */
+    struct tbi_idle idle;
     uint64_t *run;              /* by function: how long its tasks run, in 1/16 us; 0: not known */
     struct tbi_tournament loaded; /* nodes by what waits there, as of so many changes */
     uint64_t loaded_seen;

@@ -28,6 +28,7 @@ struct tbi_sched *tbi_sched_create(const struct tbi_sched_config *config, struct
     sched->nodes.random = config->seed * UINT64_C(0x9e3779b97f4a7c15);
     tbi_demands_init(&sched->demands);
     tbi_submitters_init(&sched->submitters);
+    tbi_idle_init(&sched->idle);
     sched->run = tbi_alloc_zeroed(config->nfunctions, sizeof *sched->run);
     sched->dir.unread = config->unread;
     sched->dir.unread_ctx = config->unread_ctx;
@@ -49,6 +50,7 @@ void tbi_sched_destroy(struct tbi_sched *sched)
     tbi_demands_fini(&sched->demands);
     tbi_groups_fini(&sched->groups);
     tbi_submitters_fini(&sched->submitters);
+    tbi_idle_fini(&sched->idle);
     tbi_ready_fini(&sched->ready);
     tbi_ledger_fini(&sched->nodes);
     tbi_tournament_fini(&sched->loaded);
@@ -162,7 +164,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
     else if (m->kind != TBI_CALL)
         task->class = tbi_demands_use(&sched->demands, &sched->nodes, NULL,
                                       m->strategy == TBI_ON_NODE ? m->node : TBI_ANY_NODE, m);
-    sched->tasks++;
+    tbi_idle_count(sched, m->kind, false);
     if (!m->local)
         tbi_submitters_charge(sched, task);
     if (is_direct(m))
@@ -458,6 +460,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_INQUIRE] = on_inquire,     [TBI_MSG_CREDIT] = tbi_submitters_on_credit,
         [TBI_MSG_EVICTED] = on_evicted,     [TBI_MSG_FORGET] = tbi_clients_on_forget,
         [TBI_MSG_GONE] = tbi_clients_on_gone,
+        [TBI_MSG_AWAIT_IDLE] = tbi_idle_on_await,
         [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
         [TBI_MSG_TAKEN] = on_taken,         [TBI_MSG_GROUP] = tbi_groups_on_group,
         [TBI_MSG_UNGROUP] = tbi_groups_on_ungroup,

@@ -77,6 +77,14 @@ struct tbi_sched_counts {
 };
 struct tbi_sched_counts tbi_sched_counts(const struct tbi_sched *sched);
 
+/* What would end unfinished if the job ended now, but for what was cancelled. O(everything). */
+struct tbi_unfinished {
+    size_t tasks, calls;
+};
+struct tbi_unfinished tbi_sched_unfinished(const struct tbi_sched *sched);
+/* The job is over, and nothing is handled any more: a FINISHED that was on its way still counts. */
+void tbi_sched_note_end(struct tbi_sched *sched, const struct msg_done *m);
+
 /* What the forecast leaves of a resource on a node, not below 0. */
 int64_t tbi_sched_available(const struct tbi_sched *sched, unsigned rank, unsigned resource);
 

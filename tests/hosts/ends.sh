@@ -90,10 +90,11 @@ ends() { # NAME STATUS SAYS HOW KILL-COMMAND
 
 export TB_HEARTBEAT=4
 silent() { echo "^thornback: rank 0 on host ${host}0: nothing was heard of rank $1 on host ${host}$2 for 4 s "; }
+left='^thornback: the end of the job ended [1-9][0-9]* tasks? unfinished '
 ends returns 5 "" return ""
-ends returns_without_finalize 3 "" return_early ""
-ends exits_well 0 "" exit_0 ""
-ends exits_in_another_thread 3 "" exit_in_a_thread ""
+ends returns_without_finalize 3 "$left" return_early ""
+ends exits_well 0 "$left" exit_0 ""
+ends exits_in_another_thread 3 "$left" exit_in_a_thread ""
 ends remote_rank_killed bad "process rank 1 .* on node ${host}1 exited on signal 9" wait 'kill -9 $(rank 1)'
 ends remote_rank_killed_while_objects_travel bad "process rank 2 .* on node ${host}2 exited on signal 9" \
     wait_fetching 'kill -9 $(rank 2)'

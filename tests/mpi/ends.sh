@@ -95,6 +95,7 @@ ends() { # NAME STATUS SAYS HOW KILL-COMMAND LAUNCHER...
 
 host=$(uname -n)
 lost="^thornback: rank [0-2] on host $host: the process that starts executors was ended by signal 9 "
+left='^thornback: the end of the job ended [1-9][0-9]* tasks? unfinished '
 end() { # NAME STATUS SAYS HOW KILL-COMMAND
     local line=()
     [ $launch = alone ] || line=(mpirun -np ${ranks:-3} --oversubscribe)
@@ -103,25 +104,25 @@ end() { # NAME STATUS SAYS HOW KILL-COMMAND
 for launch in alone mpirun; do
     [ $launch = alone ] || executes=1
     end returns 5 "" return ""
-    end finalizes_with_busy_tasks 5 "" finalize ""
-    end finalizes_while_threads_wait 5 "" finalize_while_threads_wait ""
-    end returns_without_finalize 3 "" return_early ""
-    end exits_well 0 "" exit_0 ""
-    end exits 3 "" exit ""
-    end exits_in_another_thread 3 "" exit_in_a_thread ""
-    end exits_and_joins_a_waiting_thread 3 "" exit_joins_a_waiting_thread ""
-    end returns_while_threads_use_the_store 5 "" return_while_threads_use_the_store ""
-    end finalizes_while_a_view_is_read 5 "" finalize_while_a_view_is_read ""
-    end returns_while_threads_submit 5 "" return_while_threads_submit ""
-    end finalizes_while_threads_submit 5 "" finalize_while_threads_submit ""
+    end finalizes_with_busy_tasks 5 "$left" finalize ""
+    end finalizes_while_threads_wait 5 "$left" finalize_while_threads_wait ""
+    end returns_without_finalize 3 "$left" return_early ""
+    end exits_well 0 "$left" exit_0 ""
+    end exits 3 "$left" exit ""
+    end exits_in_another_thread 3 "$left" exit_in_a_thread ""
+    end exits_and_joins_a_waiting_thread 3 "$left" exit_joins_a_waiting_thread ""
+    end returns_while_threads_use_the_store 5 "$left" return_while_threads_use_the_store ""
+    end finalizes_while_a_view_is_read 5 "$left" finalize_while_a_view_is_read ""
+    end returns_while_threads_submit 5 "$left" return_while_threads_submit ""
+    end finalizes_while_threads_submit 5 "$left" finalize_while_threads_submit ""
     end exits_in_a_handler bad "" exit_in_a_handler 'kill -INT $(rank 0)'
-    end task_exits_in_a_thread 5 "" exit_in_a_task ""
-    end forks_a_child_that_exits 5 "" fork_a_child_that_exits ""
+    end task_exits_in_a_thread 5 "$left" exit_in_a_task ""
+    end forks_a_child_that_exits 5 "$left" fork_a_child_that_exits ""
     end aborts bad "" abort ""
     end crashes bad "" crash ""
     end driver_killed bad "" wait 'kill -9 $(rank 0)'
     end driver_terminated bad "" wait 'kill -TERM $(rank 0)'
-    end executor_killed 5 "" lose_one_task ""
+    end executor_killed 5 "$left" lose_one_task ""
     # The driver, being the program's, does not adopt: what tasks have started then outlives a zygote that is killed.
     [ $launch != alone ] || export ENDS_WITHOUT_STRAYS=1
     end zygote_killed bad "$lost" wait 'kill -9 $(zygote $executes)'
@@ -135,7 +136,7 @@ done
 # The program decides what signals to its group mean, and its tasks live on with it.
 launch=alone
 for signal in INT HUP QUIT USR1 USR2; do
-    end survives_$signal 5 "" survive_a_signal "kill -$signal -- -\$first"
+    end survives_$signal 5 "$left" survive_a_signal "kill -$signal -- -\$first"
 done
 # Ctrl-C at a terminal. `exec`, or a $SHELL that stays between, as dash does, would be ended by it too.
 if command -v script >/dev/null; then
@@ -148,7 +149,7 @@ if command -v script >/dev/null; then
     exec 9>&-
 fi
 launch=mpirun
-end passes_on_a_signal_that_the_driver_survives 5 "" survive_a_signal 'kill -USR1 $first'
+end passes_on_a_signal_that_the_driver_survives 5 "$left" survive_a_signal 'kill -USR1 $first'
 end launcher_terminated bad "" wait 'kill -TERM $first'
 end launcher_killed bad "" wait 'kill -9 $first'
 end worker_killed bad 'process rank 1 .*on node .* exited on signal 9 ' wait 'kill -9 $(rank 1)'

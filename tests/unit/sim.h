@@ -128,6 +128,13 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
         sim_print(sim, "GRANT %d: %d to %u.%u\n", (int)m->number, (int)m->units, rank, r->proc);
         return;
     }
+    if (r->type == TBI_MSG_TALLY) {
+        const struct msg_unfinished *m = (const void *)id;
+
+        sim_print(sim, "TALLY %d to %u: %d tasks, %d calls, %d actors\n", (int)m->ticket, rank, (int)m->tasks,
+                  (int)m->calls, (int)m->actors);
+        return;
+    }
     if (r->type == TBI_MSG_KEEP) {
         sim_print(sim, "KEEP %u to %u\n", ((const struct msg_keep *)(r + 1))->kept, rank);
         return;

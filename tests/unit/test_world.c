@@ -12,7 +12,8 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     unsigned long ran = 0, reserved = 0, refused = 0, in_groups = 0, with_gpus = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
                   stillborn = 0, copies_failed = 0, given_up = 0, evicted = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
-                  direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0;
+                  direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0,
+                  idle_asked = 0, idle_waits = 0, idle = 0;
 
     (void)state;
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -50,6 +51,9 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         several += world->several;
         skipped += world->skipped;
         starved += world->starved;
+        idle_asked += world->idle.told;
+        idle_waits += world->idle.waits;
+        idle += world->idle.idle;
         reserved += world->reserved;
         refused += world->refused;
         in_groups += world->ran_in_groups;
@@ -72,11 +76,13 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   "ring, %lu while it ran another; %lu tasks were taken back from executors\n", stillborn, copies_failed,
                   untold, several, skipped);
     print_message("processes had to wait for credit %lu times\n", starved);
+    print_message("the driver was told %lu times how much is unfinished, %lu times nothing; it waited for that %lu "
+                  "times\n", idle_asked, idle, idle_waits);
     print_message("%lu creates were given up, %lu copies evicted\n", given_up, evicted);
     assert_true(only || (killed && crashed && retried && cancelled && overdue && unread &&
                          stillborn && copies_failed && starved && given_up && evicted && taken && reserved && refused &&
                          in_groups && with_gpus && constructed && restarted && called && retired && exited &&
-                         died && found && gates && gate_waits && untold && skipped));
+                         died && found && gates && gate_waits && untold && skipped && idle_waits && idle && idle_asked > idle));
     if (last - first >= 2000) /* these are rarer */
         assert_true(unavailable && direct && stopped && several);
 }

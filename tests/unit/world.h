@@ -125,6 +125,13 @@ struct world {
     unsigned untold, several;       /* ends of tasks that were lost with their process; while it ran another */
     unsigned skipped;               /* tasks that an executor did not begin because they were taken back */
     struct races races;
+    struct {                        /* the driver waits until nothing is unfinished, or asks what is */
+        unsigned most;              /* questions */
+        unsigned asked, waits;      /* tickets are 1 .. asked; so many waited */
+        bool answered[64];          /* by ticket */
+        bool quiet[128];            /* by answer: no process ran anything when it was given */
+        unsigned given, told, idle; /* answers by the head; heard by the driver; that said that nothing is */
+    } idle;
     unsigned tasks_left, kills_left, killed, ran, retried, crashed_seen, cancelled_seen, overdue_seen;
     struct tbi_id gate, opener;     /* null, or an object of the driver's, sealed when it hears of that task */
     bool gated, gate_open;

@@ -75,6 +75,9 @@ void world_drop_handle(struct proc *p, unsigned i);
 void world_wait(struct proc *p, struct tbi_id id);
 /* Has it used up its credit? Then it waits for more from now on. */
 bool world_starves(struct world *w, struct proc *p);
+/* Where processes are few, what was sent to a node may not begin, and the head cannot see that a process which waits
+ * for credit keeps it from beginning: then that goes on by itself after a while. False: none does. */
+bool world_go_on_without_credit(struct world *w);
 /* It has submitted this. */
 void world_use_credit(struct proc *p, const struct msg_submit *m);
 void world_end_task(struct world *w, struct proc *p);

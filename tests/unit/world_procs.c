@@ -173,6 +173,23 @@ static void got_credit(struct proc *p, const struct msg_credit *m)
     p->starving = false;
 }
 
+bool world_go_on_without_credit(struct world *w)
+{
+    bool any = false;
+
+    for (unsigned i = 1; i < w->nprocs && w->most_processes < WORLD_PROCS; i++) {
+        struct proc *p = &w->proc[i];
+
+        if (!p->alive || !p->starving)
+            continue;
+        p->starving = false;
+        p->credit.units++;
+        leave_wait(p);
+        any = true;
+    }
+    return any;
+}
+
 static void do_submit(struct world *w, struct proc *p)
 {
     bool some = !tbi_id_is_null(some_ref(w, p));
@@ -380,6 +397,30 @@ void world_end_task(struct world *w, struct proc *p)
     p->running = false;
 }
 
+/* To be told when nothing is unfinished, or how much is; perhaps of a question that waits already. */
+static void ask_what_is_unfinished(struct world *w, struct proc *p)
+{
+    struct msg_await_idle *m;
+    bool waits = pick(w, 2), again = !waits && w->idle.asked > 0 && pick(w, 2);
+
+    if (w->idle.asked == w->idle.most)
+        return;
+    m = tbi_outbox_append(&p->out, TBI_MSG_AWAIT_IDLE, p->number, sizeof *m);
+    *m = (struct msg_await_idle){again ? 1 + pick(w, w->idle.asked) : ++w->idle.asked, waits};
+    w->idle.waits += waits;
+}
+
+static const char *told_what_is_unfinished(struct world *w, const struct msg_unfinished *m)
+{
+    bool quiet = w->idle.quiet[w->idle.told++];
+
+    w->idle.answered[m->ticket] = true;
+    if (m->tasks + m->calls + m->actors > 0)
+        return NULL;
+    w->idle.idle++;
+    return quiet ? NULL : "the driver is told that nothing is unfinished while a process runs something";
+}
+
 bool world_can_act(const struct proc *p)
 {
     return p->alive && p->running && tbi_id_is_null(p->waiting) && !p->resuming && !p->starving &&
@@ -390,6 +431,8 @@ void world_act(struct world *w, struct proc *p)
 {
     if (world_race_act(w, p))
         return;
+    if (p->number == TBI_PROC_DRIVER && p->steps >= 0 && w->idle.most > 0 && pick(w, 8) == 0)
+        ask_what_is_unfinished(w, p);
     if (w->gated && p->number == TBI_PROC_DRIVER && p->steps > 0 && tbi_id_is_null(w->gate)) {
         w->gated = false;
         do_create(w, p, w->gate = new_id(p));
@@ -624,6 +667,9 @@ const char *world_proc_takes(struct world *w, struct proc *p)
             break;
         case TBI_MSG_GRANTED:
             got_credit(p, (const void *)(r + 1));
+            break;
+        case TBI_MSG_TALLIED:
+            why = told_what_is_unfinished(w, (const void *)(r + 1));
             break;
         case TBI_MSG_FOUND:
             world_found(w, p, (const void *)(r + 1));
