@@ -8,20 +8,16 @@
 struct page {
     uint32_t pages;      /* first and last page: length of the extent */
     uint32_t state;
-    uint32_t next, prev; /* first page of a free one: neighbours in the bin, +1; 0: none */
+    uint32_t less, more; /* first page of a free one: below it in the tree, +1; 0: none */
 };
 enum { NOTHING, FREE, USED };
-
-enum { SPLIT_BITS = 3, SPLIT = 1 << SPLIT_BITS, LEVELS = 32 };
 
 struct tbi_segment {
     struct page *page;
     uint32_t unit;                /* bytes of a page */
     uint32_t npages, frontier, used;
     bool doubted;                 /* below the frontier there may be pages that nobody has touched */
-    uint32_t bin[LEVELS][SPLIT];  /* first page + 1; 0: empty */
-    uint32_t levels;              /* bit l: bin[l] has something */
-    uint8_t splits[LEVELS];       /* bit s: bin[l][s] has something */
+    uint32_t root;                /* of the free extents by size and place: first page + 1; 0: none */
 };
 
 struct tbi_segment *tbi_segment_create(uint64_t bytes, uint32_t page_bytes)
@@ -42,82 +38,88 @@ void tbi_segment_destroy(struct tbi_segment *s)
     free(s);
 }
 
-/* Level: the power of two below; split: the next three bits. Sizes below SPLIT stand in level 0,
- * one bin each. */
-static void bin_of(uint32_t pages, unsigned *level, unsigned *split)
-{
-    if (pages < SPLIT) {
-        *level = 0;
-        *split = pages;
-    } else {
-        unsigned top = 31 - (unsigned)__builtin_clz(pages);
-
-        *level = top - SPLIT_BITS + 1;
-        *split = (pages >> (top - SPLIT_BITS)) & (SPLIT - 1);
-    }
-}
-
 static void mark(struct tbi_segment *s, uint32_t at, uint32_t pages, uint32_t state)
 {
     s->page[at].pages = s->page[at + pages - 1].pages = pages;
     s->page[at].state = s->page[at + pages - 1].state = state;
 }
 
-static void bin_add(struct tbi_segment *s, uint32_t at, uint32_t pages)
+/* ---- the tree of free extents ---- */
+
+/* Above others in the tree is who has the larger of these numbers, which are as good as drawn: so it is about
+ * as high as if the extents had come in a random order (a treap: Seidel, Aragon 1996). */
+static uint32_t rank_of(uint32_t at)
 {
-    unsigned l, k;
-    uint32_t first;
+    return (uint32_t)((at * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+}
+
+static bool is_before(const struct tbi_segment *s, uint32_t a, uint32_t b)
+{
+    return s->page[a].pages != s->page[b].pages ? s->page[a].pages < s->page[b].pages : a < b;
+}
+
+/* Parts the tree below *tree by the extent at `at`, which is not in it. */
+static void split(struct tbi_segment *s, uint32_t tree, uint32_t at, uint32_t *less, uint32_t *more)
+{
+    while (tree != 0) {
+        struct page *p = &s->page[tree - 1];
+
+        if (is_before(s, tree - 1, at)) {
+            *less = tree;
+            less = &p->more;
+            tree = p->more;
+        } else {
+            *more = tree;
+            more = &p->less;
+            tree = p->less;
+        }
+    }
+    *less = *more = 0;
+}
+
+static void tree_add(struct tbi_segment *s, uint32_t at, uint32_t pages)
+{
+    uint32_t *tree = &s->root;
 
     mark(s, at, pages, FREE);
-    bin_of(pages, &l, &k);
-    first = s->bin[l][k];
-    s->page[at].next = first;
-    s->page[at].prev = 0;
-    if (first != 0)
-        s->page[first - 1].prev = at + 1;
-    s->bin[l][k] = at + 1;
-    s->splits[l] |= (uint8_t)(1u << k);
-    s->levels |= 1u << l;
+    while (*tree != 0 && rank_of(*tree - 1) >= rank_of(at))
+        tree = is_before(s, *tree - 1, at) ? &s->page[*tree - 1].more : &s->page[*tree - 1].less;
+    split(s, *tree, at, &s->page[at].less, &s->page[at].more);
+    *tree = at + 1;
 }
 
-static void bin_remove(struct tbi_segment *s, uint32_t at)
+static void tree_remove(struct tbi_segment *s, uint32_t at)
 {
-    struct page *p = &s->page[at];
-    unsigned l, k;
+    uint32_t *tree = &s->root, less = s->page[at].less, more = s->page[at].more;
 
-    bin_of(p->pages, &l, &k);
-    if (p->next != 0)
-        s->page[p->next - 1].prev = p->prev;
-    if (p->prev != 0)
-        s->page[p->prev - 1].next = p->next;
-    else
-        s->bin[l][k] = p->next;
-    if (s->bin[l][k] == 0) {
-        s->splits[l] &= (uint8_t)~(1u << k);
-        if (s->splits[l] == 0)
-            s->levels &= ~(1u << l);
-    }
+    while (*tree != at + 1)
+        tree = is_before(s, *tree - 1, at) ? &s->page[*tree - 1].more : &s->page[*tree - 1].less;
+    while (less != 0 && more != 0)
+        if (rank_of(less - 1) >= rank_of(more - 1)) {
+            *tree = less;
+            tree = &s->page[less - 1].more;
+            less = *tree;
+        } else {
+            *tree = more;
+            tree = &s->page[more - 1].less;
+            more = *tree;
+        }
+    *tree = less != 0 ? less : more;
 }
 
-/* The first page + 1 of a free extent of at least `pages`, or 0. The request's own bin may hold
- * smaller ones too, so it is searched for a fit; any bin above fits with its first. */
+/* The first page + 1 of the smallest free extent of at least `pages`, or 0. */
 static uint32_t find(const struct tbi_segment *s, uint32_t pages)
 {
-    unsigned l, k, above;
-    uint32_t levels;
+    uint32_t best = 0;
 
-    bin_of(pages, &l, &k);
-    for (uint32_t at = s->bin[l][k]; at != 0; at = s->page[at - 1].next)
-        if (s->page[at - 1].pages >= pages)
-            return at;
-    above = s->splits[l] & ~((2u << k) - 1);
-    if (above != 0)
-        return s->bin[l][__builtin_ctz(above)];
-    levels = l + 1 < LEVELS ? s->levels & ~((2u << l) - 1) : 0;
-    if (levels == 0)
-        return 0;
-    l = (unsigned)__builtin_ctz(levels);
-    return s->bin[l][__builtin_ctz(s->splits[l])];
+    for (uint32_t tree = s->root; tree != 0;)
+        if (s->page[tree - 1].pages >= pages) {
+            best = tree;
+            tree = s->page[tree - 1].less;
+        } else {
+            tree = s->page[tree - 1].more;
+        }
+    return best;
 }
 
 bool tbi_segment_alloc(struct tbi_segment *s, uint64_t bytes, struct tbi_extent *extent)
@@ -135,9 +137,9 @@ bool tbi_segment_alloc(struct tbi_segment *s, uint64_t bytes, struct tbi_extent 
         at--;
         have = s->page[at].pages;
         cold = s->frontier;
-        bin_remove(s, at);
+        tree_remove(s, at);
         if (have > pages)
-            bin_add(s, at + pages, have - pages);
+            tree_add(s, at + pages, have - pages);
     } else {
         at = cold = s->frontier;
         if (at > 0 && s->page[at - 1].state == FREE)
@@ -145,7 +147,7 @@ bool tbi_segment_alloc(struct tbi_segment *s, uint64_t bytes, struct tbi_extent 
         if (pages > s->npages - at)
             return false;
         if (at < cold)
-            bin_remove(s, at);
+            tree_remove(s, at);
         s->frontier = at + pages;
     }
     mark(s, at, pages, USED);
@@ -173,7 +175,7 @@ void tbi_segment_free(struct tbi_segment *s, uint64_t offset)
     if (at + pages < s->frontier && s->page[at + pages].state == FREE) {
         uint32_t more = s->page[at + pages].pages;
 
-        bin_remove(s, at + pages);
+        tree_remove(s, at + pages);
         mark(s, at + pages, more, NOTHING);
         pages += more;
     }
@@ -181,11 +183,11 @@ void tbi_segment_free(struct tbi_segment *s, uint64_t offset)
         uint32_t more = s->page[at - 1].pages;
 
         at -= more;
-        bin_remove(s, at);
+        tree_remove(s, at);
         mark(s, at, more, NOTHING);
         pages += more;
     }
-    bin_add(s, at, pages);
+    tree_add(s, at, pages);
 }
 
 void tbi_segment_free_unused(struct tbi_segment *s, uint64_t offset)
@@ -204,9 +206,24 @@ uint64_t tbi_segment_used(const struct tbi_segment *s)
     return (uint64_t)s->used * s->unit;
 }
 
+/* Extents in the tree, in order, or NOT_A_TREE. */
+enum { NOT_A_TREE = 1 << 30 };
+static unsigned count(const struct tbi_segment *s, uint32_t tree, uint32_t *before)
+{
+    unsigned n;
+
+    if (tree == 0)
+        return 0;
+    n = count(s, s->page[tree - 1].less, before);
+    if (s->page[tree - 1].state != FREE || (*before != 0 && !is_before(s, *before - 1, tree - 1)))
+        return NOT_A_TREE;
+    *before = tree;
+    return n + 1 + count(s, s->page[tree - 1].more, before);
+}
+
 const char *tbi_segment_check(const struct tbi_segment *s)
 {
-    uint32_t used = 0, free_extents = 0, binned = 0, before = NOTHING;
+    uint32_t used = 0, free_extents = 0, before = NOTHING, last = 0;
 
     for (uint32_t at = 0; at < s->frontier; at += s->page[at].pages) {
         const struct page *p = &s->page[at];
@@ -224,22 +241,7 @@ const char *tbi_segment_check(const struct tbi_segment *s)
         free_extents += p->state == FREE;
         before = p->state;
     }
-    for (unsigned l = 0; l < LEVELS; l++)
-        for (unsigned k = 0; k < SPLIT; k++) {
-            bool bit = (s->levels >> l & 1) && (s->splits[l] >> k & 1);
-
-            if (bit != (s->bin[l][k] != 0))
-                return "a bin and its bit disagree";
-            for (uint32_t at = s->bin[l][k]; at != 0; at = s->page[at - 1].next) {
-                unsigned level, split;
-
-                bin_of(s->page[at - 1].pages, &level, &split);
-                if (s->page[at - 1].state != FREE || level != l || split != k)
-                    return "an extent stands in a wrong bin";
-                binned++;
-            }
-        }
-    if (binned != free_extents)
-        return "not every free extent stands in a bin";
+    if (count(s, s->root, &last) != free_extents)
+        return "the tree has not all free extents, or others, or is out of order";
     return used == s->used ? NULL : "the sum of used pages is wrong";
 }

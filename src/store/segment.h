@@ -7,9 +7,9 @@
  * out from there is reported as cold, once, so that the caller can populate it: if memory is short then, that fails,
  * while a first touch would end the process.
  *
- * Free extents stand in bins by size, two levels of them, as in TLSF (Masmano, Ripoll, Crespo,
- * Real: "TLSF: a new dynamic memory allocator for real-time systems", 2004): O(1) to find, take and
- * join. Sizes and offsets in bytes. Pure; not thread-safe. */
+ * Free extents are in a tree by size: O(log extents) to find, take and join, and the smallest that suffices is
+ * taken. Sizes and offsets in bytes. Pure; not thread-safe.
+ */
 #ifndef TBI_SEGMENT_H
 #define TBI_SEGMENT_H
 
