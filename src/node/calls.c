@@ -8,8 +8,8 @@
 #include "util/alloc.h"
 
 struct skip {
-    struct tbi_link link;
-    uint64_t from, to;          /* numbers from .. to - 1 */
+    struct tbi_heap_entry from; /* numbers from `from` .. to - 1 */
+    uint64_t to;
 };
 
 static const struct msg_call *terms_of(const struct tbi_job *call)
@@ -30,8 +30,6 @@ static struct tbi_caller *caller_of(struct tbi_local_actor *actor, unsigned rank
     if (caller == NULL) {
         caller = tbi_alloc_zeroed(1, sizeof *caller);
         caller->next = 1;
-        tbi_list_init(&caller->calls);
-        tbi_list_init(&caller->skips);
         tbi_map_put(&actor->callers, id, caller);
     }
     return caller;
@@ -98,33 +96,36 @@ void tbi_calls_feed(struct tbi_agent *agent, struct tbi_proc *proc)
 
 /* ---- order ---- */
 
+static void end_skip(struct tbi_caller *caller, struct skip *skip)
+{
+    tbi_heap_take(&caller->skips, &skip->from);
+    free(skip);
+}
+
 /* Whose turn it is goes into its lane. */
 static void advance(struct tbi_agent *agent, struct tbi_caller *caller)
 {
     for (bool more = true; more;) {
-        more = false;
-        if (!tbi_list_empty(&caller->skips)) {
-            struct skip *skip = TBI_ENTRY(caller->skips.next, struct skip, link);
+        struct tbi_heap_entry *first = tbi_heap_first(&caller->skips);
 
-            if (skip->from <= caller->next) {
-                caller->next = skip->to > caller->next ? skip->to : caller->next;
-                tbi_list_unlink(&skip->link);
-                free(skip);
-                more = true;
-            }
+        more = false;
+        if (first != NULL && first->key <= caller->next) {
+            struct skip *skip = TBI_ENTRY(first, struct skip, from);
+
+            caller->next = skip->to > caller->next ? skip->to : caller->next;
+            end_skip(caller, skip);
+            more = true;
         }
-        if (!tbi_list_empty(&caller->calls)) {
-            struct tbi_job *call = TBI_ENTRY(caller->calls.next, struct tbi_job, link);
+        first = tbi_heap_first(&caller->calls);
+        if (first != NULL && first->key <= caller->next) {
+            struct tbi_job *call = TBI_ENTRY(first, struct tbi_job, turn);
             struct tbi_lane *lane = lane_of(call);
 
-            if (terms_of(call)->seq <= caller->next) {
-                caller->next = terms_of(call)->seq + 1 > caller->next ? terms_of(call)->seq + 1
-                                                                      : caller->next;
-                tbi_list_unlink(&call->link);
-                tbi_list_append(&lane->calls, &call->link);
-                feed(agent, lane);
-                more = true;
-            }
+            caller->next = first->key + 1 > caller->next ? first->key + 1 : caller->next;
+            tbi_heap_take(&caller->calls, first);
+            tbi_list_append(&lane->calls, &call->link);
+            feed(agent, lane);
+            more = true;
         }
     }
 }
@@ -132,33 +133,32 @@ static void advance(struct tbi_agent *agent, struct tbi_caller *caller)
 void tbi_calls_ready(struct tbi_agent *agent, struct tbi_job *call)
 {
     struct tbi_caller *caller = caller_of_call(call);
-    struct tbi_link *at = caller->calls.prev;
 
-    while (at != &caller->calls &&
-           terms_of(TBI_ENTRY(at, struct tbi_job, link))->seq > terms_of(call)->seq)
-        at = at->prev;
-    tbi_list_insert_before(at->next, &call->link);
+    tbi_heap_put(&caller->calls, &call->turn, terms_of(call)->seq);
     advance(agent, caller);
 }
 
 static void add_skip(struct tbi_agent *agent, struct tbi_caller *caller, uint64_t from, uint64_t to)
 {
     struct skip *skip = tbi_alloc_zeroed(1, sizeof *skip);
-    struct tbi_link *at = caller->skips.prev;
 
-    skip->from = from;
     skip->to = to;
-    while (at != &caller->skips && TBI_ENTRY(at, struct skip, link)->from > from)
-        at = at->prev;
-    tbi_list_insert_before(at->next, &skip->link);
+    tbi_heap_put(&caller->skips, &skip->from, from);
     advance(agent, caller);
+}
+
+static void leave_line(struct tbi_job *call)
+{
+    if (tbi_heap_has(&call->turn))
+        tbi_heap_take(&caller_of_call(call)->calls, &call->turn);
+    tbi_list_unlink(&call->link);
 }
 
 void tbi_calls_take_out(struct tbi_agent *agent, struct tbi_job *call)
 {
     bool ready = tbi_list_linked(&call->link);
 
-    tbi_list_unlink(&call->link);
+    leave_line(call);
     if (ready)
         feed(agent, lane_of(call)); /* the next one may have waited behind it */
     if (terms_of(call)->seq >= caller_of_call(call)->next)
@@ -182,12 +182,10 @@ void tbi_calls_skip(struct tbi_agent *agent, const struct msg_skip *m)
 
 static void free_caller(struct tbi_caller *caller)
 {
-    while (!tbi_list_empty(&caller->skips)) {
-        struct skip *skip = TBI_ENTRY(caller->skips.next, struct skip, link);
-
-        tbi_list_unlink(&skip->link);
-        free(skip);
-    }
+    for (struct tbi_heap_entry *first; (first = tbi_heap_first(&caller->skips)) != NULL;)
+        end_skip(caller, TBI_ENTRY(first, struct skip, from));
+    tbi_heap_fini(&caller->skips);
+    tbi_heap_fini(&caller->calls);
     free(caller);
 }
 
@@ -198,7 +196,7 @@ void tbi_calls_caller_gone(struct tbi_agent *agent, const struct msg_caller *m)
     for (unsigned lane = 0; actor != NULL && lane < TBI_LANES_MAX; lane++) {
         struct tbi_caller *caller = tbi_map_get(&actor->callers, caller_id(m->rank, m->proc, lane));
 
-        if (caller != NULL && tbi_list_empty(&caller->calls))
+        if (caller != NULL && caller->calls.n == 0)
             free_caller(tbi_map_take(&actor->callers, caller_id(m->rank, m->proc, lane)));
     }
 }
@@ -378,7 +376,7 @@ uint64_t tbi_calls_take_back(struct tbi_agent *agent, struct tbi_proc *proc)
 /* In no list of the actor any more, which has ended. */
 static void drop(struct tbi_agent *agent, struct tbi_job *call)
 {
-    tbi_list_unlink(&call->link);
+    leave_line(call);
     tbi_list_unlink(&call->call);
     call->actor = NULL;
     tbi_jobs_drop(agent, call);

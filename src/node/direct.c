@@ -16,6 +16,8 @@ struct tbi_asked {
     struct msg_get get;
 };
 struct tbi_direct {
+    struct tbi_link link;       /* in its process's list */
+    struct tbi_id task;
     uint32_t proc;
     struct tbi_asked *asked;
 };
@@ -85,6 +87,8 @@ void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const str
         if (m->nreturns > 0) {
             direct = tbi_alloc_zeroed(1, sizeof *direct);
             direct->proc = proc->proc;
+            direct->task = m->task;
+            tbi_list_append(&proc->direct, &direct->link);
             tbi_map_put(&agent->direct, m->task, direct);
         }
         send_call(agent, callee, m, &call);
@@ -144,9 +148,10 @@ bool tbi_direct_forget(struct tbi_agent *agent, const struct tbi_proc *proc, str
     return true;
 }
 
-/* The head is asked what the process has asked, if `tell`. */
+/* Out of the map. The head is asked what the process has asked, if `tell`. */
 static void forget(struct tbi_agent *agent, struct tbi_direct *direct, bool tell)
 {
+    tbi_list_unlink(&direct->link);
     while (direct->asked != NULL) {
         struct tbi_asked *asked = direct->asked;
 
@@ -205,13 +210,12 @@ void tbi_direct_forget_proc(struct tbi_agent *agent, struct tbi_proc *proc)
     for (size_t at = 0; tbi_map_next(&proc->callees, &at, &e);)
         free(e.value);
     tbi_map_fini(&proc->callees);
-    if (agent->direct.count == 0)
-        return;
-    for (size_t at = 0; tbi_map_next(&agent->direct, &at, &e);)
-        if (((struct tbi_direct *)e.value)->proc == proc->proc) {
-            forget(agent, tbi_map_take(&agent->direct, e.key), false);
-            at = 0; /* the map has changed */
-        }
+    while (!tbi_list_empty(&proc->direct)) {
+        struct tbi_direct *direct = TBI_ENTRY(proc->direct.next, struct tbi_direct, link);
+
+        tbi_map_take(&agent->direct, direct->task);
+        forget(agent, direct, false);
+    }
 }
 
 void tbi_direct_fini(struct tbi_agent *agent)

@@ -18,6 +18,7 @@
 
 #include "node/agent.h"
 #include "store/segment.h"
+#include "util/heap.h"
 #include "util/list.h"
 #include "util/map.h"
 
@@ -64,13 +65,13 @@ struct tbi_local_actor {
 };
 struct tbi_caller {
     uint64_t next;              /* the number whose turn it is */
-    struct tbi_link calls;      /* with all their arguments here, but not in their turn; by number */
-    struct tbi_link skips;      /* numbers that will not come; by number */
+    struct tbi_heap calls;      /* with all their arguments here, but not in their turn; by number */
+    struct tbi_heap skips;      /* numbers that will not come; by number */
 };
 
 struct tbi_job {
-    struct tbi_link link;       /* in the ready list of its depth, its caller's or lane's calls, or in its
-                                 * executor's work */
+    struct tbi_link link;       /* in the ready list of its depth, its lane's calls, or in its executor's work */
+    struct tbi_heap_entry turn; /* a call: in its caller's calls */
     uint64_t number;            /* among the tasks given to its executor */
     bool copies;                /* it has arguments from other hosts */
     bool admitted;              /* ... and they are on their way, or here */
@@ -113,11 +114,12 @@ struct tbi_proc {
     struct tbi_local_actor *actor; /* that it is; then `job` is the task that created it, `work` its calls,
                                  * and it is in `actors` */
     struct tbi_map callees;     /* actor -> struct tbi_callee */
+    struct tbi_link direct;     /* its direct calls without an answer so far */
     struct tbi_map handles;     /* ids it holds at the head, each with how often, as a pointer-sized count;
                                  * executors only */
     struct tbi_map pins;        /* id -> number of views, as a pointer-sized count */
     struct tbi_map open;        /* id -> object it is writing */
-    unsigned needs;             /* objects it waits for that are on their way here */
+    struct tbi_link needs;      /* for objects that are on their way here */
 };
 
 /* An actor that a process calls. */
@@ -141,6 +143,8 @@ struct tbi_need {           /* who waits for an object to be usable here */
     struct tbi_need *next;
     struct tbi_job *job;    /* or NULL: the process */
     uint32_t proc;
+    struct tbi_link of_proc; /* in the process's `needs`, while it lives */
+    struct tbi_local *object;
 };
 
 struct tbi_local {

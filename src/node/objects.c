@@ -89,21 +89,13 @@ void tbi_objects_unpin(struct tbi_agent *agent, struct tbi_local *object)
 
 /* ---- who waits for an object ---- */
 
-static void count_need(const struct tbi_agent *agent, const struct tbi_need *need, int sign)
-{
-    struct tbi_proc *proc = need->job == NULL ? tbi_procs_find(agent, need->proc) : NULL;
-
-    if (proc != NULL)
-        proc->needs += (unsigned)sign;
-}
-
 /* Oldest first. */
-static struct tbi_need *take_needs(const struct tbi_agent *agent, struct tbi_local *object)
+static struct tbi_need *take_needs(struct tbi_local *object)
 {
     struct tbi_need *oldest = NULL, *n;
 
     while ((n = object->needs) != NULL) {
-        count_need(agent, n, -1);
+        tbi_list_unlink(&n->of_proc);
         object->needs = n->next;
         n->next = oldest;
         oldest = n;
@@ -113,7 +105,7 @@ static struct tbi_need *take_needs(const struct tbi_agent *agent, struct tbi_loc
 
 static void satisfy(struct tbi_agent *agent, struct tbi_local *object)
 {
-    struct tbi_need *need = take_needs(agent, object), *next;
+    struct tbi_need *need = take_needs(object), *next;
 
     object->pins++; /* telling one must not end it for the next */
     for (; need != NULL; need = next) {
@@ -134,7 +126,7 @@ static void satisfy(struct tbi_agent *agent, struct tbi_local *object)
 static void give_up(struct tbi_agent *agent, struct tbi_local *object, const void *error,
                     uint32_t bytes)
 {
-    struct tbi_need *need = take_needs(agent, object), *next;
+    struct tbi_need *need = take_needs(object), *next;
     struct tbi_id id = object->id;
 
     destroy(agent, object);
@@ -159,8 +151,8 @@ static void forget_needs_of(struct tbi_agent *agent, struct tbi_local *object, s
     for (struct tbi_need **at = &object->needs, *n; (n = *at) != NULL;)
         if (n->job == NULL && n->proc == proc->proc) {
             *at = n->next;
+            tbi_list_unlink(&n->of_proc);
             free(n);
-            proc->needs--;
         } else {
             at = &n->next;
         }
@@ -172,7 +164,7 @@ static void forget_needs_of(struct tbi_agent *agent, struct tbi_local *object, s
 
 void tbi_objects_forget_need(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id)
 {
-    struct tbi_local *object = proc->needs > 0 ? tbi_objects_find(agent, id) : NULL;
+    struct tbi_local *object = tbi_list_empty(&proc->needs) ? NULL : tbi_objects_find(agent, id);
 
     if (object != NULL)
         forget_needs_of(agent, object, proc);
@@ -180,15 +172,8 @@ void tbi_objects_forget_need(struct tbi_agent *agent, struct tbi_proc *proc, str
 
 void tbi_objects_forget_needs(struct tbi_agent *agent, struct tbi_proc *proc)
 {
-    struct tbi_map_slot e;
-
-    for (size_t at = 0; proc->needs > 0 && tbi_map_next(&agent->objects, &at, &e);) {
-        unsigned before = proc->needs;
-
-        forget_needs_of(agent, e.value, proc);
-        if (proc->needs < before)
-            at = 0; /* the map may have changed */
-    }
+    while (!tbi_list_empty(&proc->needs))
+        forget_needs_of(agent, TBI_ENTRY(proc->needs.next, struct tbi_need, of_proc)->object, proc);
 }
 
 /* ---- room ---- */
@@ -364,6 +349,7 @@ void tbi_objects_need(struct tbi_agent *agent, const struct msg_located *at, str
     struct tbi_local *object = tbi_objects_find(agent, at->id);
     bool fresh = object == NULL;
     struct tbi_need *n = tbi_copy(&need, sizeof need);
+    struct tbi_proc *proc = need.job == NULL ? tbi_procs_find(agent, need.proc) : NULL;
 
     if (fresh) {
         object = add(agent, at->id, at->bytes);
@@ -372,7 +358,9 @@ void tbi_objects_need(struct tbi_agent *agent, const struct msg_located *at, str
     object->unconfirmed = false; /* the head has sent us to it */
     n->next = object->needs;
     object->needs = n;
-    count_need(agent, n, 1);
+    n->object = object;
+    if (proc != NULL)
+        tbi_list_append(&proc->needs, &n->of_proc);
     tbi_rooms_unspare(agent, object);
     if (fresh)
         begin(agent, object);

@@ -16,6 +16,8 @@ struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t number)
 
     proc->proc = number;
     tbi_list_init(&proc->work);
+    tbi_list_init(&proc->direct);
+    tbi_list_init(&proc->needs);
     tbi_map_put(&agent->procs, tbi_small_id(number), proc);
     if (number != TBI_PROC_DRIVER)
         agent->executors++;
