@@ -53,8 +53,10 @@ static const struct tbi_id *kept_refs(const struct msg_done *m)
 
 void tbi_sched_keep_refs(struct tbi_sched *sched, const struct msg_done *m)
 {
+    const struct tbi_id *ids = kept_refs(m);
+
     for (uint32_t k = 0; k < m->nkept; k++) {
-        struct tbi_object *kept = tbi_directory_object(&sched->dir, kept_refs(m)[k], NULL);
+        struct tbi_object *kept = tbi_directory_object(&sched->dir, ids[k], NULL);
 
         if (kept != NULL)
             kept->holders++;
@@ -64,9 +66,9 @@ void tbi_sched_keep_refs(struct tbi_sched *sched, const struct msg_done *m)
 void tbi_sched_hold_contained(struct tbi_sched *sched, const struct msg_done *m, bool hold)
 {
     const struct tbi_result *result = (const struct tbi_result *)(m + 1);
-    const struct tbi_id *ids = (const struct tbi_id *)(result + m->nresults);
+    const struct tbi_id *ids = (const struct tbi_id *)(result + m->nresults), *end = kept_refs(m);
 
-    for (; ids < kept_refs(m); ids++) {
+    for (; ids < end; ids++) {
         struct tbi_object *object = tbi_directory_object(&sched->dir, *ids, NULL);
 
         if (hold && object != NULL)

@@ -35,6 +35,8 @@ struct tbi_sched {
     unsigned asked;             /* nodes that were asked to give something back */
     const struct tbi_object **scratch; /* room for a task's arguments */
     unsigned nscratch;
+    struct tbi_object **refs;   /* room for those of a task that is being submitted */
+    unsigned nrefs;
     uint64_t now_us;
     size_t tasks;               /* not yet ended */
     size_t retries;

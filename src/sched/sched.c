@@ -55,6 +55,7 @@ void tbi_sched_destroy(struct tbi_sched *sched)
     tbi_ledger_fini(&sched->nodes);
     tbi_tournament_fini(&sched->loaded);
     free(sched->scratch);
+    free(sched->refs);
     free(sched->run);
     free((void *)sched->config.resources);
     free((unsigned *)sched->config.host);
@@ -133,11 +134,36 @@ static struct tbi_payload *begin_by_kind(struct tbi_sched *sched, struct tbi_mak
 
 /* ---- from processes ---- */
 
+/* Looks up what the task refers to, once: held by the task, they stay where they are. NULL, or its failure, and
+ * nothing is held. */
+static struct tbi_payload *hold_refs(struct tbi_sched *sched, struct tbi_maker *task)
+{
+    const struct tbi_id *refs = tbi_submit_refs(task->submit);
+    unsigned n = task->submit->nrefs;
+
+    if (n > sched->nrefs) {
+        sched->nrefs = n * 2;
+        sched->refs = tbi_realloc(sched->refs, sched->nrefs * sizeof(struct tbi_object *));
+    }
+    for (unsigned i = 0; i < n; i++) {
+        struct tbi_maker *maker;
+
+        sched->refs[i] = held_object(sched, refs[i], &maker);
+        if (sched->refs[i] != NULL && maker != task) {
+            sched->refs[i]->holders++;
+            continue;
+        }
+        for (unsigned k = 0; k < i; k++)
+            sched->refs[k]->holders--;
+        return tbi_failure_no_such_ref(refs[i]);
+    }
+    return NULL;
+}
+
 static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
 {
     const struct msg_submit *m = (const struct msg_submit *)(record + 1);
-    const struct tbi_id *refs = tbi_submit_refs(m);
-    struct tbi_payload *failure = NULL;
+    struct tbi_payload *failure;
     struct tbi_group *group = NULL;
     const char *why = check_submit(sched, m);
     struct tbi_maker *task;
@@ -169,18 +195,13 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         tbi_submitters_charge(sched, task);
     if (is_direct(m))
         tbi_actors_take_children(sched, task);
-    for (unsigned i = 0; i < m->nrefs && failure == NULL; i++)
-        if (held_object(sched, refs[i], NULL) == NULL ||
-            tbi_id_equal(tbi_id_task(refs[i]), m->task))
-            failure = tbi_failure_no_such_ref(refs[i]);
+    failure = hold_refs(sched, task);
     if (failure != NULL) {
         task->submit->nrefs = task->submit->nresolve = 0; /* it holds nothing to give back */
         failure->unread = true;
         tbi_sched_fail(sched, task, failure);
         return NULL;
     }
-    for (unsigned i = 0; i < m->nrefs; i++)
-        tbi_directory_object(&sched->dir, refs[i], NULL)->holders++;
     if (m->local) {
         tbi_sched_learn(sched, task, rank);
         tbi_retry_adopt(sched, task);
@@ -199,7 +220,7 @@ static const char *on_submit(struct tbi_sched *sched, unsigned rank, const struc
         task->unmet++;
     }
     for (unsigned i = 0; i < m->nresolve; i++) {
-        struct tbi_object *object = tbi_directory_object(&sched->dir, refs[i], NULL);
+        struct tbi_object *object = sched->refs[i];
 
         if (object->state == TBI_FAILED) {
             tbi_sched_fail(sched, task, tbi_payload_use(object->payload));
