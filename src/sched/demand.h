@@ -8,13 +8,24 @@
 #define TBI_DEMAND_H
 
 #include "net/messages.h"
-#include "util/list.h"
+#include "util/heap.h"
+#include "util/levels.h"
 #include "util/tournament.h"
-
 
 struct tbi_maker;
 struct tbi_nodes;
 struct tbi_group;
+
+/* Classes with tasks that wait: those that may be on any of a ledger's nodes, or those of one node. */
+struct tbi_line {
+    struct tbi_link waiting;   /* all of them; first who was not served for longest */
+    struct tbi_heap stuck;     /* those that found no node, best first, but for those in `tried` */
+    struct tbi_link tried;     /* those that found none on what nodes have gained now */
+    struct tbi_link trying;    /* in the queue's list, while what is stuck is tried on that */
+    struct tbi_nodes *nodes;
+    unsigned node;             /* TBI_ANY_NODE: any */
+    unsigned failures;
+};
 
 struct tbi_class {
     struct tbi_class *chain;   /* with an equal hash */
@@ -28,18 +39,18 @@ struct tbi_class {
     bool light;                /* it asks for no amount of anything */
     int64_t gpus;
     /* ready.c: its tasks that wait for a place */
-    struct tbi_link **level;   /* level[depth]: oldest first; level pointers stay put */
-    unsigned depths;
-    unsigned deepest;          /* no list above it has entries */
+    struct tbi_levels tasks;   /* by depth, each oldest first */
+    unsigned deepest;          /* the depth of the best one */
     size_t count;
-    uint64_t key;              /* of the best task: smaller is better */
-    unsigned at;               /* in the heap, from 1; 0: not in it */
+    struct tbi_heap_entry order; /* by its best task; in the heap of those that are not stuck, or in its line's `stuck` */
     bool stuck;                /* has tasks, but found no node */
+    struct tbi_link tried;     /* ... since its line was last begun */
     bool limited;              /* it was stuck: only nodes that have gained may take it */
     unsigned passed;           /* tasks sent since it was seen to whether older, shallower ones wait */
     bool elder;                /* one of these was let through, and has not ended */
     unsigned overtaken;        /* younger tasks of other classes sent while its best one waited */
-    struct tbi_link active, starving;
+    struct tbi_link active;    /* in its line's `waiting` */
+    struct tbi_link starving;
     /* ledger.c */
     unsigned kept;             /* the node that is kept for it, or TBI_ANY_NODE */
     size_t sent;               /* tasks of it that nodes have */

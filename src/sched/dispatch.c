@@ -294,18 +294,7 @@ static void begin_keeping(struct tbi_sched *sched)
             tbi_ledger_keep(class->nodes, class->kept, class);
         else
             tbi_sched_keep_node(sched, class->kept, class);
-    }
-}
-
-static void retry(struct tbi_ready *ready, struct tbi_link *classes, bool limited)
-{
-    for (struct tbi_link *l = classes->next; l != classes; l = l->next) {
-        struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
-
-        if (class->stuck) {
-            class->limited = limited;
-            tbi_ready_set_stuck(ready, class, false);
-        }
+        class->nodes->node[class->kept].kept_class = class;
     }
 }
 
@@ -314,9 +303,15 @@ static void retry(struct tbi_ready *ready, struct tbi_link *classes, bool limite
 static void retry_stuck(struct tbi_sched *sched, struct tbi_nodes *nodes)
 {
     nodes->retried = nodes->gains;
-    retry(&sched->ready, &nodes->waiting, nodes->nwaiting > nodes->ngained / 3);
-    for (unsigned k = 0; k < nodes->ngained; k++)
-        retry(&sched->ready, &nodes->node[nodes->gained[k]].own, false);
+    nodes->roomless = 0;
+    tbi_ready_try(&sched->ready, &nodes->any);
+    for (unsigned k = 0; k < nodes->ngained; k++) {
+        struct tbi_node *node = &nodes->node[nodes->gained[k]];
+
+        tbi_ready_try(&sched->ready, &node->own);
+        if (node->kept_class != NULL && node->kept_class->stuck)
+            tbi_ready_set_stuck(&sched->ready, node->kept_class, false);
+    }
 }
 
 /* Returns whether any ledger had gained since. */

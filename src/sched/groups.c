@@ -499,9 +499,9 @@ const char *tbi_groups_on_ungroup(struct tbi_sched *sched, unsigned rank,
     unkeep(sched, group);
     if (tbi_group_is_pending(sched, group))
         tbi_sched_fail(sched, tbi_directory_maker(&sched->dir, id), tbi_failure_removed());
-    fail_all(sched, &group->nodes.waiting);
+    fail_all(sched, &group->nodes.any.waiting);
     for (unsigned b = 0; b < group->n; b++)
-        fail_all(sched, &group->nodes.node[b].own);
+        fail_all(sched, &group->nodes.node[b].own.waiting);
     while (fail_a_wanted_one(sched, group))
         ;
     if (group->asked == 0) {

@@ -1,5 +1,5 @@
 #include "sched/ledger.h"
-#include "sched/directory.h"
+#include "sched/ready.h"
 #include "util/alloc.h"
 #include "util/instances.h"
 
@@ -75,12 +75,13 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
         node->ngpus = (unsigned)((total[TBI_GPUS] + TBI_UNIT - 1) / TBI_UNIT);
         gpus += node->ngpus;
         tbi_list_init(&node->owed);
-        tbi_list_init(&node->own);
+        tbi_ready_line_init(&node->own, nodes, i);
         node->asked_for = TBI_ANY_NODE;
     }
     nodes->whole = tbi_copy(nodes->total, cells * sizeof *totals);
     tbi_list_init(&nodes->kept);
-    tbi_list_init(&nodes->waiting);
+    tbi_ready_line_init(&nodes->any, nodes, TBI_ANY_NODE);
+    nodes->least = tbi_alloc_zeroed(nresources, sizeof *nodes->least);
     tbi_list_init(&nodes->sent);
     find_hosts(nodes);
     nodes->gpus = tbi_alloc_zeroed(2 * gpus + 1, sizeof *nodes->gpus);
@@ -98,6 +99,10 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
 
 void tbi_ledger_fini(struct tbi_nodes *nodes)
 {
+    tbi_ready_line_fini(&nodes->any);
+    for (unsigned i = 0; i < nodes->n; i++)
+        tbi_ready_line_fini(&nodes->node[i].own);
+    free(nodes->least);
     free(nodes->log);
     free(nodes->gained);
     free(nodes->node);
@@ -134,6 +139,7 @@ void tbi_ledger_end_pass(struct tbi_nodes *nodes)
 {
     while (nodes->ngained > 0)
         nodes->node[nodes->gained[--nodes->ngained]].gained = false;
+    nodes->roomless = 0;
     tbi_list_unlink(&nodes->gainer);
 }
 
@@ -382,7 +388,7 @@ void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, const void *owner)
 
 void tbi_ledger_unkeep(struct tbi_nodes *nodes, unsigned i)
 {
-    nodes->node[i].kept_for = NULL;
+    nodes->node[i].kept_for = nodes->node[i].kept_class = NULL;
     tbi_list_unlink(&nodes->node[i].keeping);
     note(nodes, i, true);
 }

@@ -32,13 +32,14 @@ struct tbi_node {
     int64_t blocked;         /* CPUs that blocked tasks will want back */
     struct tbi_link owed;    /* tasks that wait for instances */
     const void *kept_for;    /* the only class, or group, that it takes anything of, or NULL */
+    struct tbi_class *kept_class; /* ... that class, or NULL */
     struct tbi_link keeping;
     unsigned first, end;     /* in `by_host`: the nodes of its host */
     uint64_t change;         /* the last one */
     uint64_t freed;          /* how often something was given back for good */
     uint64_t spread_at;      /* `spreads` when a task was last spread to it; 0: never */
     bool gained;             /* it is in `gained` */
-    struct tbi_link own;     /* classes that may be nowhere else and have tasks that wait */
+    struct tbi_line own;     /* classes that may be nowhere else */
     /* takeback.c */
     struct tbi_link hungry;
     unsigned asked_for;      /* it was asked to give back for this node, or TBI_ANY_NODE */
@@ -56,8 +57,10 @@ struct tbi_nodes {
     int32_t *gpus;           /* all instances' */
     unsigned *by_host;       /* all nodes, those of a host together */
     struct tbi_link kept;    /* nodes that are kept for somebody */
-    struct tbi_link waiting; /* classes with tasks that wait, but for those that must be on one node */
+    struct tbi_line any;     /* classes with tasks that wait, but for those that must be on one node */
     unsigned nwaiting;       /* as many, with those */
+    int64_t *least;          /* by resource: none of them asks for less; as of when it was more than one */
+    unsigned roomless;       /* so many of `gained`, from the first on, have no room for any of them */
     struct tbi_link sent;    /* classes of the tasks that nodes have */
     uint32_t *log;           /* log[k % (mask + 1)]: the node that change k was of */
     uint64_t changes, mask;

@@ -2,112 +2,154 @@
 #include "sched/ledger.h"
 #include "util/alloc.h"
 
+enum {
+    OLDEST = 16,  /* classes, or depths, of which the oldest is sought */
+    FAILURES = 32 /* classes that find no node although some have gained, before it is asked whether any can */
+};
+
 void tbi_ready_init(struct tbi_ready *ready, unsigned limit)
 {
     *ready = (struct tbi_ready){.limit = limit};
     tbi_list_init(&ready->wanted);
     tbi_list_init(&ready->aside);
     tbi_list_init(&ready->starving);
+    tbi_list_init(&ready->trying);
 }
 
 void tbi_ready_fini(struct tbi_ready *ready)
 {
-    free(ready->heap);
+    tbi_heap_fini(&ready->heap);
 }
 
 void tbi_ready_forget(struct tbi_class *class)
 {
-    for (unsigned d = 0; d < class->depths; d++)
-        free(class->level[d]);
-    free(class->level);
+    tbi_levels_fini(&class->tasks);
 }
 
-/* ---- the heap ---- */
-
-static void place_at(struct tbi_ready *ready, unsigned at, struct tbi_class *class)
+void tbi_ready_line_init(struct tbi_line *line, struct tbi_nodes *nodes, unsigned node)
 {
-    ready->heap[at] = class;
-    class->at = at;
+    *line = (struct tbi_line){.nodes = nodes, .node = node};
+    tbi_list_init(&line->waiting);
+    tbi_list_init(&line->tried);
 }
 
-static void sift_up(struct tbi_ready *ready, struct tbi_class *class)
+void tbi_ready_line_fini(struct tbi_line *line)
 {
-    unsigned at = class->at;
-
-    for (; at > 1 && ready->heap[at / 2]->key > class->key; at /= 2)
-        place_at(ready, at, ready->heap[at / 2]);
-    place_at(ready, at, class);
+    tbi_list_unlink(&line->trying);
+    tbi_heap_fini(&line->stuck);
 }
 
-static void sift_down(struct tbi_ready *ready, struct tbi_class *class)
+static struct tbi_line *line_of(const struct tbi_class *class)
 {
-    unsigned at = class->at;
+    struct tbi_nodes *nodes = class->nodes;
 
-    for (unsigned child; (child = at * 2) <= ready->nheap; at = child) {
-        if (child < ready->nheap && ready->heap[child + 1]->key < ready->heap[child]->key)
-            child++;
-        if (ready->heap[child]->key > class->key)
-            break;
-        place_at(ready, at, ready->heap[child]);
-    }
-    place_at(ready, at, class);
+    return class->node == TBI_ANY_NODE ? &nodes->any : &nodes->node[class->node].own;
 }
 
-static void push(struct tbi_ready *ready, struct tbi_class *class)
+/* ---- what is stuck ---- */
+
+/* Could it take a task of any class that waits? */
+static bool may_have_room(const struct tbi_nodes *nodes, unsigned i)
 {
-    if (ready->nheap + 1 >= ready->room) {
-        ready->room = ready->room * 2 + 16;
-        ready->heap = tbi_realloc(ready->heap, ready->room * sizeof *ready->heap);
-    }
-    class->at = ++ready->nheap;
-    sift_up(ready, class);
+    const int64_t *total = tbi_ledger_total(nodes, i), *load = tbi_ledger_load(nodes, i);
+
+    if (!nodes->node[i].works || nodes->node[i].kept_for != NULL)
+        return false;
+    for (unsigned r = 0; r < nodes->nresources; r++)
+        if (nodes->least[r] > 0 && total[r] - load[r] < nodes->least[r])
+            return false;
+    return true;
 }
 
-static void pull(struct tbi_ready *ready, struct tbi_class *class)
+/* Nodes only lose room while tasks are sent, so each is looked at once for all. */
+static bool may_go_on(struct tbi_line *line)
 {
-    struct tbi_class *last = ready->heap[ready->nheap--];
+    struct tbi_nodes *nodes = line->nodes;
 
-    if (last != class) {
-        place_at(ready, class->at, last);
-        sift_up(ready, last);
-        sift_down(ready, last);
-    }
-    class->at = 0;
+    if (++line->failures <= FAILURES) /* who finds no room may be sent ahead */
+        return true;
+    if (line->node != TBI_ANY_NODE)
+        return may_have_room(nodes, line->node);
+    while (nodes->roomless < nodes->ngained && !may_have_room(nodes, nodes->gained[nodes->roomless]))
+        nodes->roomless++;
+    return nodes->roomless < nodes->ngained;
 }
 
 void tbi_ready_set_stuck(struct tbi_ready *ready, struct tbi_class *class, bool stuck)
 {
+    struct tbi_line *line = line_of(class);
+
     if (class->stuck == stuck)
         return;
     class->stuck = stuck;
-    if (stuck)
-        pull(ready, class);
-    else
-        push(ready, class);
+    if (stuck) {
+        tbi_heap_take(&ready->heap, &class->order);
+        tbi_list_append(&line->tried, &class->tried);
+        if (tbi_list_linked(&line->trying) && !may_go_on(line))
+            tbi_list_unlink(&line->trying);
+        return;
+    }
+    if (tbi_heap_has(&class->order))
+        tbi_heap_take(&line->stuck, &class->order);
+    tbi_list_unlink(&class->tried);
+    tbi_heap_put(&ready->heap, &class->order, class->order.key);
+}
+
+void tbi_ready_try(struct tbi_ready *ready, struct tbi_line *line)
+{
+    while (!tbi_list_empty(&line->tried)) {
+        struct tbi_class *class = TBI_ENTRY(line->tried.next, struct tbi_class, tried);
+
+        tbi_list_unlink(&class->tried);
+        tbi_heap_put(&line->stuck, &class->order, class->order.key);
+    }
+    line->failures = 0;
+    if (line->stuck.n > 0 && !tbi_list_linked(&line->trying))
+        tbi_list_append(&ready->trying, &line->trying);
+}
+
+/* The best of what is stuck comes back, if it is the best of all. */
+static void bring_back_stuck(struct tbi_ready *ready)
+{
+    for (struct tbi_link *l = ready->trying.next, *next; l != &ready->trying; l = next) {
+        struct tbi_line *line = TBI_ENTRY(l, struct tbi_line, trying);
+        struct tbi_heap_entry *first = tbi_heap_first(&line->stuck), *best = tbi_heap_first(&ready->heap);
+
+        next = l->next;
+        if (first == NULL) {
+            tbi_list_unlink(l);
+        } else if (best == NULL || first->key < best->key) {
+            struct tbi_class *class = TBI_ENTRY(first, struct tbi_class, order);
+
+            class->limited = class->nodes->nwaiting > class->nodes->ngained / 3;
+            tbi_ready_set_stuck(ready, class, false);
+        }
+    }
 }
 
 /* ---- the tasks of a class ---- */
 
-static struct tbi_link *level_of(struct tbi_class *class, unsigned depth)
-{
-    if (depth >= class->depths) {
-        class->level = tbi_realloc(class->level, (depth + 1) * sizeof *class->level);
-        while (class->depths <= depth) {
-            class->level[class->depths] = tbi_alloc(sizeof **class->level);
-            tbi_list_init(class->level[class->depths++]);
-        }
-    }
-    return class->level[depth];
-}
-
 struct tbi_maker *tbi_ready_best_of(const struct tbi_class *class)
 {
-    return TBI_ENTRY(class->level[class->deepest]->next, struct tbi_maker, link);
+    return TBI_ENTRY(tbi_levels_highest(&class->tasks)->list.next, struct tbi_maker, link);
 }
 
 static uint64_t key_of(const struct tbi_maker *task)
 {
     return (uint64_t)(UINT16_MAX - task->depth) << 48 | task->seq;
+}
+
+/* Its tasks wait from now on. */
+static void note_least(struct tbi_nodes *nodes, const struct tbi_class *class)
+{
+    unsigned p = 0;
+
+    for (unsigned r = 0; r < nodes->nresources; r++) {
+        int64_t amount = p < class->nparts && class->part[p].resource == r ? class->part[p++].amount : 0;
+
+        if (nodes->nwaiting == 1 || amount < nodes->least[r])
+            nodes->least[r] = amount;
+    }
 }
 
 void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task)
@@ -121,22 +163,19 @@ void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task)
         tbi_list_append(&ready->wanted, &task->link);
         return;
     }
-    tbi_list_append(level_of(class, task->depth), &task->link);
+    tbi_list_append(tbi_levels_list(&class->tasks, task->depth), &task->link);
     if (class->count++ > 0 && task->depth <= class->deepest)
         return;
     class->deepest = task->depth;
-    class->key = key_of(task);
     if (class->count == 1) {
-        tbi_list_append(class->node == TBI_ANY_NODE ? &nodes->waiting
-                                                    : &nodes->node[class->node].own,
-                        &class->active);
+        tbi_list_append(&line_of(class)->waiting, &class->active);
         nodes->nwaiting++;
+        note_least(nodes, class);
         class->overtaken = 0;
-        push(ready, class);
-    } else if (class->stuck) {
-        tbi_ready_set_stuck(ready, class, false);
+        tbi_heap_put(&ready->heap, &class->order, key_of(task));
     } else {
-        sift_up(ready, class);
+        tbi_ready_set_stuck(ready, class, false);
+        tbi_heap_change(&ready->heap, &class->order, key_of(task));
     }
     class->limited = false; /* it may find what the others did not */
 }
@@ -144,39 +183,43 @@ void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task)
 void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task)
 {
     struct tbi_class *class = task->class;
-    uint64_t key = class->key;
+    uint64_t key;
 
-    tbi_list_unlink(&task->link);
     ready->count--;
-    if (task->wanted)
+    if (task->wanted) {
+        tbi_list_unlink(&task->link);
         return;
+    }
+    tbi_levels_take(&class->tasks, task->depth, &task->link);
     if (--class->count == 0) {
-        if (!class->stuck)
-            pull(ready, class);
-        class->stuck = false;
+        tbi_ready_set_stuck(ready, class, false);
+        tbi_heap_take(&ready->heap, &class->order);
         tbi_list_unlink(&class->active);
         class->nodes->nwaiting--;
         tbi_list_unlink(&class->starving);
         return;
     }
-    while (tbi_list_empty(class->level[class->deepest]))
-        class->deepest--;
-    class->key = key_of(tbi_ready_best_of(class));
-    if (class->key == key)
+    class->deepest = tbi_levels_highest(&class->tasks)->number;
+    key = key_of(tbi_ready_best_of(class));
+    if (class->order.key == key)
         return;
     if (class->stuck) {
         tbi_ready_set_stuck(ready, class, false);
         class->limited = false;
-    } else {
-        sift_down(ready, class);
     }
+    tbi_heap_change(&ready->heap, &class->order, key);
 }
 
-struct tbi_maker *tbi_ready_best(const struct tbi_ready *ready)
+struct tbi_maker *tbi_ready_best(struct tbi_ready *ready)
 {
+    struct tbi_heap_entry *first;
+
     if (!tbi_list_empty(&ready->wanted))
         return TBI_ENTRY(ready->wanted.next, struct tbi_maker, link);
-    return ready->nheap == 0 ? NULL : tbi_ready_best_of(ready->heap[1]);
+    if (!tbi_list_empty(&ready->trying))
+        bring_back_stuck(ready);
+    first = tbi_heap_first(&ready->heap);
+    return first == NULL ? NULL : tbi_ready_best_of(TBI_ENTRY(first, struct tbi_class, order));
 }
 
 /* ---- who was overtaken ---- */
@@ -197,13 +240,14 @@ void tbi_ready_bring_back(struct tbi_ready *ready)
     }
 }
 
-static void overtake(struct tbi_ready *ready, struct tbi_link *classes,
-                     const struct tbi_class *by, uint64_t seq)
+static void overtake(struct tbi_ready *ready, const struct tbi_line *line, const struct tbi_class *by, uint64_t seq)
 {
-    for (struct tbi_link *l = classes->next; l != classes; l = l->next) {
+    unsigned looked = 0;
+
+    for (struct tbi_link *l = line->waiting.next; l != &line->waiting && looked++ < OLDEST; l = l->next) {
         struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
 
-        if (class == by || (class->key & ((UINT64_C(1) << 48) - 1)) > seq)
+        if (class == by || (class->order.key & ((UINT64_C(1) << 48) - 1)) > seq)
             continue;
         if (++class->overtaken == ready->limit)
             tbi_list_append(&ready->starving, &class->starving);
@@ -212,35 +256,41 @@ static void overtake(struct tbi_ready *ready, struct tbi_link *classes,
 
 void tbi_ready_note_passed(struct tbi_ready *ready, struct tbi_nodes *nodes, uint64_t seq)
 {
-    overtake(ready, &nodes->waiting, NULL, seq);
+    overtake(ready, &nodes->any, NULL, seq);
 }
 
 void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, unsigned node)
 {
-    struct tbi_nodes *nodes = task->class->nodes;
+    struct tbi_class *class = task->class;
+    struct tbi_nodes *nodes = class->nodes;
 
     if (task->wanted) /* what a blocked task waits for passes everyone, always */
         return;
-    task->class->overtaken = 0;
-    tbi_list_unlink(&task->class->starving);
-    overtake(ready, &nodes->waiting, task->class, task->seq);
-    overtake(ready, &nodes->node[node].own, task->class, task->seq);
+    class->overtaken = 0;
+    tbi_list_unlink(&class->starving);
+    if (tbi_list_linked(&class->active)) {
+        tbi_list_unlink(&class->active);
+        tbi_list_append(&line_of(class)->waiting, &class->active);
+    }
+    overtake(ready, &nodes->any, class, task->seq);
+    overtake(ready, &nodes->node[node].own, class, task->seq);
 }
 
 struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class *class)
 {
     struct tbi_maker *oldest;
+    unsigned looked = 0;
 
     if (class->elder || ++class->passed < ready->limit || class->count == 0)
         return NULL;
     class->passed = 0;
     oldest = tbi_ready_best_of(class);
-    for (unsigned d = 0; d < class->deepest; d++)
-        if (!tbi_list_empty(class->level[d])) {
-            struct tbi_maker *first = TBI_ENTRY(class->level[d]->next, struct tbi_maker, link);
+    for (struct tbi_level *level = tbi_levels_lowest(&class->tasks); level != NULL && looked++ < OLDEST;
+         level = tbi_levels_next(level)) {
+        struct tbi_maker *first = TBI_ENTRY(level->list.next, struct tbi_maker, link);
 
-            oldest = first->seq < oldest->seq ? first : oldest;
-        }
+        oldest = first->seq < oldest->seq ? first : oldest;
+    }
     if (oldest->depth == class->deepest)
         return NULL;
     class->elder = oldest->elder = true;
@@ -254,32 +304,39 @@ void tbi_ready_end_elder(struct tbi_maker *task)
     task->elder = false;
 }
 
+static const char *check_class(const struct tbi_ready *ready, const struct tbi_class *class)
+{
+    const struct tbi_line *line = line_of(class);
+    size_t n = 0;
+
+    for (const struct tbi_level *level = tbi_levels_lowest(&class->tasks); level != NULL;
+         level = tbi_levels_next(level))
+        for (const struct tbi_link *t = level->list.next; t != &level->list; t = t->next)
+            n++;
+    if (n != class->count || class->deepest != tbi_levels_highest(&class->tasks)->number ||
+        class->order.key != key_of(tbi_ready_best_of(class)))
+        return "a class has another number of tasks than it counts, or another best one";
+    if (class->stuck ? tbi_heap_has(&class->order) == tbi_list_linked(&class->tried) ||
+                           (tbi_heap_has(&class->order) && line->stuck.entry[class->order.at] != &class->order)
+                     : tbi_list_linked(&class->tried) || ready->heap.entry[class->order.at] != &class->order)
+        return "a class is not where those are that are stuck, or not stuck";
+    if (class->overtaken < ready->limit && tbi_list_linked(&class->starving))
+        return "a class starves that was not overtaken so often";
+    return NULL;
+}
+
 const char *tbi_ready_check(const struct tbi_ready *ready, const struct tbi_nodes *nodes)
 {
+    const char *why = tbi_heap_check(&ready->heap);
     size_t tasks = 0;
 
-    for (unsigned at = 1; at <= ready->nheap; at++) {
-        const struct tbi_class *class = ready->heap[at];
-
-        if (class->at != at || class->count == 0 || class->stuck)
-            return "a class is in the heap that should not be, or does not know where";
-        if (at > 1 && ready->heap[at / 2]->key > class->key)
-            return "the heap of classes is out of order";
-    }
-    for (const struct tbi_link *l = nodes->waiting.next; l != &nodes->waiting; l = l->next) {
+    for (const struct tbi_link *l = nodes->any.waiting.next; l != &nodes->any.waiting && why == NULL; l = l->next) {
         const struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, active);
-        size_t n = 0;
 
-        for (unsigned d = 0; d < class->depths; d++)
-            for (const struct tbi_link *t = class->level[d]->next; t != class->level[d];
-                 t = t->next)
-                n++;
-        tasks += n;
-        if (n != class->count || class->stuck != (class->at == 0) ||
-            class->key != key_of(tbi_ready_best_of(class)))
-            return "a class has another number of tasks than it counts, or another best one";
-        if (class->overtaken < ready->limit && tbi_list_linked(&class->starving))
-            return "a class starves that was not overtaken so often";
+        tasks += class->count;
+        why = check_class(ready, class);
     }
-    return tasks <= ready->count ? NULL : "more tasks wait than are counted";
+    if (why == NULL)
+        why = tbi_heap_check(&nodes->any.stuck);
+    return why != NULL || tasks <= ready->count ? why : "more tasks wait than are counted";
 }

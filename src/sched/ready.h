@@ -5,8 +5,9 @@
  * submit without end do not keep all others from running, the oldest of a class is let through (an elder) when `limit`
  * others were sent since the last one was: one at a time, or the tree would be unrolled after all. When
  * the best of a class finds no node, the rest of it cannot either: the class is stuck, and stands
- * aside until some node has gained room. The others are in a heap: O(log classes) to add and to
- * remove. Counting who was overtaken costs O(classes that wait) a task sent.
+ * aside until some node has gained room. The others are in a heap: O(log classes) to add and to remove. When nodes have
+ * gained, what is stuck comes back one by one, best first, for as long as one of these nodes may have room for any of
+ * it. Of who is overtaken only those are looked at that were not served for longest; the others have their turn.
  * Pure; not thread-safe. */
 #ifndef TBI_READY_H
 #define TBI_READY_H
@@ -16,8 +17,8 @@
 
 struct tbi_ready {
     struct tbi_link wanted;
-    struct tbi_class **heap;   /* heap[1 .. nheap]: classes with tasks that are not stuck */
-    unsigned nheap, room;
+    struct tbi_heap heap;      /* classes with tasks that are not stuck */
+    struct tbi_link trying;    /* lines */
     struct tbi_link aside;     /* wanted ones that no node can take while bundles or actors hold so much */
     struct tbi_link starving;  /* those that were overtaken `limit` times */
     unsigned limit;
@@ -32,10 +33,15 @@ void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task);
 void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task);
 
 /* The best task whose class is not stuck; NULL: none. It stays in the queue. */
-struct tbi_maker *tbi_ready_best(const struct tbi_ready *ready);
+struct tbi_maker *tbi_ready_best(struct tbi_ready *ready);
 /* The best task of a class that has any. */
 struct tbi_maker *tbi_ready_best_of(const struct tbi_class *class);
 void tbi_ready_set_stuck(struct tbi_ready *ready, struct tbi_class *class, bool stuck);
+
+void tbi_ready_line_init(struct tbi_line *line, struct tbi_nodes *nodes, unsigned node);
+void tbi_ready_line_fini(struct tbi_line *line); /* nothing waits in it */
+/* Nodes have gained: what is stuck in the line is tried again, see tbi_ready_best. */
+void tbi_ready_try(struct tbi_ready *ready, struct tbi_line *line);
 
 /* A wanted task that finds no node stands aside, until some bundle is given back, or an actor ends. */
 void tbi_ready_set_aside(struct tbi_ready *ready, struct tbi_maker *task);
