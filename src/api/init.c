@@ -13,6 +13,7 @@
 #include "api/version.h"
 #include "exec/children.h"
 #include "node/machine.h"
+#include "node/roll_call.h"
 #include "node/store_size.h"
 #include "store/late.h"
 #include "store/sigbus.h"
@@ -368,7 +369,7 @@ static void on_report_signal(int signal)
     int before = errno;
 
     (void)signal;
-    tbi_loop_ask_report();
+    tbi_roll_call_ask();
     tbi_bell_ring(own_bell);
     errno = before;
 }

@@ -413,6 +413,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     x.slot_number = slot;
     x.proc = proc;
     x.slot = tbi_slots_slot(config->slots, slot);
+    atomic_store(&x.slot->pid, getpid());
     tbi_ring_writer_init(&x.out, tbi_slots_out(config->slots, slot), TBI_SLOT_RING);
     tbi_ring_reader_init(&x.in, tbi_slots_in(config->slots, slot), TBI_SLOT_RING);
     x.process = (struct tbi_process){

@@ -39,6 +39,7 @@ struct tbi_slot {
     /* The number of the task that runs, or ran last, + 1: the executor's alone, unlike `next`. Of calls that run
      * at once, the one that was begun last, so what is told by it of a crash may be another's. */
     _Alignas(64) _Atomic uint64_t begun;
+    _Atomic int32_t pid;            /* its own, for reports; 0: it has not begun */
     /* An error that the running task cannot get rid of, even by crashing (a wrong argument type, a
      * failed tb_must); valid while `sticks` is the number of that task + 1, and `begun` too. Of calls that run at
      * once, only one that ends the process itself leaves it, and sets both. */

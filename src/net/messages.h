@@ -129,6 +129,8 @@ enum {
     X(RESERVE,      HEAD,  AGENT, msg_reserve,         "amounts")                                  \
     X(UNRESERVE,    HEAD,  AGENT, msg_object,          "")                                         \
     X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
+    X(REPORT,       HEAD,  AGENT, msg_none,            "")                                         \
+    X(REPORTED,     AGENT, HEAD,  msg_none,            "")                                         \
     X(SHUTDOWN,     HEAD,  AGENT, msg_shutdown,        "")                                         \
     X(CALL,         AGENT, AGENT, msg_dispatch,        "located args, argument words, values")     \
     X(ANSWER,       AGENT, AGENT, msg_done,            "results, values")                          \

@@ -8,7 +8,7 @@ enum { UNUSED_US = 10000000 };
 void tbi_idle_enter(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     tbi_list_insert_before(agent->idle.next, &proc->link);
-    proc->idle_since_us = agent->now_us;
+    proc->since_us = agent->now_us;
     if (agent->executors - agent->nactors > agent->config.max_executors && agent->idle_us == UINT64_MAX)
         agent->idle_us = agent->now_us + UNUSED_US;
 }
@@ -32,8 +32,8 @@ void tbi_idle_tick(struct tbi_agent *agent)
     for (n = count(agent); n > agent->config.max_executors; n--) {
         struct tbi_proc *proc = TBI_ENTRY(agent->idle.prev, struct tbi_proc, link);
 
-        if (proc->idle_since_us + UNUSED_US > agent->now_us) {
-            agent->idle_us = proc->idle_since_us + UNUSED_US;
+        if (proc->since_us + UNUSED_US > agent->now_us) {
+            agent->idle_us = proc->since_us + UNUSED_US;
             return;
         }
         tbi_list_unlink(&proc->link);

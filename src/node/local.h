@@ -107,7 +107,7 @@ struct tbi_proc {
     enum tbi_cpu_state cpus;
     struct tbi_grant grant;     /* of its task; of the last one while it is idle */
     struct tbi_id granted_in;   /* ... which was in this bundle */
-    uint64_t idle_since_us;     /* in `idle`: since then */
+    uint64_t since_us;          /* it runs its task, or waits, or is idle, since then */
     bool spoke;                 /* it has sent something */
     bool blocked;               /* it said BLOCK and not yet UNBLOCK */
     bool leaving;               /* its task was interrupted: it runs no other; without one, in no list */
@@ -424,6 +424,7 @@ void tbi_objects_refuse_room(struct tbi_agent *agent, const struct tbi_room *roo
 void tbi_objects_evict(struct tbi_agent *agent, struct tbi_local *copy); /* one that nobody uses */
 
 /* rooms.c */
+const struct tbi_room *tbi_rooms_of(const struct tbi_agent *agent, uint32_t proc); /* the first it waits for, or NULL */
 /* Room at once, unless others must come first; false: none. */
 bool tbi_rooms_take(struct tbi_agent *agent, uint64_t bytes, struct tbi_extent *extent);
 void tbi_rooms_wait(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes, uint32_t proc);

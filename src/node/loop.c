@@ -2,6 +2,7 @@
 #include "exec/children.h"
 #include "node/remains.h"
 #include "node/report.h"
+#include "node/roll_call.h"
 #include "node/terminal.h"
 #include "util/alloc.h"
 #include "util/look.h"
@@ -13,7 +14,7 @@ enum { WATCH_US = 1000000, BEATS = 10 /* within TB_HEARTBEAT */, LIVE_EVERY = 16
 enum { LOOK_US = 10000 /* between two looks at all slots of executors, while the rank is busy */ };
 enum { ROUNDS = 16 /* of records between head and agent of this rank in one turn */ };
 enum { HEAD_BACKLOG = 1 << 20 /* bytes of records to the head that wait for leave to go */ };
-enum { ORPHANS_END_MS = 3000 };
+enum { ORPHANS_END_MS = 3000, REPORT_EVERY_US = 1000000 };
 enum { SETTLE_US = 5000000 }; /* for the last records to arrive; only what leaks takes that long */
 enum {
     STOP_IDLE_US = 1000000, STOP_BUSY_US = 100000, /* for executors to leave by themselves */
@@ -49,6 +50,8 @@ struct tbi_loop {
     bool settling;          /* stopping, but records are still handled: see tbi_loop_shutdown */
     uint64_t stop_deadline_us, print_deadline_us;
     unsigned byes;
+    uint64_t reported_us;   /* when this rank, not 0, last said what it waits for */
+    struct tbi_roll_call roll_call;                 /* on rank 0 */
 };
 
 static void refused(const struct tbi_loop *loop, const char *who, unsigned rank,
@@ -306,6 +309,8 @@ static void begin_to_stop(struct tbi_loop *loop, bool settles)
     tbi_pool_exit_all(loop->pool);
 }
 
+static void on_report(struct tbi_loop *loop);
+
 static void of_rank(void *ctx, unsigned rank, const struct tbi_record *record)
 {
     struct tbi_loop *loop = ctx;
@@ -315,6 +320,10 @@ static void of_rank(void *ctx, unsigned rank, const struct tbi_record *record)
         begin_to_stop(loop, ((const struct msg_shutdown *)(record + 1))->settles != 0);
     else if (record->type == TBI_MSG_BYE)
         loop->byes++;
+    else if (record->type == TBI_MSG_REPORT)
+        on_report(loop);
+    else if (record->type == TBI_MSG_REPORTED && loop->sched != NULL)
+        tbi_roll_call_answered(&loop->roll_call, rank);
     else if (record->type == TBI_MSG_WRITTEN)
         on_written(loop, (const struct msg_written *)(record + 1));
     else if (record->type == TBI_MSG_OUTPUT && loop->terminal != NULL)
@@ -497,24 +506,50 @@ static bool flush(struct tbi_loop *loop)
     return unsent;
 }
 
-static _Atomic bool report_asked;
-
-void tbi_loop_ask_report(void)
+static int32_t pid_of(void *ctx, uint32_t proc)
 {
-    atomic_store(&report_asked, true);
+    return tbi_pool_pid(ctx, proc);
+}
+
+static void write_report(struct tbi_loop *loop)
+{
+    const struct tbi_loop_config *c = &loop->config;
+    struct tbi_report_place place = {c->agent.rank, c->host, c->functions, pid_of, loop->pool, loop->now_us};
+
+    if (c->driver.report != NULL)
+        c->driver.report(c->driver.ctx, loop->sched, stderr);
+    if (loop->sched != NULL)
+        tbi_report_head(loop->sched, &place, stderr);
+    tbi_report_agent(loop->agent, &place, stderr);
+}
+
+/* Who asks may have sent the signal to all ranks, so that rank 0's wish comes as well: once a second is enough. */
+static void report_as_worker(struct tbi_loop *loop)
+{
+    if (loop->now_us - loop->reported_us < REPORT_EVERY_US && loop->reported_us != 0)
+        return;
+    loop->reported_us = loop->now_us;
+    write_report(loop);
 }
 
 static void report(struct tbi_loop *loop)
 {
-    const struct tbi_loop_config *c = &loop->config;
-
-    if (!atomic_exchange(&report_asked, false))
+    if (!tbi_roll_call_take())
         return;
-    if (c->driver.report != NULL)
-        c->driver.report(c->driver.ctx, loop->sched, stderr);
-    if (loop->sched != NULL)
-        tbi_report_head(loop->sched, stderr);
-    tbi_report_agent(loop->agent, c->functions, c->agent.rank, stderr);
+    if (loop->sched == NULL) {
+        report_as_worker(loop);
+        return;
+    }
+    write_report(loop);
+    for (unsigned r = 1; r < loop->config.agent.nranks; r++)
+        from_head(loop, r, TBI_MSG_REPORT, TBI_PROC_NONE, sizeof(struct msg_none));
+    tbi_roll_call_begin(&loop->roll_call, loop->now_us);
+}
+
+static void on_report(struct tbi_loop *loop)
+{
+    report_as_worker(loop);
+    from_agent(loop, 0, TBI_MSG_REPORTED, TBI_PROC_NONE, sizeof(struct msg_none));
 }
 
 bool tbi_loop_turn(struct tbi_loop *loop)
@@ -544,8 +579,10 @@ bool tbi_loop_turn(struct tbi_loop *loop)
     if (loop->watch_us <= loop->now_us)
         watch(loop);
     check_stop(loop);
-    if (atomic_load_explicit(&report_asked, memory_order_relaxed))
+    if (tbi_roll_call_is_asked())
         report(loop);
+    if (loop->roll_call.due_us <= loop->now_us && loop->sched != NULL)
+        tbi_roll_call_tick(&loop->roll_call, loop->now_us, loop->config.host_of, loop->config.host_ctx);
     loop->unsent = tbi_pool_flush(loop->pool);
     if (t != NULL)
         loop->unsent |= flush(loop);
@@ -666,6 +703,7 @@ struct tbi_loop *tbi_loop_create(const struct tbi_loop_config *config)
         loop->sched = tbi_sched_create(config->sched, (struct tbi_port){loop, from_head});
         loop->terminal = tbi_terminal_create(wake, loop);
         loop->owed = tbi_alloc_zeroed(config->agent.nranks, sizeof *loop->owed);
+        tbi_roll_call_init(&loop->roll_call, config->agent.nranks);
     }
     loop->agent = tbi_agent_create(&config->agent, (struct tbi_port){loop, from_agent},
                                    (struct tbi_agent_ops){loop, fork_executor, copy, push,
@@ -687,6 +725,7 @@ void tbi_loop_destroy(struct tbi_loop *loop)
     tbi_outbox_fini(&loop->to_agent);
     tbi_outbox_fini(&loop->to_driver);
     tbi_outbox_fini(&loop->taken);
+    tbi_roll_call_fini(&loop->roll_call);
     free(loop->owed);
     free(loop);
 }

@@ -102,9 +102,6 @@ void tbi_loop_sleep(const struct tbi_loop *loop, bool executors_ring, struct tbi
 void tbi_loop_shutdown(struct tbi_loop *loop, bool settles);
 bool tbi_loop_ended(const struct tbi_loop *loop);
 
-/* The next turn writes to stderr what this rank waits for. Safe in a signal handler; ring its bell then. */
-void tbi_loop_ask_report(void);
-
 struct tbi_agent *tbi_loop_agent(struct tbi_loop *loop);
 struct tbi_sched *tbi_loop_sched(struct tbi_loop *loop);
 

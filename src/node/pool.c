@@ -373,6 +373,13 @@ void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number)
     order(pool, proc, false);
 }
 
+int32_t tbi_pool_pid(struct tbi_pool *pool, uint32_t proc)
+{
+    const struct executor *x = tbi_map_get(&pool->executors, key(proc));
+
+    return x == NULL || x->slot == TBI_SLOTS_MAX ? 0 : atomic_load(&tbi_slots_slot(pool->config.slots, x->slot)->pid);
+}
+
 void tbi_pool_kill(struct tbi_pool *pool, uint32_t proc)
 {
     order(pool, proc, true);

@@ -45,6 +45,8 @@ uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t begun
 /* As in tbi_agent_ops. */
 void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number);
 void tbi_pool_kill(struct tbi_pool *pool, uint32_t proc);
+/* What it says of itself, for reports; 0: it has not begun, or is none. */
+int32_t tbi_pool_pid(struct tbi_pool *pool, uint32_t proc);
 
 /* Hands over what has come, of each executor as much as its ring holds at most. True: there was something. */
 bool tbi_pool_receive(struct tbi_pool *pool);

@@ -299,6 +299,7 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
     if (proc->nwork > 1)
         return "BLOCK, and it claims to have begun another task";
     proc->blocked = true;
+    proc->since_us = agent->now_us;
     tbi_list_unlink(&proc->link);
     if (proc->cpus != TBI_CPU_HELD) /* an earlier BLOCK is still on its way to the head */
         return NULL;

@@ -3,12 +3,14 @@
 #include "sched/graph.h"
 
 #include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
 
 static const char *const state_name[] = {
     [TBI_OPEN] = "being written", [TBI_WAITING] = "waiting for arguments", [TBI_QUEUED] = "queued",
     [TBI_PARKED] = "waiting for their actor", [TBI_DELAYED] = "waiting for their next attempt",
     [TBI_DISPATCHED] = "sent to a node", [TBI_BLOCKED] = "blocked in a wait of their own", [TBI_ENDED] = "ended"};
-enum { STATES = sizeof state_name / sizeof state_name[0] };
+enum { STATES = sizeof state_name / sizeof state_name[0], LINES = 40 /* of one kind */ };
 
 static unsigned long length(const struct tbi_link *list)
 {
@@ -19,28 +21,114 @@ static unsigned long length(const struct tbi_link *list)
     return n;
 }
 
-void tbi_report_agent(const struct tbi_agent *agent, const char *const *functions, unsigned rank, FILE *to)
+static double seconds(const struct tbi_report_place *place, uint64_t since_us)
+{
+    return place->now_us > since_us ? (double)(place->now_us - since_us) / 1e6 : 0;
+}
+
+static const char *name_of(const struct tbi_report_place *place, const struct tbi_job *job)
+{
+    return place->functions != NULL ? place->functions[job->m->fn] : "?";
+}
+
+/* ---- an agent ---- */
+
+/* What a process that is blocked waits for, as far as its agent knows. */
+static void describe_wait(const struct tbi_agent *agent, const struct tbi_proc *proc, char *text, size_t size)
+{
+    const struct tbi_room *room = tbi_rooms_of(agent, proc->proc);
+
+    if (proc->cpus == TBI_CPU_QUEUED)
+        snprintf(text, size, "to have its CPUs back");
+    else if (room != NULL)
+        snprintf(text, size, "for room for %" PRIu64 " bytes in the store", room->bytes);
+    else if (!tbi_list_empty(&proc->needs))
+        snprintf(text, size, "for %lu objects on their way here", length(&proc->needs));
+    else
+        snprintf(text, size, "for what the head knows of");
+}
+
+static void report_proc(const struct tbi_agent *agent, const struct tbi_report_place *place, const struct tbi_proc *proc,
+                        FILE *to)
+{
+    bool waits = proc->blocked || proc->cpus == TBI_CPU_QUEUED || tbi_rooms_of(agent, proc->proc) != NULL;
+    int32_t pid = place->pid_of != NULL ? place->pid_of(place->ctx, proc->proc) : 0;
+    char text[128], line[512];
+    int n;
+
+    n = snprintf(line, sizeof line, "thornback: rank %u: process %u (pid %" PRId32 ") ", place->rank, proc->proc, pid);
+    if (proc->actor != NULL) {
+        snprintf(line + n, sizeof line - (size_t)n, "is actor '%.100s': %u calls given to it, %lu here in all",
+                 name_of(place, proc->job), proc->nwork, length(&proc->actor->calls));
+    } else if (waits) {
+        describe_wait(agent, proc, text, sizeof text);
+        snprintf(line + n, sizeof line - (size_t)n, "in '%.100s' has waited for %.1f s, %s", name_of(place, proc->job),
+                 seconds(place, proc->since_us), text);
+    } else {
+        snprintf(line + n, sizeof line - (size_t)n, "has run '%.100s' for %.1f s; %u tasks given to it",
+                 name_of(place, proc->job), seconds(place, proc->since_us), proc->nwork);
+    }
+    fprintf(to, "%s\n", line); /* in one go, so that the lines of ranks do not mix */
+}
+
+void tbi_report_agent(const struct tbi_agent *agent, const struct tbi_report_place *place, FILE *to)
 {
     struct tbi_agent_counts c = tbi_agent_counts(agent);
     struct tbi_map_slot e;
     size_t at = 0;
+    unsigned lines = 0, left = 0;
 
-    fprintf(to, "thornback: rank %u: %zu tasks here, %u processes, of them %u run or wait in a task and %u have "
-            "given their CPUs away; %lu waits for room in the store\n", rank, (size_t)c.jobs, (unsigned)c.executors,
-            (unsigned)c.running, (unsigned)c.blocked, length(&agent->rooms));
     while (tbi_map_next(&agent->procs, &at, &e)) {
-        const struct tbi_proc *p = e.value;
+        const struct tbi_proc *proc = e.value;
 
-        if (p->job != NULL)
-            fprintf(to, "thornback: rank %u: process %u runs '%s', %s, with %u tasks given to it\n", rank, p->proc,
-                    functions != NULL ? functions[p->job->m->fn] : "?",
-                    p->blocked ? "which waits for objects" : "which has not ended", p->nwork);
+        if (proc->job == NULL)
+            continue;
+        if (lines++ < LINES)
+            report_proc(agent, place, proc, to);
+        else
+            left++;
     }
+    if (left > 0)
+        fprintf(to, "thornback: rank %u: and %u more processes have tasks\n", place->rank, left);
+    fprintf(to, "thornback: rank %u (pid %d on host %s): %zu tasks here, %u processes, of them %u run or wait in a task "
+            "and %u have given their CPUs away; %lu waits for room in the store\n", place->rank, (int)getpid(),
+            place->host, (size_t)c.jobs, (unsigned)c.executors, (unsigned)c.running, (unsigned)c.blocked,
+            length(&agent->rooms));
 }
 
-void tbi_report_head(const struct tbi_sched *sched, FILE *to)
+/* ---- the head ---- */
+
+static void report_questions(const struct tbi_sched *sched, const struct tbi_report_place *place, FILE *to)
+{
+    unsigned lines = 0, left = 0;
+    struct tbi_map_slot e;
+    char text[200];
+
+    for (size_t at = 0; tbi_map_next(&sched->dir.makers, &at, &e);) {
+        const struct tbi_maker *m = e.value;
+
+        for (unsigned i = 0; i < m->nobjects; i++)
+            for (const struct tbi_waiter *w = m->object[i].askers; w != NULL; w = w->next) {
+                if (w->proc == TBI_PROC_DRIVER || w->proc == TBI_PROC_NONE)
+                    continue; /* the driver says so itself */
+                if (lines++ >= LINES) {
+                    left++;
+                    continue;
+                }
+                tbi_report_object(sched, m->id, text, sizeof text);
+                fprintf(to, "thornback: rank 0: process %u of rank %u has waited for %.1f s for %s\n", w->proc, w->rank,
+                        seconds(place, TBI_ENTRY(w, struct tbi_question, waiter)->since_us), text);
+            }
+    }
+    if (left > 0)
+        fprintf(to, "thornback: rank 0: and there are %u more such waits\n", left);
+}
+
+void tbi_report_head(const struct tbi_sched *sched, const struct tbi_report_place *place, FILE *to)
 {
     size_t count[STATES] = {0}, at = 0;
+    char line[1024] = "thornback: rank 0: tasks and calls by state:";
+    size_t n = strlen(line);
     struct tbi_map_slot e;
 
     while (tbi_map_next(&sched->dir.makers, &at, &e)) {
@@ -49,11 +137,11 @@ void tbi_report_head(const struct tbi_sched *sched, FILE *to)
         if (m->submit != NULL && m->state < STATES)
             count[m->state]++;
     }
-    fprintf(to, "thornback: rank 0: tasks and calls by state:");
     for (unsigned s = 0; s < STATES; s++)
         if (count[s] > 0)
-            fprintf(to, " %zu %s;", count[s], state_name[s]);
-    fprintf(to, " %zu have not ended\n", sched->tasks);
+            n += (size_t)snprintf(line + n, sizeof line - n, " %zu %s;", count[s], state_name[s]);
+    fprintf(to, "%s %zu have not ended\n", line, sched->tasks);
+    report_questions(sched, place, to);
 }
 
 void tbi_report_object(const struct tbi_sched *sched, struct tbi_id id, char *text, size_t size)

@@ -8,11 +8,21 @@
 
 #include <stdio.h>
 
-/* Tasks at the node and rooms that are waited for, and what each process runs. `functions`: names by number. */
-void tbi_report_agent(const struct tbi_agent *agent, const char *const *functions, unsigned rank, FILE *to);
+/* Whose report it is. */
+struct tbi_report_place {
+    unsigned rank;
+    const char *host;
+    const char *const *functions;                   /* names by number */
+    int32_t (*pid_of)(void *ctx, uint32_t proc);    /* of an executor; NULL: nobody knows */
+    void *ctx;
+    uint64_t now_us;
+};
 
-/* How many tasks the head has in which state. */
-void tbi_report_head(const struct tbi_sched *sched, FILE *to);
+/* What each process runs or waits for, and since when; last a line with the sums. */
+void tbi_report_agent(const struct tbi_agent *agent, const struct tbi_report_place *place, FILE *to);
+
+/* How many tasks the head has in which state, and what processes of tasks wait for. */
+void tbi_report_head(const struct tbi_sched *sched, const struct tbi_report_place *place, FILE *to);
 
 /* As snprintf: by which function an object is made, and how far that is. */
 void tbi_report_object(const struct tbi_sched *sched, struct tbi_id id, char *text, size_t size);

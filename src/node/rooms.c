@@ -49,6 +49,14 @@ static bool find_room(struct tbi_agent *agent, uint64_t bytes, struct tbi_extent
 
 /* ---- who waits ---- */
 
+const struct tbi_room *tbi_rooms_of(const struct tbi_agent *agent, uint32_t proc)
+{
+    for (const struct tbi_link *l = agent->rooms.next; l != &agent->rooms; l = l->next)
+        if (TBI_ENTRY(l, struct tbi_room, link)->proc == proc)
+            return TBI_ENTRY(l, struct tbi_room, link);
+    return NULL;
+}
+
 static bool may_pass(const struct tbi_agent *agent, const struct tbi_room *room, uint64_t bytes)
 {
     return room->passed + bytes <= tbi_segment_capacity(agent->segment);

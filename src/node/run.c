@@ -138,6 +138,7 @@ static void send_resume(struct tbi_agent *agent, const struct tbi_proc *proc)
 void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     tbi_list_append(&agent->busy, &proc->link);
+    proc->since_us = agent->now_us;
     send_resume(agent, proc);
 }
 
@@ -250,6 +251,7 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
     free(last.place);
     agent->running++;
     proc->job = job;
+    proc->since_us = agent->now_us;
     proc->cpus = TBI_CPU_HELD;
     give(agent, proc, job);
     tbi_abort_begin_limit(agent, job);
@@ -515,6 +517,7 @@ void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc)
     proc->blocked = false;
     if (proc->nwork > 0) { /* the next one has the same demand: it takes over the CPUs */
         proc->job = TBI_ENTRY(proc->work.next, struct tbi_job, link);
+        proc->since_us = agent->now_us;
         proc->cpus = TBI_CPU_HELD; /* an answer to the old one's BLOCK is not about this one */
         tbi_abort_begin_limit(agent, proc->job);
     } else {

@@ -1,6 +1,7 @@
 #include "node/watchdog.h"
 #include "exec/bell.h"
 #include "node/granted.h"
+#include "node/roll_call.h"
 #include "util/alloc.h"
 #include "util/thread.h"
 
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOKS = 20 /* within the limit */ };
+enum { LOOKS = 20 /* within the limit */, UNHEARD_US = 2000000 };
 
 struct tbi_watchdog {
     pthread_t thread;
@@ -66,6 +67,18 @@ static void nap(struct tbi_watchdog *dog, uint64_t us)
     pthread_cond_timedwait(&dog->changed, &dog->lock, &next);
 }
 
+/* SIGUSR2 came, and the loop takes no notice: somebody else has to say so. Returns whether it was said. */
+static bool answer_for_loop(const struct tbi_watchdog *dog, uint64_t now_us, bool said)
+{
+    uint64_t unheard_us = tbi_roll_call_unheard_us(now_us);
+
+    if (unheard_us > UNHEARD_US && !said)
+        fprintf(stderr, "thornback: rank %u (pid %d on host %s): for %.1f s it has not said what it waits for: its agent "
+                "%s\n", dog->rank, (int)getpid(), dog->host, (double)unheard_us / 1e6,
+                atomic_load(&dog->inside) != 0 ? "is in a call of MPI" : "makes no turn");
+    return unheard_us > UNHEARD_US;
+}
+
 /* Adds up the time that the watched thread could have used since it gave a sign of life, at most a look's length
  * for each look: a process that was stopped for long, by a debugger or a terminal, has missed nothing, and neither
  * has one whose watchdog or whose loop got no processor. */
@@ -77,7 +90,7 @@ static void *watch(void *ctx)
     uint64_t looked_us = tbi_now_us(), silent_us = 0;
     unsigned seen = 0;
     pid_t watched = 0;
-    bool off = false;
+    bool off = false, answered = false;
 
     pthread_mutex_lock(&dog->lock);
     while (!dog->stop) {
@@ -87,6 +100,7 @@ static void *watch(void *ctx)
         uint64_t passed_us = at_us - looked_us < each_us ? at_us - looked_us : each_us;
 
         looked_us = at_us;
+        answered = answer_for_loop(dog, at_us, answered);
         now = tid != 0 ? tbi_thread_times(&sys, tid) : (struct tbi_thread_times){.known = false};
         if (tid == 0 || tid != watched || off != dog->off || (!off && pats != seen))
             silent_us = 0;

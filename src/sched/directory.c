@@ -224,9 +224,10 @@ static bool same_question(const struct tbi_waiter *a, const struct tbi_waiter *b
     return a->rank == b->rank && a->proc == b->proc && !((a->flags ^ b->flags) & TBI_GET_EXISTS);
 }
 
-void tbi_object_add_asker(struct tbi_object *object, struct tbi_waiter waiter, struct tbi_link *questions)
+void tbi_object_add_asker(struct tbi_object *object, struct tbi_waiter waiter, struct tbi_link *questions,
+                          uint64_t now_us)
 {
-    struct tbi_question question = {.object = object}, *q;
+    struct tbi_question question = {.object = object, .since_us = now_us}, *q;
     struct tbi_waiter *w = object->askers;
 
     while (w != NULL && !same_question(w, &waiter))

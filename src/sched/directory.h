@@ -38,6 +38,7 @@ struct tbi_question {
     struct tbi_waiter waiter;
     struct tbi_link link;
     struct tbi_object *object;
+    uint64_t since_us;
 };
 struct tbi_ids {
     uint32_t n;
@@ -146,7 +147,8 @@ void tbi_directory_settle(struct tbi_directory *dir, struct tbi_id id, tbi_gone_
 void tbi_object_add_waiter(struct tbi_object *object, struct tbi_waiter waiter); /* a task */
 /* A process, with its list of questions; NULL for the driver and for agents. It may have asked before: one answer is
  * enough. */
-void tbi_object_add_asker(struct tbi_object *object, struct tbi_waiter waiter, struct tbi_link *questions);
+void tbi_object_add_asker(struct tbi_object *object, struct tbi_waiter waiter, struct tbi_link *questions,
+                          uint64_t now_us);
 /* It does not wait for the object any more. */
 void tbi_object_remove_askers(struct tbi_object *object, uint32_t rank, uint32_t proc);
 void tbi_question_drop(struct tbi_question *question);

@@ -409,7 +409,7 @@ static const char *on_resolve(struct tbi_sched *sched, unsigned rank,
         struct tbi_client *client = tbi_clients_of(sched, rank, record->proc);
 
         tbi_object_add_asker(object, (struct tbi_waiter){.rank = rank, .proc = record->proc, .flags = m->flags},
-                             client != NULL ? &client->questions : NULL);
+                             client != NULL ? &client->questions : NULL, sched->now_us);
         if (m->flags & TBI_GET_WANTED)
             tbi_sched_want(sched, maker);
     }
