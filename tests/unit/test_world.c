@@ -1,7 +1,7 @@
 /* test_world.c - holds head and agents together: random jobs under a network that reorders between
  * channels, with executors killed at any step. After every event nothing is oversubscribed and all
  * books agree; at the end every ref is ready or failed and no pin, lease, handle, byte or task is
- * left. And small ones, in which a task or a direct call is cancelled, or its actor ends, at every event in turn. TB_WORLDS sets how many worlds (default 10000), TB_SEED runs a single one again. */
+ * left. In half of the worlds records travel in frames under the quotas of net/quota.h. And small ones, in which a task or a direct call is cancelled, or its actor ends, at every event in turn. TB_WORLDS sets how many worlds (default 10000), TB_SEED runs a single one again. */
 #include "world.h"
 
 static void every_world_ends_with_every_ref_settled_and_nothing_left(void **state)
@@ -12,7 +12,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     unsigned long ran = 0, reserved = 0, refused = 0, in_groups = 0, with_gpus = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
                   stillborn = 0, copies_failed = 0, given_up = 0, evicted = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
-                  direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0,
+                  direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0, frames = 0, held_back = 0,
                   idle_asked = 0, idle_waits = 0, idle = 0;
 
     (void)state;
@@ -51,6 +51,8 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         several += world->several;
         skipped += world->skipped;
         starved += world->starved;
+        frames += world->frames;
+        held_back += world->held_back;
         idle_asked += world->idle.told;
         idle_waits += world->idle.waits;
         idle += world->idle.idle;
@@ -75,16 +77,40 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     print_message("%lu forks and %lu copies failed; %lu ends of tasks died with their process, which had no room in its "
                   "ring, %lu while it ran another; %lu tasks were taken back from executors\n", stillborn, copies_failed,
                   untold, several, skipped);
-    print_message("processes had to wait for credit %lu times\n", starved);
+    print_message("processes had to wait for credit %lu times; %lu frames, behind %lu of which records waited for leave\n",
+                  starved, frames, held_back);
     print_message("the driver was told %lu times how much is unfinished, %lu times nothing; it waited for that %lu "
                   "times\n", idle_asked, idle, idle_waits);
     print_message("%lu creates were given up, %lu copies evicted\n", given_up, evicted);
     assert_true(only || (killed && crashed && retried && cancelled && overdue && unread &&
-                         stillborn && copies_failed && starved && given_up && evicted && taken && reserved && refused &&
+                         stillborn && copies_failed && starved && frames && held_back && given_up && evicted && taken && reserved && refused &&
                          in_groups && with_gpus && constructed && restarted && called && retired && exited &&
                          died && found && gates && gate_waits && untold && skipped && idle_waits && idle && idle_asked > idle));
     if (last - first >= 2000) /* these are rarer */
         assert_true(unavailable && direct && stopped && several);
+}
+
+static void many_ranks_keep_to_their_quotas_and_all_get_on(void **state)
+{
+    const char *worlds = getenv("TB_WORLDS");
+    uint64_t n = worlds != NULL ? strtoull(worlds, NULL, 10) / 1000 : 10;
+    unsigned long ran = 0, frames = 0, held_back = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= n || seed <= 2; seed++) {
+        struct world *world;
+        const char *why = world_run_many(seed, WORLD_RANKS, &world);
+
+        if (why != NULL)
+            fail_msg("world %llu of many ranks: %s", (unsigned long long)seed, why);
+        ran += world->ran;
+        frames += world->frames;
+        held_back += world->held_back;
+        world_free(world);
+    }
+    print_message("%lu attempts ran on %d ranks; %lu frames, behind %lu of which records waited for leave\n", ran,
+                  WORLD_RANKS, frames, held_back);
+    assert_true(ran > 0 && frames > 0 && held_back > 0);
 }
 
 /* Fewer races where fewer worlds are asked for. */
@@ -172,6 +198,7 @@ int main(void)
         cmocka_unit_test(so_is_one_whose_actor_is_killed_at_any_event),
         cmocka_unit_test(and_one_whose_actors_process_dies_at_any_event),
         cmocka_unit_test(and_one_that_is_cancelled_before_that),
+        cmocka_unit_test(many_ranks_keep_to_their_quotas_and_all_get_on),
         cmocka_unit_test(every_world_ends_with_every_ref_settled_and_nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ static void *from_head(void *ctx, unsigned rank, enum tbi_msg type, uint32_t pro
         assert_true(w->idle.given < 128);
         w->idle.quiet[w->idle.given++] = is_quiet(w);
     }
-    return tbi_outbox_append(&((struct world *)ctx)->to_agent[rank], type, proc, size);
+    return tbi_outbox_append(world_net_box(w, 0, rank, &w->to_agent[rank]), type, proc, size);
 }
 
 static void *from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t proc, size_t size)
@@ -37,11 +37,11 @@ static void *from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t pr
 
     switch (tbi_msg_info[type].to) {
     case TBI_ROLE_AGENT:
-        return tbi_outbox_append(&w->between[self->rank][rank], type, proc, size);
+        return tbi_outbox_append(world_net_box(w, self->rank, rank, &w->between[self->rank][rank]), type, proc, size);
     case TBI_ROLE_PROC:
         return tbi_outbox_append(&find_proc(w, self->rank, proc)->in, type, proc, size);
     default:
-        return tbi_outbox_append(&w->to_head[self->rank], type, proc, size);
+        return tbi_outbox_append(world_net_box(w, self->rank, 0, &w->to_head[self->rank]), type, proc, size);
     }
 }
 
@@ -206,10 +206,12 @@ static void pass_time(struct world *w, uint64_t now)
         tbi_agent_tick(w->agent[r], now);
 }
 
+enum { EVENTS = 3 * WORLD_RANKS * WORLD_RANKS + 2 * WORLD_RANKS + 10 * WORLD_PROCS };
+
 /* One event of all that are possible now; false: none is. */
 static bool one_event(struct world *w, const char **why)
 {
-    struct event can[2048], *e;
+    struct event can[EVENTS], *e;
     unsigned n = 0;
     bool copied;
 
@@ -218,9 +220,14 @@ static bool one_event(struct world *w, const char **why)
             can[n].kind = HEAD, can[n++].a = a;
         if (tbi_outbox_bytes(&w->to_agent[a]) > 0)
             can[n].kind = AGENT, can[n++].a = a;
-        for (unsigned b = 0; b < w->nranks; b++)
+        for (unsigned b = 0; b < w->nranks; b++) {
             if (tbi_outbox_bytes(&w->between[a][b]) > 0)
                 can[n].kind = BETWEEN, can[n].a = a, can[n++].b = b;
+            if (world_net_can_send(w, a, b))
+                can[n].kind = SEND, can[n].a = a, can[n++].b = b;
+            if (world_net_can_arrive(w, a, b))
+                can[n].kind = ARRIVE, can[n].a = a, can[n++].b = b;
+        }
     }
     for (unsigned i = 0; i < 64; i++)
         if (w->copy[i].active)
@@ -236,7 +243,7 @@ static bool one_event(struct world *w, const char **why)
             can[n].kind = PROC_IN, can[n++].a = i;
         if (w->ring_bytes == 0 || i == 0)
             world_flush(w, p);
-        if (p->in_ring > 0)
+        if (p->in_ring > 0 && (p->rank == 0 || world_net_waiting(w, p->rank, 0) <= w->net.backlog))
             can[n].kind = PROC_OUT, can[n++].a = i;
         if (world_is_behind(p))
             can[n].kind = FLUSH, can[n++].a = i;
@@ -274,6 +281,12 @@ static bool one_event(struct world *w, const char **why)
         w->copies_failed += !copied;
         tbi_agent_copied(w->agent[w->copy[e->a].rank], w->copy[e->a].ticket, copied);
         break;
+    case SEND:
+        *why = world_net_send(w, e->a, e->b);
+        break;
+    case ARRIVE:
+        *why = world_net_arrive(w, e->a, e->b);
+        break;
     case PROC_IN:
         *why = world_proc_takes(w, &w->proc[e->a]);
         break;
@@ -306,8 +319,11 @@ static bool one_event(struct world *w, const char **why)
     return true;
 }
 
+/* Everything, at each event of small worlds. */
 static const char *check(const struct world *w)
 {
+    if (w->nranks > WORLD_RANKS_FEW && w->events % 64 != 0)
+        return NULL;
     TRY(tbi_sched_check(w->sched));
     for (unsigned r = 0; r < w->nranks; r++)
         TRY(tbi_agent_check(w->agent[r]));
@@ -333,7 +349,7 @@ static const char *until_quiet(struct world *w)
         for (unsigned r = 0; r < w->nranks; r++) {
             if (tbi_agent_deadline(w->agent[r]) < deadline)
                 deadline = tbi_agent_deadline(w->agent[r]);
-            if (tbi_outbox_bytes(&w->to_agent[r]) > 0)
+            if (tbi_outbox_bytes(&w->to_agent[r]) > 0 || world_net_can_send(w, 0, r))
                 deadline = w->now;
         }
         if (deadline == UINT64_MAX && world_go_on_without_credit(w))
@@ -379,7 +395,7 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
 
     w->seed = seed;
     w->random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    w->nranks = nranks > 0 ? nranks : 1 + pick(w, WORLD_RANKS);
+    w->nranks = nranks > 0 ? nranks : 1 + pick(w, WORLD_RANKS_FEW);
     w->tasks_left = 10 + pick(w, 50);
     w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
     w->groups_max = pick(w, 2) ? WORLD_GROUPS : 0;
@@ -423,6 +439,10 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
                                                               world_copy, NULL,
                                                               world_take_back, world_interrupt,
                                                               world_kill, world_say});
+    }
+    if (nranks == 0 && w->nranks > 1 && pick(w, 2)) {
+        world_net_create(w, (size_t)64 << pick(w, 7), 1 + pick(w, 3 * w->nranks));
+        w->net.backlog = (size_t)256 << pick(w, 6);
     }
 }
 
@@ -478,8 +498,22 @@ const char *world_run(uint64_t seed, struct world **out)
     return world_to_the_end(w);
 }
 
+const char *world_run_many(uint64_t seed, unsigned nranks, struct world **out)
+{
+    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
+
+    *out = w;
+    world_create(w, seed, nranks);
+    w->tasks_left = 300;
+    w->proc[0].steps = 400;
+    world_net_create(w, (size_t)128 << pick(w, 6), nranks);
+    w->net.backlog = 1024;
+    return world_to_the_end(w);
+}
+
 void world_free(struct world *w)
 {
+    world_net_free(w);
     tbi_sched_destroy(w->sched);
     for (unsigned a = 0; a < w->nranks; a++) {
         tbi_agent_destroy(w->agent[a]);

@@ -11,7 +11,7 @@
 #include "thornback.h"
 #include "util/map.h"
 
-enum { WORLD_RANKS = 4, WORLD_PROCS = 400, WORLD_HANDLES = 64, WORLD_GROUPS = 8, RACE_CHANNELS = 6 };
+enum { WORLD_RANKS = 40, WORLD_RANKS_FEW = 4, WORLD_PROCS = 1000, WORLD_HANDLES = 64, WORLD_GROUPS = 8, RACE_CHANNELS = 6 };
 
 struct handle {
     struct tbi_id id;
@@ -100,6 +100,15 @@ struct races {
     bool driver_asks, caller_heard, driver_heard;
 };
 
+struct world_link;
+/* Frames between ranks, see world_net.c. */
+struct world_net {
+    struct world_link *link;       /* link[from * nranks + to]; NULL: records arrive one by one, without frames */
+    struct tbi_quota *quota;       /* of each rank */
+    size_t frame, backlog;         /* bytes of one; of records to the head with which an agent reads no rings */
+    uint64_t most;                 /* units that may be on their way to one rank */
+};
+
 struct world {
     uint64_t seed, random;
     unsigned nranks;
@@ -108,6 +117,8 @@ struct world {
     struct tbi_agent *agent[WORLD_RANKS];
     struct tbi_outbox to_head[WORLD_RANKS], to_agent[WORLD_RANKS];
     struct tbi_outbox between[WORLD_RANKS][WORLD_RANKS];
+    struct world_net net;
+    unsigned long frames, held_back; /* frames with records; those behind which more had to wait for leave */
     struct world_self { struct world *world; unsigned rank; } self[WORLD_RANKS];
     struct proc proc[WORLD_PROCS];  /* [0]: the driver */
     unsigned nprocs;
@@ -170,6 +181,8 @@ struct raced {
     int heard;     /* 0: a value; else the error */
 };
 const char *world_race_direct(uint64_t seed, enum race race, unsigned at, struct raced *raced);
+/* The same with so many ranks. */
+const char *world_run_many(uint64_t seed, unsigned nranks, struct world **kept_for_reports);
 void world_free(struct world *world);
 
 #endif

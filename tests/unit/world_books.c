@@ -114,6 +114,7 @@ static const char *check_agent(const struct world *w, const struct tbi_agent *ag
 
 const char *world_books_are_clean(struct world *w)
 {
+    TRY(world_net_is_empty(w));
     TRY(check_askers(w));
     TRY(check_callers(w));
     TRY(check_clients(w));

@@ -48,7 +48,8 @@ static inline struct tbi_id some_ref(struct world *w, const struct proc *p)
 
 /* Of a rank, process or copy `a`; BETWEEN: from rank a to rank b. */
 struct event {
-    enum { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, FLUSH, BEGIN, ACT, KILL, LEAVE, UNBORN, TIME } kind;
+    enum { HEAD, AGENT, BETWEEN, COPY, PROC_IN, PROC_OUT, FLUSH, BEGIN, ACT, KILL, LEAVE, UNBORN, TIME, SEND,
+           ARRIVE } kind;
     unsigned a, b;
 };
 
@@ -87,6 +88,22 @@ const char *world_proc_takes(struct world *w, struct proc *p);
 bool world_can_act(const struct proc *p);
 void world_act(struct world *w, struct proc *p);
 const char *world_kill_proc(struct world *w, struct proc *p);
+
+/* ---- world_net.c ---- */
+
+/* Records travel in frames of so many bytes at most, and each rank promises so many units in all. */
+void world_net_create(struct world *w, size_t frame, unsigned total);
+void world_net_free(struct world *w);
+/* Where what a sends to b goes: the way to b, or where it arrives if there are no frames. */
+struct tbi_outbox *world_net_box(struct world *w, unsigned a, unsigned b, struct tbi_outbox *arrived);
+size_t world_net_waiting(const struct world *w, unsigned a, unsigned b);
+bool world_net_can_send(const struct world *w, unsigned a, unsigned b);
+bool world_net_can_arrive(const struct world *w, unsigned a, unsigned b);
+/* One frame. NULL, or what is wrong. */
+const char *world_net_send(struct world *w, unsigned a, unsigned b);
+const char *world_net_arrive(struct world *w, unsigned a, unsigned b);
+/* Nothing moves any more. NULL, or what waits. */
+const char *world_net_is_empty(const struct world *w);
 
 /* ---- world_books.c ---- */
 
