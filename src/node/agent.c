@@ -18,6 +18,7 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     agent->whole.jobs = 1; /* it never goes */
     tbi_list_init(&agent->whole.resuming);
     tbi_list_init(&agent->whole.waiting);
+    tbi_queue_init(&agent->queue);
     agent->segment = tbi_segment_create(config->store_bytes, config->page_bytes);
     tbi_list_init(&agent->rooms);
     tbi_list_init(&agent->spare);
@@ -78,7 +79,8 @@ void tbi_agent_destroy(struct tbi_agent *agent)
     tbi_segment_destroy(agent->segment);
     tbi_bundles_destroy(agent);
     tbi_grants_destroy(agent->whole.grants);
-    free(agent->ready);
+    tbi_queue_fini(&agent->queue);
+    tbi_heap_fini(&agent->whole.kinds);
     free((unsigned *)agent->config.host);
     free(agent);
 }

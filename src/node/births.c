@@ -78,9 +78,8 @@ static bool something_runs(const struct tbi_agent *agent)
 
 static void fail_all(struct tbi_agent *agent, const struct tbi_error_link *why, bool crashed)
 {
-    for (unsigned d = agent->depths; d-- > 0;)
-        while (!tbi_list_empty(&agent->ready[d]))
-            tbi_jobs_fail(agent, TBI_ENTRY(agent->ready[d].next, struct tbi_job, link), why, crashed);
+    for (struct tbi_job_kind *kind; (kind = tbi_queue_first(agent, true, true)) != NULL;)
+        tbi_jobs_fail(agent, tbi_kind_best(kind), why, crashed);
 }
 
 static void note_failure(struct tbi_agent *agent, const struct tbi_error_link *why)

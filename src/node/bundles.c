@@ -121,8 +121,10 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
     return NULL;
 }
 
-static void destroy(struct tbi_bundle *bundle)
+static void destroy(struct tbi_agent *agent, struct tbi_bundle *bundle)
 {
+    tbi_queue_forget(&agent->queue, bundle);
+    tbi_heap_fini(&bundle->kinds);
     tbi_grants_destroy(bundle->grants);
     free(bundle->grant.place);
     free((struct tbi_amount *)bundle->demand.more);
@@ -134,7 +136,7 @@ void tbi_bundles_destroy(struct tbi_agent *agent)
     struct tbi_map_slot e;
 
     for (size_t at = 0; tbi_map_next(&agent->bundles, &at, &e);)
-        destroy(e.value);
+        destroy(agent, e.value);
     tbi_map_fini(&agent->bundles);
 }
 
@@ -150,7 +152,7 @@ static void give_back(struct tbi_agent *agent, struct tbi_bundle *bundle)
     agent->held_cpus -= bundle->demand.cpus;
     m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNRESERVED, TBI_PROC_NONE, sizeof *m);
     m->id = bundle->id;
-    destroy(bundle);
+    destroy(agent, bundle);
 }
 
 void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_bundle *bundle)

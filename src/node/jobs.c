@@ -8,26 +8,6 @@
  * to say whether the job is counted among those that use the object as a copy. */
 enum { COUNTED = 1 };
 
-static struct tbi_link *ready_of(struct tbi_agent *agent, unsigned depth)
-{
-    if (depth >= agent->depths) {
-        /* the heads link to themselves, so moving the array needs care: relink what they hold */
-        struct tbi_link *grown = tbi_alloc((depth + 1) * sizeof *grown);
-
-        for (unsigned d = 0; d <= depth; d++) {
-            tbi_list_init(&grown[d]);
-            if (d < agent->depths && !tbi_list_empty(&agent->ready[d])) {
-                grown[d] = agent->ready[d];
-                grown[d].next->prev = grown[d].prev->next = &grown[d];
-            }
-        }
-        free(agent->ready);
-        agent->ready = grown;
-        agent->depths = depth + 1;
-    }
-    return &agent->ready[depth];
-}
-
 static void admit_waiting(struct tbi_agent *agent);
 
 static void forget(struct tbi_agent *agent, struct tbi_job *job)
@@ -92,34 +72,16 @@ static void fail_job(struct tbi_agent *agent, struct tbi_job *job, bool crashed)
     free_job(agent, job);
 }
 
-/* What comes back, comes back to its place: that is near the front, for the oldest were given first. */
-static void put_in_by_age(struct tbi_agent *agent, struct tbi_job *job)
-{
-    struct tbi_link *waiting = &job->bundle->waiting, *at = waiting;
-
-    if (job->arrival == 0)
-        job->arrival = ++agent->arrivals;
-    else
-        for (at = waiting->next; at != waiting && TBI_ENTRY(at, struct tbi_job, age)->arrival < job->arrival;)
-            at = at->next;
-    tbi_list_insert_before(at, &job->age);
-}
-
 void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front)
 {
-    struct tbi_link *ready;
-
     if (tbi_job_is_call(job)) {
         tbi_calls_ready(agent, job);
         return;
     }
-    /* What is wanted is among the first, however deep the others are. */
-    ready = ready_of(agent, job->wanted && agent->depths > job->m->depth ? agent->depths - 1 : job->m->depth);
-    tbi_list_insert_before(in_front ? ready->next : ready, &job->link);
+    tbi_queue_put(agent, job, in_front);
     agent->nready++;
     agent->nready_free += tbi_job_needs_no_cpus(agent, job);
     job->bundle->nready++;
-    put_in_by_age(agent, job);
 }
 
 void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job)
@@ -128,13 +90,13 @@ void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job)
         tbi_calls_take_out(agent, job);
         return;
     }
-    tbi_list_unlink(&job->link);
-    tbi_list_unlink(&job->age);
-    if (job->bundle->starving == job) {
+    if (job->bundle->starving == job->kind) {
         job->bundle->starving = NULL;
+        job->kind->overtaken = 0;
         agent->starving--;
         agent->relieved++;
     }
+    tbi_queue_take(agent, job);
     job->bundle->nready--;
     agent->nready--;
     agent->nready_free -= tbi_job_needs_no_cpus(agent, job);
@@ -360,10 +322,16 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
 void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task)
 {
     struct tbi_job *job = tbi_map_get(&agent->jobs, task);
+    bool ready;
 
     if (job == NULL || job->wanted)
         return;
+    ready = job->kind != NULL;
+    if (ready)
+        tbi_queue_take(agent, job);
     job->wanted = true;
+    if (ready)
+        tbi_queue_put(agent, job, false);
     if (job->copies && !job->admitted) {
         tbi_list_unlink(&job->link);
         admit(agent, job);

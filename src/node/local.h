@@ -1,6 +1,7 @@
 /* local.h - the agent's inner structs, shared by its files:
  *   agent.c    messages from the head, the table of handlers, checks
  *   jobs.c     tasks at the node until they may run
+ *   queue.c    those that may: which is the best
  *   run.c      what runs, and on which executor
  *   births.c   whether one more process may be started
  *   idle.c     processes without a task, and when there are too many
@@ -19,6 +20,7 @@
 #include "node/agent.h"
 #include "store/segment.h"
 #include "util/heap.h"
+#include "util/levels.h"
 #include "util/list.h"
 #include "util/map.h"
 
@@ -35,12 +37,40 @@ struct tbi_bundle {
     struct tbi_link resumer;    /* in `resumers`, if there are any */
     unsigned jobs;              /* tasks in it */
     size_t nready;              /* ... that may start */
-    struct tbi_link waiting;    /* the same, oldest first */
-    struct tbi_job *starving;   /* one of them that was overtaken too often: the others wait until it begins */
-    uint64_t full;              /* no executor takes more of them ahead of its turn, in this pass */
+    struct tbi_heap kinds;      /* the kinds of these, by the best of each */
+    struct tbi_link waiting;    /* the same kinds, first who was not served for longest */
+    struct tbi_link loaded;     /* in the queue's `bundles`, if there are any */
+    struct tbi_job_kind *starving;  /* one of them that was overtaken too often: the others wait until one of it begins */
     bool doomed;                /* it goes when they have ended */
     struct tbi_demand demand;   /* what it has taken of the node, and got */
     struct tbi_grant grant;
+};
+
+/* Tasks that may start and ask for the same, of the same bundle. */
+struct tbi_job_kind {
+    struct tbi_job_kind *chain;     /* with an equal hash */
+    uint64_t hash;
+    struct tbi_link idle;       /* without tasks: in the queue's list */
+    struct tbi_bundle *bundle;
+    bool actor;                 /* they create actors */
+    bool needs_no_cpus;         /* of the node */
+    struct tbi_levels jobs;     /* by depth, wanted ones above all; each oldest first */
+    size_t count;
+    struct tbi_heap_entry order, in_bundle; /* by the best of them */
+    struct tbi_link aside;      /* it cannot begin, in this pass */
+    struct tbi_link waiting;    /* in the bundle's list */
+    unsigned overtaken;         /* by younger ones of other kinds, while it did not fit */
+    struct tbi_demand demand;
+    struct tbi_amount more[];
+};
+struct tbi_queue {
+    struct tbi_job_kind **bucket;
+    size_t mask, count;
+    struct tbi_job_kind *last;      /* most tasks are of the kind of the one before; or NULL */
+    struct tbi_link idle;       /* kinds without tasks, longest first */
+    unsigned nidle;
+    struct tbi_heap heap[2][2]; /* kinds with tasks: [needs_no_cpus][actor] */
+    struct tbi_link bundles;    /* with kinds that have tasks */
 };
 
 /* An actor that lives here. Calls of one caller to one lane begin in the order of their numbers; lanes do not wait
@@ -70,7 +100,8 @@ struct tbi_caller {
 };
 
 struct tbi_job {
-    struct tbi_link link;       /* in the ready list of its depth, its lane's calls, or in its executor's work */
+    struct tbi_link link;       /* among its kind's, its lane's calls, or in its executor's work */
+    struct tbi_job_kind *kind;      /* while it may start */
     struct tbi_heap_entry turn; /* a call: in its caller's calls */
     uint64_t number;            /* among the tasks given to its executor */
     bool copies;                /* it has arguments from other hosts */
@@ -78,9 +109,7 @@ struct tbi_job {
     struct msg_dispatch *m;     /* with its tail */
     struct tbi_bundle *bundle;  /* that it takes its resources of: the node, if it is in none */
     unsigned missing;           /* arguments that are not on this host yet */
-    struct tbi_link age;        /* in the bundle's `waiting`, while it may start */
     uint64_t arrival;           /* in the order in which tasks could first start here; 0: it could not yet */
-    unsigned overtaken;         /* by younger ones of other demands, while it did not fit */
     bool wanted;
     bool aborted;
     bool killed;                /* its process was ordered to be killed: that death is its end */
@@ -189,18 +218,16 @@ struct tbi_agent {
     uint64_t now_us;
     /* jobs.c, run.c */
     struct tbi_map jobs;        /* by task id */
-    struct tbi_link *ready;     /* ready[depth] */
+    struct tbi_queue queue;
     struct tbi_link unadmitted; /* jobs whose copies would leave too little room for results */
     uint64_t admitted_bytes;    /* of the copies that admitted jobs use */
     unsigned admitted;          /* jobs with such copies */
-    unsigned depths;
     size_t nready, nready_free; /* nready_free: of them, those that demand no CPU of the node */
     struct tbi_bundle whole;    /* the node */
     struct tbi_map bundles;     /* by id */
     int64_t held_cpus;          /* that bundles have taken */
     uint64_t arrivals, relieved; /* relieved: how often one that starved has begun, or gone */
     unsigned starving;          /* bundles, the node included, in which a task starves */
-    uint64_t pass;              /* how often it was seen to what may start */
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
     struct tbi_link actors;     /* their processes */
@@ -289,7 +316,7 @@ void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task);
 void tbi_jobs_remove(struct tbi_agent *agent, struct tbi_job *job);
 /* In no list any more, it ends: its arguments are unpinned. */
 void tbi_jobs_forget(struct tbi_agent *agent, struct tbi_job *job);
-/* In among the ready ones of its depth, oldest first: behind them, or back in front; and out of them. */
+/* In among those that may start, behind those of its depth or back in front; and out of them. */
 void tbi_jobs_put_in(struct tbi_agent *agent, struct tbi_job *job, bool in_front);
 void tbi_jobs_take_out(struct tbi_agent *agent, struct tbi_job *job);
 
@@ -350,6 +377,25 @@ void tbi_direct_done(struct tbi_agent *agent, const struct tbi_job *call, const 
                      size_t size);
 void tbi_direct_ask_the_head(struct tbi_agent *agent, const struct tbi_job *call);
 
+/* queue.c */
+void tbi_queue_init(struct tbi_queue *queue);
+void tbi_queue_fini(struct tbi_queue *queue); /* the jobs are gone */
+void tbi_queue_forget(struct tbi_queue *queue, const struct tbi_bundle *bundle); /* one that nothing waits in goes */
+void tbi_queue_put(struct tbi_agent *agent, struct tbi_job *job, bool in_front);
+void tbi_queue_take(struct tbi_agent *agent, struct tbi_job *job);
+/* The kind with the best task; with those that need CPUs of the node, and those that create no actors? NULL: none. */
+struct tbi_job_kind *tbi_queue_first(const struct tbi_agent *agent, bool with_cpus, bool tasks);
+/* All kinds with tasks, in no order: start with *at = 0; false at the end. */
+bool tbi_queue_next(const struct tbi_agent *agent, size_t *at, struct tbi_job_kind **kind);
+/* The kind is not found first any more, until those in `aside` are brought back. */
+void tbi_queue_set_aside(struct tbi_agent *agent, struct tbi_job_kind *kind, struct tbi_link *aside);
+void tbi_queue_bring_back(struct tbi_agent *agent, struct tbi_link *aside);
+/* Does anything wait that is deeper, or wanted? */
+bool tbi_queue_waits(const struct tbi_agent *agent, unsigned depth);
+struct tbi_job *tbi_kind_best(const struct tbi_job_kind *kind);
+uint64_t tbi_kind_oldest(const struct tbi_job_kind *kind); /* its arrival */
+const char *tbi_queue_check(const struct tbi_agent *agent);
+
 /* run.c */
 void tbi_run_start(struct tbi_agent *agent);   /* start and resume what fits */
 void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job);
@@ -380,8 +426,6 @@ uint64_t tbi_births_deadline(const struct tbi_agent *agent);
 bool tbi_nested_may_stay(const struct tbi_agent *agent, const struct tbi_proc *proc,
                          const struct msg_submit *m);
 void tbi_nested_take(struct tbi_agent *agent, const struct msg_submit *m);
-/* Do deeper tasks wait here for CPUs? Then one of this depth that blocks need not wait for the head. */
-bool tbi_nested_waits(const struct tbi_agent *agent, unsigned depth);
 
 /* takeback.c: gives tasks back and says which. NULL, or why not. */
 const char *tbi_takeback(struct tbi_agent *agent, const struct msg_take_back *m);

@@ -30,11 +30,3 @@ void tbi_nested_take(struct tbi_agent *agent, const struct msg_submit *m)
     tbi_jobs_dispatch(agent, record);
     free(record);
 }
-
-bool tbi_nested_waits(const struct tbi_agent *agent, unsigned depth)
-{
-    for (unsigned d = agent->depths; d-- > depth + 1;)
-        if (!tbi_list_empty(&agent->ready[d]))
-            return true;
-    return false;
-}

@@ -305,7 +305,7 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
         return NULL;
     forward(agent, record, TBI_MSG_BLOCK);
     proc->cpus = TBI_CPU_ASKED;
-    if (tbi_nested_waits(agent, proc->job->m->depth)) /* its children are here already */
+    if (tbi_queue_waits(agent, proc->job->m->depth)) /* its children are here already */
         tbi_procs_give_cpus_away(agent, proc);
     return NULL;
 }

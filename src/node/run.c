@@ -170,11 +170,14 @@ static void resume_what_fits(struct tbi_agent *agent)
 }
 
 /* Who resumes in its bundle goes first. */
-static bool fits(const struct tbi_job *job)
+static bool fits_in(const struct tbi_bundle *bundle, const struct tbi_demand *demand)
 {
-    struct tbi_demand demand = tbi_job_demand(job);
+    return tbi_list_empty(&bundle->resuming) && tbi_grants_fits(bundle->grants, demand);
+}
 
-    return tbi_list_empty(&job->bundle->resuming) && tbi_grants_fits(job->bundle->grants, &demand);
+static bool fits(const struct tbi_job_kind *kind)
+{
+    return fits_in(kind->bundle, &kind->demand);
 }
 
 /* May one wait behind the other? An actor keeps its process to itself. */
@@ -191,12 +194,12 @@ static int64_t free_cpus(const struct tbi_agent *agent)
 }
 
 /* Will there be enough for it when all that ends has ended? */
-static bool may_fit(const struct tbi_agent *agent, const struct tbi_job *job)
+static bool may_fit(const struct tbi_agent *agent, const struct tbi_job_kind *kind)
 {
-    struct tbi_demand demand = tbi_job_demand(job);
-    int64_t cpus = tbi_grants_total(job->bundle->grants, TBI_CPUS);
+    struct tbi_demand demand = kind->demand;
+    int64_t cpus = tbi_grants_total(kind->bundle->grants, TBI_CPUS);
 
-    if (job->bundle != &agent->whole)
+    if (kind->bundle != &agent->whole)
         return true;
     if (demand.cpus > cpus - agent->lasting[TBI_CPUS] - agent->held_cpus)
         return false;
@@ -207,23 +210,22 @@ static bool may_fit(const struct tbi_agent *agent, const struct tbi_job *job)
     return true;
 }
 
-/* The job is about to be given to an executor: older ones of other demands that do not fit are overtaken, however
- * deep it is and wherever it came from. Of what waits only the oldest are looked at; the others have their turn. */
+/* The job is about to be given to an executor: kinds with older ones that do not fit are overtaken, however deep it is
+ * and wherever it came from. Only those that were not served for longest are looked at; the others have their turn. */
 static void count_overtaking(struct tbi_agent *agent, const struct tbi_job *job)
 {
     struct tbi_bundle *bundle = job->bundle;
-    struct tbi_demand demand = tbi_job_demand(job);
     unsigned looked = 0;
 
     if (job->wanted)
         return;
+    job->kind->overtaken = 0;
+    tbi_list_unlink(&job->kind->waiting);
+    tbi_list_append(&bundle->waiting, &job->kind->waiting);
     for (struct tbi_link *l = bundle->waiting.next; l != &bundle->waiting && looked++ < OLDEST; l = l->next) {
-        struct tbi_job *other = TBI_ENTRY(l, struct tbi_job, age);
-        struct tbi_demand wanted = tbi_job_demand(other);
+        struct tbi_job_kind *other = TBI_ENTRY(l, struct tbi_job_kind, waiting);
 
-        if (other->arrival >= job->arrival)
-            return;
-        if (tbi_demand_equal(&demand, &wanted) || fits(other) || !may_fit(agent, other))
+        if (other == job->kind || tbi_kind_oldest(other) >= job->arrival || fits(other) || !may_fit(agent, other))
             continue;
         if (++other->overtaken >= agent->config.overtakes && bundle->starving == NULL) {
             bundle->starving = other;
@@ -233,9 +235,11 @@ static void count_overtaking(struct tbi_agent *agent, const struct tbi_job *job)
 }
 
 /* One that starves has its bundle to itself, but for wanted tasks. */
-static bool must_wait(const struct tbi_job *job)
+static bool must_wait(const struct tbi_job_kind *kind)
 {
-    return job->bundle->starving != NULL && job->bundle->starving != job && !job->wanted;
+    const struct tbi_job_kind *starving = kind->bundle->starving;
+
+    return starving != NULL && starving != kind && !tbi_kind_best(kind)->wanted;
 }
 
 /* The job begins on the executor, which has no other. */
@@ -258,35 +262,37 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
     tbi_list_append(&agent->busy, &proc->link);
 }
 
-/* Could any of what waits start, as far as CPUs of the node can say? */
-static bool may_start(const struct tbi_agent *agent)
+/* Does the node have CPUs for what has not begun? */
+static bool has_cpus(const struct tbi_agent *agent)
 {
-    return agent->nready_free > 0 || (agent->whole.nready > 0 && free_cpus(agent) > 0 &&
-                                      tbi_list_empty(&agent->whole.resuming));
+    return free_cpus(agent) > 0 && tbi_list_empty(&agent->whole.resuming);
 }
 
 /* Starts what fits, best first. One that was overtaken too often may only be passed by wanted tasks, and
  * by those of other bundles. */
 static void start_what_fits(struct tbi_agent *agent)
 {
-    for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
-        for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
-            struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
-            struct tbi_proc *proc;
+    struct tbi_link aside;
+    struct tbi_job_kind *kind;
+    bool tasks = true; /* a process may be had for a task that creates no actor */
 
-            next = l->next;
-            if (!fits(job)) {
-                if (!may_start(agent))
-                    return; /* nothing fits any more */
-                continue;
-            }
-            if (must_wait(job))
-                continue;
-            proc = find_executor(agent, job);
-            if (proc == NULL)
-                continue;
-            begin(agent, proc, job);
+    tbi_list_init(&aside);
+    while ((kind = tbi_queue_first(agent, has_cpus(agent), tasks)) != NULL) {
+        struct tbi_proc *proc;
+
+        if (!fits(kind) || must_wait(kind)) {
+            tbi_queue_set_aside(agent, kind, &aside);
+            continue;
         }
+        proc = find_executor(agent, tbi_kind_best(kind));
+        if (proc != NULL)
+            begin(agent, proc, tbi_kind_best(kind));
+        else if (kind->actor)
+            break;
+        else
+            tasks = false;
+    }
+    tbi_queue_bring_back(agent, &aside);
 }
 
 /* Ahead of its turn to an executor of the same demand, each in turn. Returns whether there is one. */
@@ -306,28 +312,21 @@ static bool give_ahead(struct tbi_agent *agent, struct tbi_job *job)
     return false;
 }
 
-/* The best that waits in a bundle goes ahead of its turn, unless others of it must come first. */
-static bool offer_one(struct tbi_agent *agent, struct tbi_job *job)
-{
-    const struct tbi_bundle *bundle = job->bundle;
-
-    return bundle->full != agent->pass && !must_wait(job) &&
-           tbi_list_empty(&bundle->resuming) && give_ahead(agent, job);
-}
-
+/* The best that waits in each bundle goes ahead of its turn, unless others of it must come first. */
 static void offer(struct tbi_agent *agent)
 {
-    for (unsigned d = agent->depths; d-- > 0 && agent->nready > 0;)
-        for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
-            struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+    for (struct tbi_link *l = agent->queue.bundles.next, *next; l != &agent->queue.bundles; l = next) {
+        struct tbi_bundle *bundle = TBI_ENTRY(l, struct tbi_bundle, loaded);
+        struct tbi_heap_entry *first;
 
-            next = l->next;
-            if (offer_one(agent, job))
-                continue;
-            job->bundle->full = agent->pass;
-            if (agent->bundles.count == 0 || agent->nready_free == 0)
-                return; /* all that waits is in the same */
+        next = l->next;
+        while (tbi_list_empty(&bundle->resuming) && (first = tbi_heap_first(&bundle->kinds)) != NULL) {
+            struct tbi_job_kind *kind = TBI_ENTRY(first, struct tbi_job_kind, in_bundle);
+
+            if (must_wait(kind) || !give_ahead(agent, tbi_kind_best(kind)))
+                break;
         }
+    }
 }
 
 bool tbi_agent_works_ahead(const struct tbi_agent *agent)
@@ -411,9 +410,13 @@ static bool take_back_for_free_cpus(struct tbi_agent *agent)
     for (struct tbi_link *l = agent->busy.next; l != &agent->busy; l = l->next) {
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
-        if (proc->nwork > 1 && proc->job->bundle->nready == 0 && fits(proc->job)) {
-            tbi_run_take_back(agent, proc);
-            return agent->nready > 0;
+        if (proc->nwork > 1 && proc->job->bundle->nready == 0) {
+            struct tbi_demand demand = tbi_job_demand(proc->job);
+
+            if (fits_in(proc->job->bundle, &demand)) {
+                tbi_run_take_back(agent, proc);
+                return agent->nready > 0;
+            }
         }
     }
     return false;
@@ -438,14 +441,13 @@ static void take_back_for_starving(struct tbi_agent *agent)
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
         next = l->next;
-        if (proc->nwork > 1 && must_wait(proc->job))
+        if (proc->nwork > 1 && proc->job->bundle->starving != NULL && !proc->job->wanted)
             tbi_run_take_back(agent, proc);
     }
 }
 
 static void start_pass(struct tbi_agent *agent)
 {
-    agent->pass++;
     resume_what_fits(agent);
     if (!tbi_list_empty(&agent->resumers)) {
         if (agent->config.offers > 0) {
@@ -457,8 +459,7 @@ static void start_pass(struct tbi_agent *agent)
     }
     if (agent->starving > 0 && agent->config.offers > 0)
         take_back_for_starving(agent);
-    if (may_start(agent))
-        start_what_fits(agent);
+    start_what_fits(agent);
     if (agent->config.offers > 0) {
         if (take_back_for_free_cpus(agent))
             start_what_fits(agent);
@@ -469,10 +470,11 @@ static void start_pass(struct tbi_agent *agent)
 
 bool tbi_run_wants_process(const struct tbi_agent *agent)
 {
-    for (unsigned d = agent->depths; d-- > 0;)
-        for (const struct tbi_link *l = agent->ready[d].next; l != &agent->ready[d]; l = l->next)
-            if (fits(TBI_ENTRY(l, struct tbi_job, link)))
-                return true;
+    struct tbi_job_kind *kind;
+
+    for (size_t at = 0; tbi_queue_next(agent, &at, &kind);)
+        if (fits(kind))
+            return true;
     return false;
 }
 
@@ -491,16 +493,17 @@ const char *tbi_run_check(const struct tbi_agent *agent)
 {
     size_t nready = 0, nfree = 0;
     bool idle = !tbi_list_empty(&agent->idle);
+    const char *why = tbi_queue_check(agent);
+    struct tbi_job_kind *kind;
 
-    for (unsigned d = 0; d < agent->depths; d++)
-        for (const struct tbi_link *l = agent->ready[d].next; l != &agent->ready[d]; l = l->next) {
-            const struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
-
-            nready++;
-            nfree += tbi_job_needs_no_cpus(agent, job);
-            if (fits(job) && (idle || tbi_births_may(agent, is_actor(job))) && (job->wanted || !must_wait(job)))
-                return "a task waits that could run";
-        }
+    for (size_t at = 0; why == NULL && tbi_queue_next(agent, &at, &kind);) {
+        nready += kind->count;
+        nfree += kind->needs_no_cpus ? kind->count : 0;
+        if (fits(kind) && (idle || tbi_births_may(agent, kind->actor)) && !must_wait(kind))
+            why = "a task waits that could run";
+    }
+    if (why != NULL)
+        return why;
     return nready == agent->nready && nfree == agent->nready_free
                ? NULL
                : "the tasks that may start are counted wrongly";

@@ -8,44 +8,82 @@ struct room {
     unsigned most;
 };
 
-static bool fits(const struct tbi_job *job, const struct room *room)
+static bool fits(const struct tbi_demand *demand, const struct room *room)
 {
-    const struct tbi_amount *more = tbi_dispatch_more(job->m);
-
-    if (job->m->cpus > room->left[TBI_CPUS])
+    if (demand->cpus > room->left[TBI_CPUS])
         return false;
-    for (unsigned i = 0; i < job->m->nmore; i++)
-        if (more[i].amount > room->left[more[i].resource])
+    for (unsigned i = 0; i < demand->nmore; i++)
+        if (demand->more[i].amount > room->left[demand->more[i].resource])
             return false;
     return true;
 }
 
-static void use(const struct tbi_job *job, struct room *room)
+static void use(const struct tbi_demand *demand, struct room *room)
 {
-    const struct tbi_amount *more = tbi_dispatch_more(job->m);
-
-    room->left[TBI_CPUS] -= job->m->cpus;
-    for (unsigned i = 0; i < job->m->nmore; i++)
-        room->left[more[i].resource] -= more[i].amount;
+    room->left[TBI_CPUS] -= demand->cpus;
+    for (unsigned i = 0; i < demand->nmore; i++)
+        room->left[demand->more[i].resource] -= demand->more[i].amount;
     room->most--;
+}
+
+/* Goes through the tasks of a kind, the shallowest and youngest first, but for wanted ones. */
+struct cursor {
+    struct tbi_heap_entry order;
+    const struct tbi_job_kind *kind;
+    const struct tbi_level *level;
+    struct tbi_link *at;
+};
+
+static struct tbi_job *job_at(const struct cursor *cursor)
+{
+    return TBI_ENTRY(cursor->at, struct tbi_job, link);
+}
+
+/* In among the others, by the task it stands at. */
+static void stand(struct tbi_heap *heap, struct cursor *cursor, const struct tbi_level *level, struct tbi_link *at)
+{
+    if (level != NULL && at == &level->list) {
+        level = tbi_levels_next(level);
+        at = level == NULL ? NULL : level->list.prev;
+    }
+    if (level == NULL || level->number > UINT16_MAX)
+        return;
+    cursor->level = level;
+    cursor->at = at;
+    tbi_heap_put(heap, &cursor->order, ((uint64_t)level->number + 1) * (UINT64_C(1) << 47) - job_at(cursor)->arrival);
 }
 
 /* Notes the shallowest and youngest of those that are ready. */
 static unsigned choose(const struct tbi_agent *agent, struct room *room, struct tbi_job **chosen)
 {
-    unsigned n = 0;
+    struct cursor *cursors = tbi_alloc_zeroed(agent->queue.count, sizeof *cursors);
+    struct tbi_heap heap = {0};
+    struct tbi_heap_entry *first;
+    struct tbi_job_kind *kind;
+    unsigned n = 0, k = 0;
 
-    for (unsigned d = 0; d < agent->depths; d++)
-        for (struct tbi_link *l = agent->ready[d].prev; l != &agent->ready[d]; l = l->prev) {
-            struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+    for (size_t at = 0; tbi_queue_next(agent, &at, &kind);)
+        if (fits(&kind->demand, room)) {
+            const struct tbi_level *lowest = tbi_levels_lowest(&kind->jobs);
 
-            if (room->most == 0)
-                return n;
-            if (!job->wanted && !(job->m->flags & TBI_DISPATCH_STAYS) && fits(job, room)) {
-                use(job, room);
-                chosen[n++] = job;
-            }
+            cursors[k].kind = kind;
+            stand(&heap, &cursors[k++], lowest, lowest->list.prev);
         }
+    while (room->most > 0 && (first = tbi_heap_first(&heap)) != NULL) {
+        struct cursor *cursor = TBI_ENTRY(first, struct cursor, order);
+        struct tbi_job *job = job_at(cursor);
+
+        tbi_heap_take(&heap, first);
+        if (!fits(&cursor->kind->demand, room))
+            continue;
+        if (!(job->m->flags & TBI_DISPATCH_STAYS)) {
+            use(&cursor->kind->demand, room);
+            chosen[n++] = job;
+        }
+        stand(&heap, cursor, cursor->level, cursor->at->prev);
+    }
+    tbi_heap_fini(&heap);
+    free(cursors);
     return n;
 }
 
@@ -71,26 +109,34 @@ static void take_from_executors(struct tbi_agent *agent, const struct room *room
         struct tbi_proc *proc = TBI_ENTRY(l, struct tbi_proc, link);
 
         next = l->next;
-        if (room->most > 0 && proc->nwork > 1 && proc->job->bundle == &agent->whole && fits(proc->job, room))
-            tbi_run_take_back(agent, proc);
+        if (room->most > 0 && proc->nwork > 1 && proc->job->bundle == &agent->whole) {
+            struct tbi_demand demand = tbi_job_demand(proc->job);
+
+            if (fits(&demand, room))
+                tbi_run_take_back(agent, proc);
+        }
     }
 }
 
 /* ---- unasked ---- */
 
-static bool waits_for_an_actor(const struct tbi_agent *agent, const struct tbi_job *job)
+/* What asks for that, and is in no bundle. */
+static bool wait_for_an_actor(const struct tbi_agent *agent, const struct tbi_demand *demand)
 {
-    const struct tbi_amount *more = tbi_dispatch_more(job->m);
-
-    if (job->bundle != &agent->whole || job->m->flags & TBI_DISPATCH_BOUND)
-        return false;
-    if (job->m->cpus > tbi_grants_total(agent->whole.grants, TBI_CPUS) - agent->lasting[TBI_CPUS])
+    if (demand->cpus > tbi_grants_total(agent->whole.grants, TBI_CPUS) - agent->lasting[TBI_CPUS])
         return true;
-    for (unsigned i = 0; i < job->m->nmore; i++)
-        if (more[i].amount > tbi_grants_total(agent->whole.grants, more[i].resource) -
-                                 agent->lasting[more[i].resource])
+    for (unsigned i = 0; i < demand->nmore; i++)
+        if (demand->more[i].amount > tbi_grants_total(agent->whole.grants, demand->more[i].resource) -
+                                         agent->lasting[demand->more[i].resource])
             return true;
     return false;
+}
+
+static bool waits_for_an_actor(const struct tbi_agent *agent, const struct tbi_job *job)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+
+    return job->bundle == &agent->whole && !(job->m->flags & TBI_DISPATCH_BOUND) && wait_for_an_actor(agent, &demand);
 }
 
 bool tbi_takeback_unasked(struct tbi_agent *agent, struct tbi_job *job)
@@ -106,18 +152,35 @@ bool tbi_takeback_unasked(struct tbi_agent *agent, struct tbi_job *job)
     return true;
 }
 
+/* Of the kind; first they are noted, for removing one may admit others, which changes the queue. */
+static struct tbi_job **note_all(const struct tbi_job_kind *kind, size_t *n)
+{
+    struct tbi_job **job = tbi_alloc(kind->count * sizeof(struct tbi_job *));
+
+    *n = 0;
+    for (const struct tbi_level *level = tbi_levels_lowest(&kind->jobs); level != NULL; level = tbi_levels_next(level))
+        for (struct tbi_link *l = level->list.next; l != &level->list; l = l->next)
+            job[(*n)++] = TBI_ENTRY(l, struct tbi_job, link);
+    return job;
+}
+
 void tbi_takeback_beside_actors(struct tbi_agent *agent)
 {
-    for (unsigned d = 0; d < agent->depths; d++)
-        for (struct tbi_link *l = agent->ready[d].next, *next; l != &agent->ready[d]; l = next) {
-            struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+    struct tbi_job_kind **kinds = tbi_alloc(agent->queue.count * sizeof(struct tbi_job_kind *)), *kind;
+    size_t nkinds = 0, n;
 
-            next = l->next;
-            if (tbi_takeback_unasked(agent, job)) {
-                tbi_jobs_remove(agent, job);
-                next = agent->ready[d].next; /* removing one may admit others, which changes the lists */
-            }
-        }
+    for (size_t at = 0; tbi_queue_next(agent, &at, &kind);)
+        if (kind->bundle == &agent->whole && wait_for_an_actor(agent, &kind->demand))
+            kinds[nkinds++] = kind;
+    for (size_t k = 0; k < nkinds; k++) {
+        struct tbi_job **job = note_all(kinds[k], &n);
+
+        for (size_t i = 0; i < n; i++)
+            if (tbi_takeback_unasked(agent, job[i]))
+                tbi_jobs_remove(agent, job[i]);
+        free(job);
+    }
+    free(kinds);
 }
 
 const char *tbi_takeback(struct tbi_agent *agent, const struct msg_take_back *m)

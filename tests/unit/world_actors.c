@@ -346,15 +346,16 @@ static bool waits_for_actors(const struct tbi_agent *agent, const struct tbi_job
 
 const char *world_tasks_go_on(struct world *w)
 {
-    for (unsigned r = 0; r < w->nranks; r++)
-        for (unsigned d = 0; d < w->agent[r]->depths; d++)
-            for (struct tbi_link *l = w->agent[r]->ready[d].next; l != &w->agent[r]->ready[d]; l = l->next) {
-                const struct tbi_job *job = TBI_ENTRY(l, struct tbi_job, link);
+    struct tbi_map_slot e;
 
-                for (unsigned other = 0; other < w->nranks; other++)
-                    if (other != r && waits_for_actors(w->agent[r], job) && may_run_on(w->agent[other], job))
-                        return "a task waits beside actors although another node could run it";
-            }
+    for (unsigned r = 0; r < w->nranks; r++)
+        for (size_t at = 0; tbi_map_next(&w->agent[r]->jobs, &at, &e);) {
+            const struct tbi_job *job = e.value;
+
+            for (unsigned other = 0; job->kind != NULL && other < w->nranks; other++)
+                if (other != r && waits_for_actors(w->agent[r], job) && may_run_on(w->agent[other], job))
+                    return "a task waits beside actors although another node could run it";
+        }
     return NULL;
 }
 
