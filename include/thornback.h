@@ -545,7 +545,8 @@ TB_API int tb_get_string_timeout(tb_ref ref, char *buf, size_t size, double time
  * looks). Then refs[0 .. *ready) are done, num_returns at most, and the others follow; both parts in
  * the order given. What is done has been brought to this host.
  * Returns: 0, also if fewer are done.
- * Errors:  TB_ERR_ARGUMENT for num_returns of 0 or above n, or a ref given twice; TB_ERR_REF.
+ * Errors:  TB_ERR_ARGUMENT for num_returns of 0 or above n, or a ref given twice; TB_ERR_REF. Of more than 64 refs
+ *          those behind the ones that suffice are not looked at.
  * Blocks:  up to `timeout`; a task gives its CPUs back meanwhile. */
 TB_API int tb_wait(tb_ref *refs, size_t n, size_t num_returns, double timeout, size_t *ready);
 enum { TB_WAIT_ONLY_EXISTS = 1 /* do not bring the objects to this host */ };

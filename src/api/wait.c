@@ -3,6 +3,8 @@
 #include "api/get.h"
 #include "util/alloc.h"
 
+enum { CHECKED = 64 };
+
 struct waiting {
     const struct tbi_process *process;
     struct tbi_handle **handle;
@@ -47,22 +49,27 @@ static bool are_all_polled(void *arg)
     return w->polled == w->n;
 }
 
-static int begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle **handle, size_t n)
+/* Uses the handles of the first `looked` refs: of all, unless enough of the first are ready. Whoever waits for one of
+ * many, many times, would else have all looked at each time. A mistake is found among the first CHECKED always. */
+static int begin(struct tbi_process *p, const tb_ref *refs, struct waiting *w, size_t *looked)
 {
+    struct tbi_handle **handle = w->handle;
+    size_t i, ready = 0;
     bool twice = false;
     int rc = 0;
-    size_t i;
 
-    for (i = 0; i < n && (rc = tbi_get_use(p, refs[i], &handle[i])) == 0; i++) {
+    for (i = 0; i < w->n && (i < CHECKED || ready < w->wanted) && (rc = tbi_get_use(p, refs[i], &handle[i])) == 0; i++) {
         twice |= handle[i]->marked;
         handle[i]->marked = true;
+        ready += is_ready(handle[i], w->only_exists);
     }
     for (size_t k = 0; k < i; k++)
         handle[k]->marked = false;
     if (rc == 0 && twice)
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: a ref stands twice among the %zu", n);
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: a ref stands twice among the %zu", w->n);
     if (rc != 0)
         tbi_get_end(p, handle, i);
+    *looked = i;
     return rc;
 }
 
@@ -137,7 +144,7 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
         return TB_ERR_STATE;
     w.process = p;
     w.handle = tbi_alloc(n * sizeof *w.handle);
-    rc = begin(p, refs, w.handle, n);
+    rc = begin(p, refs, &w, &w.n);
     if (rc == 0) {
         if (are_enough_ready(&w)) {
             /* nothing to wait for */
@@ -145,13 +152,13 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
             poll_all(p, &w);
         } else {
             ask(p, &w);
-            tbi_process_awaits(w.handle, n);
+            tbi_process_awaits(w.handle, w.n);
             if (!tbi_process_wait_blocked(p, are_enough_ready, &w, tbi_deadline(timeout)))
                 rc = tbi_process_why_ended(p);
             tbi_process_awaits(NULL, 0);
         }
         *ready = rc == 0 ? partition(refs, &w, poll) : 0;
-        tbi_get_end(p, w.handle, n);
+        tbi_get_end(p, w.handle, w.n);
     }
     tbi_process_leave(p);
     free(w.handle);

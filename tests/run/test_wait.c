@@ -48,6 +48,36 @@ static void the_ready_ones_come_first_and_order_is_kept(void **state)
     assert_ok(tb_release_all(r, 4));
 }
 
+/* Of many refs those behind the ones that suffice are not looked at. */
+static void of_many_the_ready_one_is_found_wherever_it_is(void **state)
+{
+    enum { N = 500 };
+    static const int places[] = {0, 1, 63, 64, 65, N - 1};
+    struct gate g = gate_new();
+    tb_ref first = tb_remote(gated, g.path), pending[N], r[N], done = tb_put(1);
+    size_t ready;
+
+    (void)state;
+    for (int i = 0; i < N - 1; i++)
+        pending[i] = tb_remote(identity, first);
+    for (size_t k = 0; k < sizeof places / sizeof *places; k++) {
+        int at = places[k];
+
+        for (int i = 0; i < N; i++)
+            r[i] = i == at ? done : pending[i - (i > at)];
+        assert_ok(tb_wait(r, N, 1, -1, &ready));
+        assert_int_equal(ready, 1);
+        assert_true(tb_ref_equal(r[0], done));
+        for (int i = 1; i < N; i++)
+            assert_true(tb_ref_equal(r[i], pending[i - 1]));
+    }
+    gate_open(&g);
+    assert_ok(tb_wait(r, N, N, -1, &ready));
+    assert_int_equal(ready, N);
+    assert_ok(tb_release_all(r, N));
+    assert_ok(tb_release(first));
+}
+
 static void never_more_than_were_asked_for(void **state)
 {
     tb_ref r[3] = {tb_put(1), tb_put(2), tb_put(3)};
@@ -143,6 +173,7 @@ static void a_thousand_are_taken_one_by_one(void **state)
 }
 
 RUN(cmocka_unit_test(the_ready_ones_come_first_and_order_is_kept),
+    cmocka_unit_test(of_many_the_ready_one_is_found_wherever_it_is),
     cmocka_unit_test(never_more_than_were_asked_for),
     cmocka_unit_test(a_timeout_of_0_only_looks),
     cmocka_unit_test(a_failed_one_is_ready),
