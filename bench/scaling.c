@@ -1,0 +1,196 @@
+/* scaling.c - costs that must not grow: each row does n and 8 n of something and prints how many times as long the
+ * second took, by the best of REPEATS each. In proportion it is 8; more than 12 is too much.
+ *   little_cpu     tasks that ask for 0.01 CPU: all fit, and processes are few
+ *   chain          a chain of tasks, each of which submits the next: the depth grows
+ *   demands        tasks that ask for another amount of memory each
+ *   reverse        calls of an actor whose arguments become ready in the opposite order
+ *   wait_one       tb_wait for one of n, n times
+ *   segment        room in a store that has as many free extents which are a little too small */
+#include "bench.h"
+
+#include <thornback.h>
+
+#include "../tests/run/gate.h"
+#include "store/segment.h"
+
+enum { REPEATS = 3, TIMES = 8, LIMIT = 12 };
+
+static int noop(tb_call *call) { return tb_return(call, 1); }
+TB_TASK(noop);
+
+static int chain(tb_call *call)
+{
+    int n = tb_arg_int(call, 0);
+
+    if (n > 1)
+        tb_release(tb_remote(chain, n - 1));
+    return tb_return(call, n);
+}
+TB_TASK(chain);
+
+static int gated(tb_call *call)
+{
+    gate_wait(tb_arg_string(call, 0));
+    return tb_return(call, 1);
+}
+TB_TASK(gated);
+
+static int same(tb_call *call) { return tb_return(call, tb_arg_int(call, 0)); }
+TB_TASK(same);
+
+struct sum {
+    int n;
+};
+static int add(tb_call *call, struct sum *sum)
+{
+    sum->n += tb_arg_int(call, 0);
+    return tb_return(call, sum->n);
+}
+TB_ACTOR(sum, struct sum);
+TB_METHOD(sum, add);
+
+static double run_tasks(int n, double cpus, bool differ)
+{
+    tb_ref *r = malloc((size_t)n * sizeof *r);
+    double t = bench_now();
+
+    for (int i = 0; i < n; i++)
+        r[i] = tb_remote_with(noop, TB_OPTIONS(.num_cpus = cpus, .memory = differ ? (1 << 20) + i : 0));
+    tb_must(tb_get_all_(r, (size_t)n, TB_NO_TYPE, 0, NULL, -1));
+    t = bench_now() - t;
+    tb_must(tb_release_all(r, (size_t)n));
+    free(r);
+    return t;
+}
+
+static double little_cpu(int n) { return run_tasks(n, 0.01, false); }
+static double demands(int n) { return run_tasks(n, 1, true); }
+
+static double run_chain(int n)
+{
+    double t = bench_now();
+
+    tb_must(tb_release(tb_remote(chain, n)));
+    tb_must(tb_wait_idle(-1));
+    return bench_now() - t;
+}
+
+static double reverse(int n)
+{
+    tb_ref *p = malloc((size_t)n * sizeof *p), *r = malloc((size_t)n * sizeof *r), g;
+    struct gate gate = gate_new();
+    tb_actor actor = tb_actor_new(sum);
+    double t;
+    int v;
+
+    g = tb_remote(gated, gate.path);
+    for (int i = 0; i < n; i++)
+        p[i] = tb_remote(same, g);
+    for (int i = 0; i < n; i++)
+        r[i] = tb_actor_call(actor, add, p[n - 1 - i]);
+    gate_reach(&gate);
+    t = bench_now();
+    gate_open(&gate);
+    tb_must(tb_get(r[n - 1], &v));
+    t = bench_now() - t;
+    if (v != n)
+        tb_must(TB_ERR_STATE);
+    tb_must(tb_release_all(p, (size_t)n));
+    tb_must(tb_release_all(r, (size_t)n));
+    tb_must(tb_release(g));
+    tb_must(tb_actor_release(actor));
+    free(p);
+    free(r);
+    return t;
+}
+
+static double wait_one(int n)
+{
+    tb_ref *r = malloc((size_t)n * sizeof *r);
+    double t = bench_now();
+    size_t ready;
+
+    for (int i = 0; i < n; i++)
+        r[i] = tb_remote(noop);
+    for (size_t at = 0; at < (size_t)n; at += ready) {
+        tb_must(tb_wait(r + at, (size_t)n - at, 1, -1, &ready));
+        tb_must(tb_release_all(r + at, ready));
+    }
+    free(r);
+    return bench_now() - t;
+}
+
+/* Extents of 65 pages are free, each between two that are not; 71 are asked for. */
+static double segment(int n)
+{
+    enum { PAGE = 4096 };
+    struct tbi_segment *s = tbi_segment_create((uint64_t)n * (65 + 1 + 71) * PAGE, PAGE);
+    uint64_t *at = malloc((size_t)n * sizeof *at);
+    struct tbi_extent extent;
+    double t;
+
+    for (int i = 0; i < n; i++) {
+        tbi_segment_alloc(s, 65 * PAGE, &extent);
+        at[i] = extent.offset;
+        tbi_segment_alloc(s, PAGE, &extent);
+    }
+    for (int i = 0; i < n; i++)
+        tbi_segment_free(s, at[i]);
+    t = bench_now();
+    for (int i = 0; i < n; i++)
+        if (!tbi_segment_alloc(s, 71 * PAGE, &extent))
+            tb_must(TB_ERR_STATE);
+    t = bench_now() - t;
+    tbi_segment_destroy(s);
+    free(at);
+    return t;
+}
+
+static const struct row {
+    const char *name;
+    double (*run)(int n);
+    int n;
+} rows[] = {
+    {"little_cpu", little_cpu, 2500}, {"chain", run_chain, 5000},  {"demands", demands, 2500},
+    {"reverse", reverse, 2500},       {"wait_one", wait_one, 2500}, {"segment", segment, 4000},
+};
+
+static double best(const struct row *row, int n)
+{
+    double least = row->run(n);
+
+    for (int k = 1; k < REPEATS; k++) {
+        double t = row->run(n);
+
+        least = t < least ? t : least;
+    }
+    return least;
+}
+
+/* Only the rows that are named, if any are. Exit status 1: some cost grows too fast. */
+int main(int argc, char **argv)
+{
+    int grown = 0;
+
+    tb_must(tb_init(&argc, &argv, TB_CONFIG(.memory = INT64_C(64) << 30)));
+    run_tasks(1000, 1, false);
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        const struct row *row = &rows[k];
+        bool named = argc < 2;
+        double small, large;
+
+        for (int a = 1; a < argc; a++)
+            named |= strcmp(argv[a], row->name) == 0;
+        if (!named)
+            continue;
+        small = best(row, row->n);
+        large = best(row, TIMES * row->n);
+        printf("{\"name\":\"scaling_%s\",\"n\":%d,\"seconds\":%.4g,\"seconds_8n\":%.4g,\"value\":%.4g,"
+               "\"unit\":\"times\",\"limit\":%d,\"ratio\":%.3f}\n",
+               row->name, row->n, small, large, large / small, LIMIT, large / small / LIMIT);
+        fflush(stdout);
+        grown += large / small > LIMIT;
+    }
+    tb_must(tb_finalize());
+    return grown > 0;
+}
