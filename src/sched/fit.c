@@ -114,6 +114,31 @@ static uint64_t rate(const struct fit *f, unsigned b, unsigned i)
     return (0xffff - host) << 47 | (0xffff - node) << 31 | (uint64_t)(empty * (1 << 30)) | 1;
 }
 
+static int smaller_first(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Is as much free of as many GPUs, whichever these are? */
+static bool gpus_alike(const struct fit *f, unsigned a, unsigned b)
+{
+    unsigned n = f->nodes->node[a].ngpus;
+    const int32_t *at_a = f->gpu + (size_t)a * TBI_GPUS_MAX, *at_b = f->gpu + (size_t)b * TBI_GPUS_MAX;
+    int32_t x[TBI_GPUS_MAX], y[TBI_GPUS_MAX];
+
+    if (n != f->nodes->node[b].ngpus)
+        return false;
+    if (memcmp(at_a, at_b, n * sizeof *x) == 0)
+        return true;
+    memcpy(x, at_a, n * sizeof *x);
+    memcpy(y, at_b, n * sizeof *y);
+    qsort(x, n, sizeof *x, smaller_first);
+    qsort(y, n, sizeof *y, smaller_first);
+    return memcmp(x, y, n * sizeof *x) == 0;
+}
+
 static bool alike(const struct fit *f, unsigned a, unsigned b)
 {
     size_t bytes = f->nodes->nresources * sizeof *f->left;
@@ -121,7 +146,8 @@ static bool alike(const struct fit *f, unsigned a, unsigned b)
     return f->on_node[a] == f->on_node[b] &&
            f->on_host[f->nodes->node[a].first] == f->on_host[f->nodes->node[b].first] &&
            memcmp(left_of(f, a), left_of(f, b), bytes) == 0 &&
-           memcmp(tbi_ledger_whole(f->nodes, a), tbi_ledger_whole(f->nodes, b), bytes) == 0;
+           memcmp(tbi_ledger_whole(f->nodes, a), tbi_ledger_whole(f->nodes, b), bytes) == 0 &&
+           (f->gpu == NULL || gpus_alike(f, a, b));
 }
 
 /* The best node for the bundle that was not tried; TBI_ANY_NODE: none. */
@@ -178,7 +204,7 @@ static bool place_from(struct fit *f, unsigned k)
             break;
         undo(f, b, &saved);
         for (unsigned i = 0; i < n; i++)
-            tried[i] |= i == best || (f->gpu == NULL && alike(f, i, best));
+            tried[i] |= i == best || alike(f, i, best);
     }
     free(tried);
     return done;
