@@ -398,7 +398,7 @@ static void begin(uint64_t seed)
     struct world *w;
 
     job = tbi_alloc_zeroed(1, sizeof *job);
-    job->w = w = tbi_alloc_zeroed(1, sizeof *w);
+    job->w = w = world_new();
     w->seed = seed;
     w->random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     w->nranks = w->nprocs = 1;

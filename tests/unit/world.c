@@ -69,7 +69,7 @@ static void world_unborn(struct world *w, struct proc *p)
     tbi_error_link(&link, TB_ERR_CRASHED, "no process, as the seed wants it");
     p->unborn = false;
     w->stillborn++;
-    tbi_agent_unborn(w->agent[p->rank], p->number, &link, w->now);
+    tbi_agent_unborn(agent_of(w, p->rank), p->number, &link, w->now);
 }
 
 static void world_say(void *ctx, const char *line)
@@ -162,7 +162,7 @@ const char *world_agent_takes(struct world *w, unsigned rank, unsigned from, str
     const char *why = world_take_first(box, &record);
 
     if (why == NULL)
-        why = tbi_agent_handle(w->agent[rank], from, record, w->now);
+        why = tbi_agent_handle(agent_of(w, rank), from, record, w->now);
     free(record);
     return why;
 }
@@ -189,10 +189,10 @@ static const char *head_takes(struct world *w, unsigned rank)
     if (why == NULL && record->type == TBI_MSG_TAKEN)
         w->taken += ((const struct msg_taken *)(record + 1))->ntasks;
     if (why == NULL)
-        why = tbi_sched_handle(w->sched, rank, record, w->now);
+        why = tbi_sched_handle(head_of(w), rank, record, w->now);
     free(record);
     if (pick(w, 2) == 0) /* the head runs its pass once per batch, however long that is */
-        tbi_sched_run(w->sched);
+        tbi_sched_run(head_of(w));
     return why;
 }
 
@@ -201,9 +201,9 @@ static const char *head_takes(struct world *w, unsigned rank)
 static void pass_time(struct world *w, uint64_t now)
 {
     w->now = now;
-    tbi_sched_tick(w->sched, now);
+    tbi_sched_tick(head_of(w), now);
     for (unsigned r = 0; r < w->nranks; r++)
-        tbi_agent_tick(w->agent[r], now);
+        tbi_agent_tick(agent_of(w, r), now);
 }
 
 enum { EVENTS = 3 * WORLD_RANKS * WORLD_RANKS + 2 * WORLD_RANKS + 10 * WORLD_PROCS };
@@ -279,7 +279,7 @@ static bool one_event(struct world *w, const char **why)
         w->copy[e->a].active = false;
         copied = w->races.race != NO_RACE || pick(w, 20) > 0; /* else there is no memory for it */
         w->copies_failed += !copied;
-        tbi_agent_copied(w->agent[w->copy[e->a].rank], w->copy[e->a].ticket, copied);
+        tbi_agent_copied(agent_of(w, w->copy[e->a].rank), w->copy[e->a].ticket, copied);
         break;
     case SEND:
         *why = world_net_send(w, e->a, e->b);
@@ -319,14 +319,18 @@ static bool one_event(struct world *w, const char **why)
     return true;
 }
 
-/* Everything, at each event of small worlds. */
-static const char *check(const struct world *w)
+/* The books of those whose state may have changed since the last check; of large worlds at some events only. */
+static const char *check(struct world *w)
 {
     if (w->nranks > WORLD_RANKS_FEW && w->events % 64 != 0)
         return NULL;
-    TRY(tbi_sched_check(w->sched));
+    if (w->head_touched)
+        TRY(tbi_sched_check(w->sched));
     for (unsigned r = 0; r < w->nranks; r++)
-        TRY(tbi_agent_check(w->agent[r]));
+        if (w->agent_touched[r])
+            TRY(tbi_agent_check(w->agent[r]));
+    w->head_touched = false;
+    memset(w->agent_touched, 0, sizeof w->agent_touched);
     return NULL;
 }
 
@@ -345,7 +349,7 @@ static const char *until_quiet(struct world *w)
             TRY(check(w));
             continue;
         }
-        tbi_sched_run(w->sched);
+        tbi_sched_run(head_of(w));
         for (unsigned r = 0; r < w->nranks; r++) {
             if (tbi_agent_deadline(w->agent[r]) < deadline)
                 deadline = tbi_agent_deadline(w->agent[r]);
@@ -385,6 +389,14 @@ static const char *nothing_left(struct world *w)
             return "objects are left in a store";
     }
     return NULL;
+}
+
+struct world *world_new(void)
+{
+    struct world *w = tbi_alloc(sizeof *w);
+
+    memset(w, 0, offsetof(struct world, proc));
+    return w;
 }
 
 void world_create(struct world *w, uint64_t seed, unsigned nranks)
@@ -491,7 +503,7 @@ const char *world_to_the_end(struct world *w)
 
 const char *world_run(uint64_t seed, struct world **out)
 {
-    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
+    struct world *w = world_new();
 
     *out = w;
     world_create(w, seed, 0);

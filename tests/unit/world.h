@@ -115,12 +115,12 @@ struct world {
     uint64_t now;
     struct tbi_sched *sched;
     struct tbi_agent *agent[WORLD_RANKS];
+    bool head_touched, agent_touched[WORLD_RANKS]; /* since they were checked */
     struct tbi_outbox to_head[WORLD_RANKS], to_agent[WORLD_RANKS];
     struct tbi_outbox between[WORLD_RANKS][WORLD_RANKS];
     struct world_net net;
     unsigned long frames, held_back; /* frames with records; those behind which more had to wait for leave */
     struct world_self { struct world *world; unsigned rank; } self[WORLD_RANKS];
-    struct proc proc[WORLD_PROCS];  /* [0]: the driver */
     unsigned nprocs;
     struct copying copy[64];
     struct tbi_id group[WORLD_GROUPS];
@@ -164,8 +164,11 @@ struct world {
     uint64_t ticket;
     unsigned constructed, restarted, called, retired, exited, died_seen, unavailable_seen, found, direct,
         stopped;
+    struct proc proc[WORLD_PROCS];  /* [0]: the driver. Last, and large: world_new does not clear it */
 };
 
+/* All zeros, but for the processes: each is set when it is begun. */
+struct world *world_new(void);
 /* Runs the world of this seed to its end and checks it. NULL, or what went wrong. */
 const char *world_run(uint64_t seed, struct world **kept_for_reports);
 /* The smallest world in which a task is cancelled at its event number `at`, with one dependant, by force

@@ -17,6 +17,19 @@ static inline unsigned pick(struct world *w, unsigned n)
     return (unsigned)(unit_random(&w->random) % n);
 }
 
+/* What may change their state is called through these, so that the loop knows whose books to check. */
+static inline struct tbi_sched *head_of(struct world *w)
+{
+    w->head_touched = true;
+    return w->sched;
+}
+
+static inline struct tbi_agent *agent_of(struct world *w, unsigned rank)
+{
+    w->agent_touched[rank] = true;
+    return w->agent[rank];
+}
+
 static inline void send_object(struct proc *p, enum tbi_msg type, struct tbi_id id)
 {
     ((struct msg_object *)tbi_outbox_append(&p->out, type, p->number, sizeof(struct msg_object)))

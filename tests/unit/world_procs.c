@@ -713,6 +713,6 @@ const char *world_kill_proc(struct world *w, struct proc *p)
         TRY(world_read_ring(w, p));
     lose_backlog(w, p, running);
     tbi_error_link(&link, TB_ERR_CRASHED, "killed by the seed");
-    tbi_agent_died(w->agent[p->rank], p->number, &link, pick(w, 8) == 0);
+    tbi_agent_died(agent_of(w, p->rank), p->number, &link, pick(w, 8) == 0);
     return NULL;
 }

@@ -29,7 +29,7 @@ static void begin_tasks(struct world *w)
 
 const char *world_race(uint64_t seed, unsigned at, bool force, bool *late)
 {
-    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
+    struct world *w = world_new();
     const char *why;
 
     world_create(w, seed, 0);
@@ -267,7 +267,7 @@ const char *world_disturb(struct world *w)
 
 const char *world_race_direct(uint64_t seed, enum race race, unsigned at, struct raced *raced)
 {
-    struct world *w = tbi_alloc_zeroed(1, sizeof *w);
+    struct world *w = world_new();
     const char *why;
 
     world_create(w, seed, 3);
