@@ -502,6 +502,7 @@ const char *tbi_groups_on_ungroup(struct tbi_sched *sched, unsigned rank,
     fail_all(sched, &group->nodes.any.waiting);
     for (unsigned b = 0; b < group->n; b++)
         fail_all(sched, &group->nodes.node[b].own.waiting);
+    tbi_ready_bring_back(&sched->ready); /* some of them may stand aside */
     while (fail_a_wanted_one(sched, group))
         ;
     if (group->asked == 0) {
