@@ -329,7 +329,8 @@ static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uin
         p->leading = true;
         seen = atomic_load(&p->news); /* what comes before we lead must not be waited for */
         pthread_mutex_unlock(&p->lock);
-        p->port.progress(p->port.ctx, seen, deadline_us);
+        /* Who leads says what it waits for, too. */
+        p->port.progress(p->port.ctx, seen, tbi_look_is_told() ? tbi_look_before(deadline_us) : deadline_us);
         pthread_mutex_lock(&p->lock);
         p->leading = false;
         if (p->followers > 0)

@@ -50,7 +50,7 @@ bool tbi_bell_was_missed(struct tbi_bell *bell, uint32_t value, uint32_t who, ui
 {
     uint64_t until_us = tbi_now_us() + sure_us;
 
-    while (atomic_load(&bell->armed) == who && atomic_load(&bell->value) == value) {
+    while (atomic_load(&bell->armed) == (value << 2 | who) && atomic_load(&bell->value) == value) {
         if (tbi_now_us() >= until_us)
             return true;
         tbi_bell_wait(bell, value, who, until_us);
