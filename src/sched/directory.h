@@ -87,7 +87,8 @@ struct tbi_maker {
     bool wanted : 1;            /* a blocked task waits for it, directly or not; or it is an elder */
     bool elder : 1;             /* it was let through before deeper ones, see ready.h */
     bool aborted : 1;           /* DISPATCHED, BLOCKED: cancelled, its objects are FAILED or FREED */
-    bool aborts_children : 1;   /* ... and what it still submits is cancelled too */
+    bool overdue : 1;           /* DISPATCHED, BLOCKED: over its time limit, and to be tried again when it has ended */
+    bool aborts_children : 1;   /* ... of both: what it still submits is cancelled too */
     bool is_actor : 1, is_call : 1; /* on record in actors.c */
     bool settled : 1;           /* an actor that lives, and is counted so in the ledger */
     bool is_direct : 1;         /* DISPATCHED: a call that its caller's agent has sent */

@@ -213,17 +213,13 @@ struct tbi_payload *tbi_failure_overdue(const struct tbi_sched *sched,
                                         const struct msg_submit *task, unsigned rank,
                                         uint32_t attempt)
 {
-    struct tbi_error_link link[2];
+    struct tbi_error_link link;
 
-    tbi_error_link(&link[0], TB_ERR_CANCELLED, "cancelled, for it exceeded its time_limit");
-    tbi_error_link(&link[1], TB_ERR_TIMEOUT, "it ran for more than its time_limit of %g s",
-                   task->limit_ms / 1e3);
-    for (int i = 0; i < 2; i++) {
-        link[i].rank = (int32_t)rank;
-        link[i].attempt = attempt;
-        name(sched, &link[i], task->fn);
-    }
-    return unread(tbi_payload_new(link, sizeof link));
+    tbi_error_link(&link, TB_ERR_TIMEOUT, "it ran for more than its time_limit of %g s", task->limit_ms / 1e3);
+    link.rank = (int32_t)rank;
+    link.attempt = attempt;
+    name(sched, &link, task->fn);
+    return unread(payload_of(&link));
 }
 
 /* ---- actors and their calls ---- */

@@ -112,6 +112,9 @@ const char *tbi_sched_on_finished(struct tbi_sched *sched, unsigned rank, const 
     if (task->aborted) {
         drop_results(sched, task, rank, m);
         tbi_sched_conclude(sched, task);
+    } else if (task->overdue) {
+        drop_results(sched, task, rank, m);
+        tbi_retry_after_timeout(sched, task);
     } else if (m->error != 0) {
         struct tbi_payload *error = tbi_failure_of_agent(sched, task->submit, end - m->data_bytes,
                                                          m->error_bytes);

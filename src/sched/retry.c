@@ -101,6 +101,28 @@ void tbi_retry_orphan(struct tbi_sched *sched, struct tbi_maker *task)
     cancel_children(sched, task, TB_CANCEL_DEFAULT, "cancelled, for the process that submitted it died");
 }
 
+/* Is there another attempt after an error that is to be retried? */
+static bool has_attempts(const struct tbi_maker *task)
+{
+    return task->submit->max_retries < 0 || task->attempt < (uint32_t)task->submit->max_retries;
+}
+
+void tbi_retry_overdue(struct tbi_sched *sched, struct tbi_maker *task)
+{
+    bool again = task->submit->retry_codes >> -TB_ERR_TIMEOUT & 1 && has_attempts(task) && task->submit->kind == TBI_TASK;
+
+    if (!again) {
+        tbi_retry_cancel(sched, task, TB_CANCEL_DEFAULT,
+                         tbi_failure_overdue(sched, task->submit, task->node, task->attempt));
+        return;
+    }
+    if (!task->overdue)
+        tbi_retry_send_abort(sched, task, 0);
+    task->overdue = true; /* the next attempt begins when this one has ended */
+    task->aborts_children = true;
+    cancel_children(sched, task, TB_CANCEL_DEFAULT, "cancelled with the task that submitted it");
+}
+
 bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const struct msg_done *m,
                      struct tbi_payload *error)
 {
@@ -110,8 +132,9 @@ bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const stru
 
     if (m->crashed || (group != NULL && group->removed)) /* the next attempt submits its own */
         tbi_retry_orphan(sched, task);
-    if (!may || (submit->max_retries >= 0 && task->attempt >= (uint32_t)submit->max_retries))
+    if (!may || !has_attempts(task))
         return false;
+    task->overdue = task->aborts_children = false;
     error->unread = false; /* the next attempt makes up for it */
     tbi_payload_drop(&sched->dir, error);
     task->attempt++;
@@ -121,6 +144,15 @@ bool tbi_retry_after(struct tbi_sched *sched, struct tbi_maker *task, const stru
     else
         tbi_sched_queue(sched, task);
     return true;
+}
+
+void tbi_retry_after_timeout(struct tbi_sched *sched, struct tbi_maker *task)
+{
+    const struct msg_done end = {.error = TB_ERR_TIMEOUT};
+    struct tbi_payload *error = tbi_failure_overdue(sched, task->submit, task->node, task->attempt);
+
+    if (!tbi_retry_after(sched, task, &end, error))
+        tbi_sched_fail(sched, task, error);
 }
 
 static uint64_t next_retry(const struct tbi_sched *sched)

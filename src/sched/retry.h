@@ -16,6 +16,12 @@ bool tbi_retry_runs(const struct tbi_maker *task, unsigned rank, uint32_t attemp
  * all that it submits; the task has failed. */
 bool tbi_retry_adopt(struct tbi_sched *sched, struct tbi_maker *task);
 
+/* A task has run for longer than it may: it is ended, and fails at once or, if it may be tried again after that, is
+ * `overdue` until it has ended. */
+void tbi_retry_overdue(struct tbi_sched *sched, struct tbi_maker *task);
+/* ... and now it has, and is in no ledger any more. */
+void tbi_retry_after_timeout(struct tbi_sched *sched, struct tbi_maker *task);
+
 /* Cancels a task that has not ended, by TB_CANCEL_* flags. Takes over one use of `error`. */
 void tbi_retry_cancel(struct tbi_sched *sched, struct tbi_maker *task, uint32_t flags,
                       struct tbi_payload *error);

@@ -381,8 +381,7 @@ static const char *on_overdue(struct tbi_sched *sched, unsigned rank,
     struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
 
     if (task != NULL && tbi_retry_runs(task, rank, m->attempt) && !task->aborted)
-        tbi_retry_cancel(sched, task, TB_CANCEL_DEFAULT,
-                         tbi_failure_overdue(sched, task->submit, rank, m->attempt));
+        tbi_retry_overdue(sched, task);
     return NULL;
 }
 

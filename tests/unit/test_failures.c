@@ -169,7 +169,7 @@ static void what_a_dead_process_had_submitted_is_cancelled_and_submitted_anew(vo
     assert_actions(sim, "DISPATCH 3 to 1\n");
 }
 
-static void an_overdue_task_is_cancelled_with_the_cause_timeout(void **state)
+static void an_overdue_task_fails_with_timeout_at_once(void **state)
 {
     struct sim *sim = *state;
     int a = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = 5});
@@ -177,8 +177,51 @@ static void an_overdue_task_is_cancelled_with_the_cause_timeout(void **state)
     assert_actions(sim, "DISPATCH 1 to 1\n");
     sim_resolve(sim, 0, a, 0);
     sim_task_msg(sim, TBI_MSG_OVERDUE, 1, a);
-    assert_actions(sim, "ABORT 1 to 1\nRESOLVED 1 to 0 error=-3 in work because -4\n");
+    assert_actions(sim, "ABORT 1 to 1\nRESOLVED 1 to 0 error=-4 in work\n");
     sim_task_msg(sim, TBI_MSG_OVERDUE, 1, a);
+    assert_actions(sim, "");
+}
+
+/* Its children are the attempt's, and end with it. */
+static void one_that_may_be_tried_again_after_timeout_is_when_it_has_ended(void **state)
+{
+    struct sim *sim = *state;
+    int a = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = 1, .retry_codes = 1u << -TB_ERR_TIMEOUT});
+
+    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a});
+    assert_actions(sim, "DISPATCH 2 to 1\nDISPATCH 1 to 1\n");
+    sim_resolve(sim, 0, a, 0);
+    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a});
+    assert_actions(sim, "DISPATCH 3 to 1\n");
+    sim_task_msg(sim, TBI_MSG_OVERDUE, 1, a);
+    assert_actions(sim, "ABORT 1 to 1\nABORT 3 to 1\n");
+    sim_task_msg(sim, TBI_MSG_OVERDUE, 1, a);
+    assert_actions(sim, "");
+    assert_null(sim_done(sim, 1, a, 1, 9, 0)); /* too late, and its children have not run */
+    assert_actions(sim, "DISPATCH 1 to 1 attempt=1\n");
+    sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .parent = a});
+    assert_actions(sim, "DISPATCH 4 to 1\n");
+    {
+        struct msg_task *m = sim_record(sim, TBI_MSG_OVERDUE, sizeof *m);
+
+        *m = (struct msg_task){sim_id((uint64_t)a), 1, 0};
+        assert_null(sim_deliver(sim, 1));
+    }
+    assert_actions(sim, "ABORT 1 to 1\nRESOLVED 1 to 0 error=-4 in work\nABORT 4 to 1\n");
+}
+
+static void one_that_is_cancelled_meanwhile_is_not_tried_again(void **state)
+{
+    struct sim *sim = *state;
+    int a = sim_submit(sim, (struct sim_task){.cpus = 1, .max_retries = 5, .retry_codes = 1u << -TB_ERR_TIMEOUT});
+
+    sim_resolve(sim, 0, a, 0);
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    sim_task_msg(sim, TBI_MSG_OVERDUE, 1, a);
+    assert_actions(sim, "ABORT 1 to 1\n");
+    sim_cancel(sim, a, 0);
+    assert_actions(sim, "ABORT 1 to 1\nRESOLVED 1 to 0 error=-3 in work\n");
+    sim_failed(sim, 1, a, TB_ERR_TASK);
     assert_actions(sim, "");
 }
 
@@ -217,7 +260,9 @@ int main(void)
         ON(sim_one_worker, what_was_done_first_is_not_cancelled),
         ON(sim_one_worker, children_are_cancelled_with_their_parent_unless_they_are_spared),
         ON(sim_one_worker, what_a_dead_process_had_submitted_is_cancelled_and_submitted_anew),
-        ON(sim_one_worker, an_overdue_task_is_cancelled_with_the_cause_timeout),
+        ON(sim_one_worker, an_overdue_task_fails_with_timeout_at_once),
+        ON(sim_one_worker, one_that_may_be_tried_again_after_timeout_is_when_it_has_ended),
+        ON(sim_one_worker, one_that_is_cancelled_meanwhile_is_not_tried_again),
         ON(sim_one_worker, a_failure_that_nobody_read_is_reported_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         world_free(world);
     }
     print_message("%llu worlds: %lu attempts ran, %lu of them retries; %lu executors killed; seen: "
-                  "%lu crashes, %lu cancelled, %lu of them overdue; %lu failures unread; %lu "
+                  "%lu crashes, %lu cancelled, %lu overdue; %lu failures unread; %lu "
                   "tasks taken back\n",
                   (unsigned long long)(last - first + 1), ran, retried, killed, crashed, cancelled,
                   overdue, unread, taken);

@@ -209,7 +209,7 @@ static void do_submit(struct world *w, struct proc *p)
                           sizeof *m + nrefs * 16 + nargs * 8 + nheld * 16 + gpus * sizeof *more +
                               grouped * sizeof(struct tbi_id));
     *m = (struct msg_submit){.max_retries = (int32_t)pick(w, 4) - 1,
-                             .retry_codes = pick(w, 2) << -TB_ERR_TASK,
+                             .retry_codes = pick(w, 2) << -TB_ERR_TASK | pick(w, 2) << -TB_ERR_TIMEOUT,
                              .retry_delay_ms = pick(w, 3) / 2, .limit_ms = pick(w, 6) / 5,
                              .task = new_id(p), .parent = p->run.task, .depth = (uint16_t)depth,
                              .cpus = w->alike ? 10000 : (int32_t)pick(w, 5) * 5000,
@@ -584,7 +584,7 @@ static const char *got_object(struct world *w, struct proc *p, const struct msg_
     w->cancelled_seen += code == TB_ERR_CANCELLED;
     w->died_seen += code == TB_ERR_ACTOR_DIED;
     w->unavailable_seen += code == TB_ERR_ACTOR_UNAVAILABLE;
-    w->overdue_seen += code == TB_ERR_CANCELLED && m->bytes > sizeof *error;
+    w->overdue_seen += code == TB_ERR_TIMEOUT;
     if (code != 0 && pick(w, 2) == 0)
         send_object(p, TBI_MSG_SEEN, m->id);
     TRY(world_note_outcome(w, m->id, code));
