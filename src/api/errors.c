@@ -3,9 +3,10 @@
 #include "util/id.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char last_error[1024];
 
@@ -19,17 +20,53 @@ int tbi_error_set(int code, const char *fmt, ...)
     return code;
 }
 
+/* ---- failures that nobody has read: each is said once, and at the end how often it came ---- */
+
 enum { REPORTS_MAX = 20 };
-static _Atomic unsigned long reports;
+static struct {
+    pthread_mutex_t lock;
+    int n;
+    unsigned long more;     /* failures of other kinds than these */
+    struct kind {
+        struct tbi_error_link first;
+        unsigned long again;
+    } kind[REPORTS_MAX];
+} reports = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Texts of crashes name the process. */
+static bool is_alike(const struct tbi_error_link *a, const struct tbi_error_link *b)
+{
+    return a->code == b->code && a->signal == b->signal && a->number == b->number &&
+           strcmp(a->function, b->function) == 0 &&
+           ((a->code == TB_ERR_CRASHED && a->signal != 0) || strcmp(a->message, b->message) == 0);
+}
+
+/* NULL: it was said already, or there is no room. With the lock. */
+static const struct tbi_error_link *note(const struct tbi_error_link *link)
+{
+    for (int i = 0; i < reports.n; i++)
+        if (is_alike(&reports.kind[i].first, link)) {
+            reports.kind[i].again++;
+            return NULL;
+        }
+    reports.more += reports.n == REPORTS_MAX;
+    if (reports.n == REPORTS_MAX)
+        return NULL;
+    reports.kind[reports.n] = (struct kind){*link, 0};
+    return &reports.kind[reports.n++].first;
+}
 
 void tbi_error_report_unread(const void *error)
 {
     const struct tbi_error_link *link = error;
     char where[128] = "";
 
-    if (atomic_fetch_add(&reports, 1) >= REPORTS_MAX)
+    pthread_mutex_lock(&reports.lock);
+    link = note(link);
+    pthread_mutex_unlock(&reports.lock);
+    if (link == NULL)
         return;
-    if (link->rank >= 0)
+    if (link->rank >= 0 && link->signal == 0) /* else the text has it */
         snprintf(where, sizeof where, " (rank %d, host %s, pid %d)", link->rank, link->host,
                  link->pid);
     fprintf(stderr, "thornback: %s%s%s failed and nobody has read why: %s: %s%s\n",
@@ -39,11 +76,16 @@ void tbi_error_report_unread(const void *error)
 
 void tbi_error_report_rest(void)
 {
-    unsigned long n = atomic_load(&reports);
+    for (int i = 0; i < reports.n; i++) {
+        const struct kind *k = &reports.kind[i];
 
-    if (n > REPORTS_MAX)
-        fprintf(stderr, "thornback: and %lu more failures that nobody has read\n",
-                n - REPORTS_MAX);
+        if (k->again > 0)
+            fprintf(stderr, "thornback: %s%s%s failed in the same way %lu more time%s, unread: %s\n",
+                    k->first.function[0] ? "'" : "", k->first.function[0] ? k->first.function : "an object",
+                    k->first.function[0] ? "'" : "", k->again, k->again == 1 ? "" : "s", tb_strerror(k->first.code));
+    }
+    if (reports.more > 0)
+        fprintf(stderr, "thornback: and %lu more failures that nobody has read\n", reports.more);
 }
 
 const char *tb_last_error(void)

@@ -83,6 +83,15 @@ int main(int argc, char **argv)
         tb_must(tb_release_all((tb_ref[]){failed[0], failed[3]}, 2));
         return tb_finalize();
     }
+    if (strcmp(how, "unread_often") == 0) {
+        for (int i = 0; i < 5; i++) {
+            tb_ref failed = tb_remote(fails);
+
+            tb_must(tb_wait(&failed, 1, 1, -1, &(size_t){0}));
+            tb_must(tb_release(failed));
+        }
+        return tb_finalize();
+    }
     if (strcmp(how, "affinity") == 0) {
         tb_must(tb_get(tb_remote(affinity), &there));
         printf("driver %u executor %u\n", cpus(), there);

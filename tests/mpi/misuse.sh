@@ -46,6 +46,18 @@ for how in env "$both"; do
         echo "FAILED: unread failures ($how):"; unread $how; failed=1
     fi
 done
+unread_often() { # COMMAND...
+    "$@" "$misuse" unread_often 2>&1 | grep '^thornback: ' | sed 's/ (rank.*//'
+}
+expected="thornback: 'fails' failed and nobody has read why: the task failed: no luck
+thornback: 'fails' failed in the same way 4 more times, unread: the task failed"
+for how in env "$both"; do
+    if [ "$(unread_often $how)" = "$expected" ]; then
+        echo "[       OK ] misuse_a_failure_that_nobody_reads_is_said_once_with_a_count_$how"
+    else
+        echo "FAILED: equal unread failures ($how):"; unread_often $how; failed=1
+    fi
+done
 says ranks_that_spin_run_tasks '^driver [0-9]+ executor [0-9]+$' env TB_IDLE=spin $both "$misuse" affinity
 says spinning_alone_runs_tasks '^driver [0-9]+ executor [0-9]+$' env TB_IDLE=spin "$misuse" affinity
 says virtual_nodes_alone '^-12 TB_VIRTUAL_NODES=2: there is one rank' env TB_VIRTUAL_NODES=2 "$misuse"
