@@ -9,6 +9,7 @@ enum { UNIT = 10000, VALUE = 16 * 1024, SMALL = 16 };
 /* What the process is set to; it is new, and this is all of it. */
 static struct {
     bool bound, counted, shown;
+    bool kept; /* the user has chosen OMP_NUM_THREADS */
     struct tbi_cpu_set set;
     unsigned threads;
     char gpus[VALUE];
@@ -72,6 +73,12 @@ static void tell_libraries(int threads)
     }
 }
 
+void tbi_bind_thread(void)
+{
+    if (now.counted && !now.kept)
+        tell_libraries((int)now.threads);
+}
+
 static void count_threads(int32_t cpus)
 {
     static const char *const variable[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
@@ -89,6 +96,7 @@ static void count_threads(int32_t cpus)
         if (!chosen[i])
             setenv(variable[i], text, 1);
     }
+    now.kept = chosen[0];
     if (!chosen[0])
         tell_libraries((int)threads);
     now.threads = threads;

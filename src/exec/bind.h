@@ -19,6 +19,8 @@ struct tbi_places {
 void tbi_bind(const struct tbi_places *places, const uint16_t *place, unsigned ncores,
               unsigned ngpus, int32_t cpus);
 /* After it has waited: its cores, which may be others now. */
+/* In a new thread that runs calls: libraries such as OpenMP count threads for each thread of the program. */
+void tbi_bind_thread(void);
 void tbi_bind_cores(const struct tbi_places *places, const uint16_t *core, unsigned ncores);
 
 #endif

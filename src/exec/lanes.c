@@ -1,4 +1,6 @@
 #include "exec/lanes.h"
+#include "api/crash.h"
+#include "exec/bind.h"
 #include "exec/zygote.h"
 #include "util/alloc.h"
 #include "util/look.h"
@@ -44,6 +46,8 @@ static void *serve(void *ctx)
     struct lane *lane = ctx;
     struct tbi_lanes *all = lane->all;
 
+    tbi_bind_thread();
+    tbi_crash_begin_thread();
     pthread_mutex_lock(&all->lock);
     for (;;) {
         struct msg_run *run;
