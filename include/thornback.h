@@ -216,9 +216,12 @@ enum tb_lifetime {
     /* tasks and calls of methods */                                                               \
     int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none */                 \
     double retry_delay;          /* before each retry, of a call after an error; default none */   \
-    double time_limit;           /* of each attempt, from its begin, of a call with its retries    \
-                                    after errors; then it is cancelled with the cause TIMEOUT;     \
-                                    default none */                                                \
+    double time_limit;           /* of each attempt; of a method call for all its attempts         \
+                                    together. Then it is ended as by tb_cancel, and fails with     \
+                                    TB_ERR_TIMEOUT; default none */                                \
+    /* tasks, actors and calls of methods */                                                       \
+    int num_args;                /* that it takes, TB_NONE for none; with another number it fails  \
+                                    at once with TB_ERR_ARGUMENT. Default any number */            \
     /* actors and calls of methods */                                                              \
     int max_task_retries;        /* of calls that the death of the actor's process ended, when it  \
                                     is begun again; default 0, or as the actor's; -1: without end */ \

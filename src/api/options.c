@@ -217,6 +217,17 @@ int tbi_options_times(const char *function, const char *field, int times, int32_
     return 0;
 }
 
+int tbi_options_num_args(const char *function, const tb_options *registered, const tb_options *call, int *n)
+{
+    int given = call != NULL && call->num_args != 0 ? call->num_args : registered != NULL ? registered->num_args : 0;
+
+    *n = given == 0 ? TBI_ANY_ARGS : given == TB_NONE ? 0 : given;
+    if (given < 0 && given != TB_NONE)
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' asks for num_args = %d: a number from 1 on is possible, or TB_NONE "
+                             "for none", function, given);
+    return 0;
+}
+
 int tbi_options_codes(const char *function, const int *code, uint32_t *codes)
 {
     *codes = 0;
@@ -290,6 +301,8 @@ int tbi_options_read(const char *function, const tb_options *registered, const t
         rc = tbi_options_demand(function, registered, call, resources, terms);
     if (rc == 0)
         rc = tbi_options_times(function, "max_retries", retries, &terms->max_retries);
+    if (rc == 0)
+        rc = tbi_options_num_args(function, registered, call, &terms->num_args);
     if (rc == 0)
         rc = tbi_options_codes(function, codes, &terms->retry_codes);
     if (rc == 0)

@@ -6,6 +6,7 @@
 #include "api/resources.h"
 
 enum {
+    TBI_ANY_ARGS = -1,
     TBI_MORE_MAX = 20,
     TBI_NAME_MAX = 255          /* bytes of an actor's name, and of its namespace */
 };
@@ -30,9 +31,14 @@ struct tbi_terms {
     struct tbi_id group;        /* with TBI_IN_GROUP */
     int32_t max_retries;        /* and so on as in struct msg_submit */
     uint32_t retry_codes, retry_delay_ms, limit_ms;
+    int num_args;               /* that it takes; TBI_ANY_ARGS */
     struct tbi_actor_terms actor; /* of an actor */
     unsigned lane;              /* of a call */
 };
+
+/* How many arguments it takes, by its options at registration and those of the call; either may be NULL. 0, or
+ * TB_ERR_ARGUMENT as below. */
+int tbi_options_num_args(const char *function, const tb_options *registered, const tb_options *call, int *n);
 
 /* What holds for a task by its options at registration and those of the call, which win where they
  * are set; either may be NULL. `resources` NULL: only what can be said without them. 0, or

@@ -130,6 +130,8 @@ int tbi_options_read_actor(const char *cls, const tb_options *registered, const 
     if (rc == 0)
         rc = tbi_options_demand(cls, registered, call, resources, terms);
     if (rc == 0)
+        rc = tbi_options_num_args(cls, registered, call, &terms->num_args);
+    if (rc == 0)
         rc = read_name(cls, a);
     if (rc == 0)
         rc = tbi_options_times(cls, "max_restarts", restarts, &terms->max_retries);
@@ -173,6 +175,8 @@ int tbi_options_read_call(const char *method, const char *cls, const tb_options 
     }
     if (rc == 0 && retries != 0)
         rc = tbi_options_times(method, "max_task_retries", retries, &terms->max_retries);
+    if (rc == 0)
+        rc = tbi_options_num_args(method, registered, call, &terms->num_args);
     if (rc == 0)
         rc = tbi_options_codes(method, codes, &terms->retry_codes);
     if (rc == 0)

@@ -47,6 +47,9 @@ static int asks_for_too_much(tb_call *call)
 }
 TB_TASK(asks_for_too_much);
 
+static int takes_two(tb_call *call) { return tb_return(call, tb_arg_int(call, 0) + tb_arg_int(call, 1)); }
+TB_TASK(takes_two, .num_args = 2);
+
 static int must_fail(tb_call *call)
 {
     int x;
@@ -376,7 +379,27 @@ static void starting_twice_is_an_error(void **state)
     assert_fails(TB_ERR_STATE, "twice", tb_init(NULL, NULL, NULL));
 }
 
-RUN(cmocka_unit_test(a_number_other_than_0_fails_the_task_with_it),
+static void another_number_of_arguments_than_the_task_takes_is_refused(void **state)
+{
+    static const int none_given = 0;
+    tb_ref r[4] = {tb_remote(takes_two, 1, 2), tb_remote(takes_two, 1, 2, 3), tb_remote(takes_two, 1),
+                   tb_remote_with(returns, TB_OPTIONS(.num_args = TB_NONE), none_given)};
+    int sum;
+
+    (void)state;
+    assert_ok(tb_get(r[0], &sum));
+    assert_int_equal(sum, 3);
+    assert_fails(TB_ERR_ARGUMENT, "'takes_two' is called with 3 arguments, and takes 2 (num_args)", tb_get(r[1], NULL));
+    assert_fails(TB_ERR_ARGUMENT, "'takes_two' is called with 1 argument, and takes 2 (num_args)", tb_get(r[2], NULL));
+    assert_fails(TB_ERR_ARGUMENT, "'returns' is called with 1 argument, and takes 0 (num_args)", tb_get(r[3], NULL));
+    assert_ok(tb_release_all(r, 4));
+    r[0] = tb_remote_with(returns, TB_OPTIONS(.num_args = -2), 1);
+    assert_fails(TB_ERR_ARGUMENT, "num_args = -2", tb_get(r[0], NULL));
+    assert_ok(tb_release(r[0]));
+}
+
+RUN(cmocka_unit_test(another_number_of_arguments_than_the_task_takes_is_refused),
+    cmocka_unit_test(a_number_other_than_0_fails_the_task_with_it),
     cmocka_unit_test(a_message_reaches_the_caller),
     cmocka_unit_test(a_missing_or_a_wrong_number_of_results_fails_the_task),
     cmocka_unit_test(a_crash_fails_the_task_alone),
