@@ -334,7 +334,7 @@ typedef struct tb_config {
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.
  * The C library's random generators (rand, random, drand48) are seeded differently in each process of tasks. Which
- * process runs a task is chance: numbers that are to be the same in each run need a seed among the task's arguments.
+ * process runs a task is chance: numbers that are to be the same in each run need a seed of their own, as tb_call_seed.
  * Blocks:  until all ranks are there.
  * Errors:  TB_ERR_STATE the second time, or from another thread; TB_ERR_ARGUMENT for a bad setting,
  *          or programs that differ between ranks; TB_ERR_STORE_FULL if /dev/shm is too small. */
@@ -623,6 +623,13 @@ TB_API int tb_call_rank(const tb_call *call);
 TB_API const char *tb_call_host(const tb_call *call);
 TB_API int tb_call_attempt(const tb_call *call);     /* 0: the first */
 TB_API const char *tb_call_function(const tb_call *call);
+
+/* A number to seed random generators with: the same in each run of the job with the same TB_JOB_SEED (0 if it is not
+ * set), wherever the task runs and however often it was tried, and another one for each task, actor and call of a
+ * method. It depends on the number of the submission, counted from 0 in the task, method or driver that made it, and
+ * on that one's own seed. So it repeats as long as each of them makes its submissions in the same order; those of
+ * several threads come in an order that may change, and so do those of threads that go on after their task. */
+TB_API uint64_t tb_call_seed(const tb_call *call);
 
 /* The hardware threads that the task is bound to, by the system's numbers, and the ids of its GPUs, as
  * the vendor's variable has them; after it has waited it may be bound to others. In a method: those that its

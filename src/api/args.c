@@ -202,6 +202,11 @@ int tb_call_attempt(const tb_call *call)
     return call == NULL ? -1 : (int)(call->run->attempt + call->again);
 }
 
+uint64_t tb_call_seed(const tb_call *call)
+{
+    return call == NULL ? 0 : call->run->seed;
+}
+
 const char *tb_call_function(const tb_call *call)
 {
     return call == NULL ? "" : call->function;

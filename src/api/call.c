@@ -315,6 +315,7 @@ static void undo(struct tb_call *call)
     call->cause_bytes = 0;
     call->failed = 0;
     atomic_store(&call->slot->sticks, 0);
+    call->nsubmitted = 0;
     call->again++;
 }
 

@@ -26,6 +26,7 @@ struct tb_call {
     struct tbi_scope *scope;        /* of what is made in it */
     struct tbi_id *borrowed;        /* borrowed[nborrowed], some perhaps twice */
     size_t nborrowed, borrowed_room;
+    uint64_t nsubmitted;            /* tasks, actors and calls, in this attempt */
     unsigned again;                 /* how often it has failed here and was begun anew */
     uint64_t began_us, blocked_us;  /* when its function was called; how long it has waited since */
     uint32_t run_us;                /* how long it ran without that, at least 1 */

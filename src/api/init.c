@@ -488,6 +488,7 @@ static int start(struct tbi_job *j, const tb_config *config)
         return rc;
     j->process.rank = j->rank;
     j->process.proc = TBI_PROC_DRIVER;
+    j->process.seed = (uint64_t)j->settings.job_seed;
     j->process.memory = &j->memory;
     j->process.host = j->hostname;
     j->process.cluster = &j->cluster;

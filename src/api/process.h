@@ -127,6 +127,7 @@ struct tbi_process {
     unsigned job, rank;
     uint32_t proc;
     uint64_t counter;           /* of ids made */
+    uint64_t seed, nsubmitted;  /* of what is submitted by no task; how many that were */
     struct tbi_map handles;
     struct tbi_map inner_new, inner_arrays, inner_counts; /* see inner_refs.c */
     struct tbi_creating *creating;

@@ -57,6 +57,8 @@
       "without news of a rank of another host that end the job; 0: never")                         \
     X(idle,               TB_IDLE,            CHOICE,  0,    0,            0,             "sleep, spin", \
       "what a rank does without news; spin answers sooner and wants a core of its own")            \
+    X(job_seed,           TB_JOB_SEED,        COUNT,   0,    0,            1e9,           "number", \
+      "that the seeds of tasks depend on, see tb_call_seed; another one gives other random numbers") \
     X(log_prefix,         TB_LOG_PREFIX,      CHOICE,  0,    0,            0,             "no, yes", \
       "precede each line that a task prints by its function, rank and process")                    \
     X(log_dir,            TB_LOG_DIR,         TEXT,    0,    0,            0,             "directory", \

@@ -8,6 +8,7 @@
 #include "util/alloc.h"
 #include "util/error_blob.h"
 #include "util/fault.h"
+#include "util/seed.h"
 
 enum { VALUES_MAX = 65535 };
 
@@ -209,7 +210,7 @@ static struct tbi_id send_submit(const struct tbi_draft *d)
     size_t nrefs = d->nresolve + d->nheld, more = d->terms.nmore * sizeof d->terms.more[0];
     size_t group = d->terms.strategy == TBI_IN_GROUP ? sizeof d->terms.group : 0;
     struct tbi_process *p = d->p;
-    const struct tb_call *call = tbi_process_call(p);
+    struct tb_call *call = tbi_process_call(p);
     struct msg_submit *m = p->port.send(p->port.ctx, TBI_MSG_SUBMIT,
                                         sizeof *m + nrefs * sizeof(struct tbi_id) +
                                             d->nvalues * sizeof(uint64_t) + d->data_bytes + more +
@@ -226,6 +227,7 @@ static struct tbi_id send_submit(const struct tbi_draft *d)
         .nmore = (uint8_t)d->terms.nmore, .strategy = (uint8_t)d->terms.strategy,
         .node = d->terms.node, .retry_delay_ms = d->terms.retry_delay_ms, .limit_ms = d->terms.limit_ms,
         .nreturns = (uint16_t)d->nreturns, .nargs = (uint16_t)d->nvalues,
+        .seed = call != NULL ? tbi_seed_child(call->run->seed, call->nsubmitted++) : tbi_seed_child(p->seed, p->nsubmitted++),
         .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)d->nresolve, .kind = (uint8_t)d->kind,
         /* Beyond the last depth tasks count as equally deep: the order is by age then. */
         .depth = call == NULL ? 0 : call->run->depth < UINT16_MAX ? (uint16_t)(call->run->depth + 1) : UINT16_MAX};

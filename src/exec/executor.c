@@ -418,6 +418,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     tbi_ring_reader_init(&x.in, tbi_slots_in(config->slots, slot), TBI_SLOT_RING);
     x.process = (struct tbi_process){
         .job = config->job, .rank = config->rank, .proc = proc, .memory = config->memory,
+        .seed = (uint64_t)config->rank << 32 | proc, /* no two processes have the same */
         .host = config->host, .limits = config->limits, .cluster = config->cluster,
         .places = config->places, .take_other = take_other, .instance = &x.instance,
         .start_lanes = start_lanes,

@@ -393,6 +393,7 @@ struct msg_submit {
     uint8_t local;           /* 1: the agent it comes through has it already, see node/nested.c */
     uint8_t kind;            /* enum tbi_kind; an actor's or a call's has struct msg_actor or msg_call last */
     uint16_t of_direct;      /* 1: `parent` is a call that was sent directly: its SUBMIT may come after this one */
+    uint64_t seed;           /* for tb_call_seed */
 };
 #define TBI_ARG_REF (UINT64_C(1) << 63)
 static inline const struct tbi_id *tbi_submit_refs(const struct msg_submit *m)
@@ -561,6 +562,7 @@ struct msg_dispatch {
     uint16_t nreturns, nargs, nresolve, depth;
     uint16_t flags, nmore;
     uint32_t limit_ms;      /* as in SUBMIT */
+    uint64_t seed;
 };
 enum {
     TBI_DISPATCH_WANTED = 1,
@@ -628,6 +630,7 @@ struct msg_run {
     uint32_t retry_codes, retry_delay_ms; /* TBI_CALL: as in msg_call */
     int32_t max_retries;
     uint32_t unused;
+    uint64_t seed;          /* as in SUBMIT */
 };
 /* One argument: rank == TBI_ARG_INLINE: `bytes` of data at `offset` there; else in a segment. */
 struct tbi_run_arg {

@@ -55,7 +55,7 @@ static void send_call(struct tbi_agent *agent, const struct tbi_callee *callee, 
     *d = (struct msg_dispatch){.task = m->task, .fn = m->fn, .data_bytes = m->data_bytes,
                                .nreturns = m->nreturns, .nargs = m->nargs, .depth = m->depth,
                                .flags = TBI_DISPATCH_STAYS | TBI_DISPATCH_CALL | TBI_DISPATCH_DIRECT,
-                               .limit_ms = m->limit_ms};
+                               .limit_ms = m->limit_ms, .seed = m->seed};
     memcpy(d + 1, tbi_submit_args(m), tail);
     *(struct msg_call *)((uint8_t *)(d + 1) + tail) = *terms;
     if (!here)

@@ -48,7 +48,7 @@ void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct t
                             .nargs = m->nargs, .depth = m->depth, .number = job->number,
                             .ncores = grant->ncores, .ngpus = grant->ngpus, .in_bundle = inside,
                             .kind = actor != NULL ? TBI_ACTOR : call != NULL ? TBI_CALL : TBI_TASK,
-                            .lane = call != NULL ? call->lane : 0};
+                            .lane = call != NULL ? call->lane : 0, .seed = m->seed};
     if (call != NULL) {
         run->retry_codes = call->retry_codes;
         run->retry_delay_ms = call->retry_delay_ms;

@@ -155,7 +155,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
                             (bundle != NULL ? TBI_DISPATCH_BUNDLE : 0) |
                             (submit->kind == TBI_ACTOR ? TBI_DISPATCH_ACTOR : 0) |
                             (submit->kind == TBI_CALL ? TBI_DISPATCH_CALL : 0)),
-        .limit_ms = submit->limit_ms};
+        .limit_ms = submit->limit_ms, .seed = submit->seed};
     at = (struct msg_located *)(m + 1);
     to = (uint8_t *)(at + submit->nresolve + more);
     memcpy(to, tbi_submit_args(submit), words);

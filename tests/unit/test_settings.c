@@ -122,6 +122,7 @@ static const struct {
     {"TB_FETCH", NULL, NULL, "fast"},
     {"TB_HEARTBEAT", "0.5", "1e9", "10s"},
     {"TB_IDLE", NULL, NULL, "spi"},
+    {"TB_JOB_SEED", "-1", "1000000001", "1.5"},
     {"TB_LOG_PREFIX", NULL, NULL, "on"},
     {"TB_LOG_DIR", NULL, NULL, NULL}, /* a folder that cannot be written is warned of */
     {"TB_KEEP_DESCRIPTORS", NULL, NULL, "2"},
