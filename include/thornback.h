@@ -330,6 +330,9 @@ typedef struct tb_config {
  * What a task leaves in C streams is flushed when it ends. Files that the program has opened before are /dev/null in
  * tasks, but for stdout and stderr (see TB_KEEP_DESCRIPTORS in doc/settings.md); stdin is empty there. Processes that a
  * task starts end with it if it is cancelled or dies, with its actor, and at the latest with the job.
+ * A task's changes of the working directory, the umask and the environment are undone when it ends, if it makes them
+ * by chdir, fchdir, umask, setenv, putenv, unsetenv or clearenv, in the program or in libraries that were loaded before
+ * tb_init (not in one loaded by dlopen later, nor in a static program). An actor keeps its own.
  * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.

@@ -7,6 +7,7 @@
 #include "api/options.h"
 #include "api/registry.h"
 #include "exec/streams.h"
+#include "exec/surroundings.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
 #include "util/fault.h"
@@ -426,9 +427,14 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     if (run->kind != TBI_CALL) /* an actor stays where it is */
         tbi_bind(p->places, call.place, run->ncores, run->ngpus, run->cpus);
     tbi_fault_point(TBI_FAULT_BEGIN);
+    if (run->kind == TBI_TASK)
+        tbi_surroundings_begin();
     links = run_once(&call, chain);
     while (links > 0 && may_try_again(&call, chain[0].code))
         links = begin_again(&call) ? run_once(&call, chain) : judge(&call, 0, chain);
+    if (run->kind == TBI_TASK && !tbi_surroundings_end())
+        p->unfit = true; /* for another task */
+    tbi_crash_about(NULL, NULL);
     settle(&call, links > 0);
     end(&call, chain, links);
     free_call(&call);

@@ -1,5 +1,6 @@
 #include "api/isolate.h"
 #include "api/mpi_calls.h"
+#include "exec/surroundings.h"
 #include "store/segment.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ int tbi_isolate_tasks(void *ctx)
     const void *slots = tbi_slots_region(j->slots, &bytes);
 
     tbi_mpi_refuse(TBI_MPI_TASK);
+    tbi_surroundings_watch();
     if (rc != 0 || !j->uses_mpi)
         return rc;
     tbi_ranges_add(&j->own_shared, slots, bytes);

@@ -243,8 +243,9 @@ static struct msg_run *next_run(struct executor *x)
     }
     if (tbi_outbox_bytes(&x->runs) == 0)
         tell_skipped(x);
+    x->exiting |= x->process.unfit;
     tbi_process_wait_idle(&x->process, has_work, x);
-    if (!x->instance.exits && tbi_outbox_bytes(&x->runs) > 0) {
+    if (!x->instance.exits && !x->process.unfit && tbi_outbox_bytes(&x->runs) > 0) {
         const struct tbi_record *record = (const void *)(x->runs.data + x->runs.begin);
 
         run = tbi_copy(record + 1, record->len - sizeof *record);
