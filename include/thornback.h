@@ -244,8 +244,8 @@ enum tb_lifetime {
  *
  * A task whose process dies (a signal, exit, the out-of-memory killer) is run again, up to
  * max_retries times: so write tasks that may run twice, or say .max_retries = TB_NONE. An error that
- * the function returns is final, unless retry_on_error names its code. A cancelled task, or one that
- * exceeded its time_limit, is not run again.
+ * the function returns is final, unless retry_on_error names its code. A cancelled task is not run again, and one
+ * that exceeded its time_limit only if retry_on_error has TB_ERR_TIMEOUT or TB_ERR_ANY.
  *
  * CPUs, GPUs, memory and other resources are taken from a node that has them free, and given back when
  * the task ends; CPUs also while it waits in tb_get and the like. A demand that no node can ever meet

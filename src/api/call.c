@@ -1,6 +1,7 @@
 /* call.c - a task, or a call of an actor, from RUN to DONE, and the one place where it is decided how it ended.
  * Reading arguments is in args.c, setting results in results.c. */
 #include "api/call.h"
+#include "api/crash.h"
 #include "api/errors.h"
 #include "api/forked.h"
 #include "api/instance.h"
@@ -426,6 +427,7 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     pthread_mutex_unlock(&p->lock);
     if (run->kind != TBI_CALL) /* an actor stays where it is */
         tbi_bind(p->places, call.place, run->ncores, run->ngpus, run->cpus);
+    tbi_crash_about(run, call.function);
     tbi_fault_point(TBI_FAULT_BEGIN);
     if (run->kind == TBI_TASK)
         tbi_surroundings_begin();

@@ -66,7 +66,7 @@
     X(keep_descriptors,   TB_KEEP_DESCRIPTORS, CHOICE, 0,    0,            0,             "no, yes", \
       "files that the program opened before tb_init stay open in tasks; no: they are /dev/null there") \
     X(debug,              TB_DEBUG,           COUNT,   0,    0,            9,             "level",  \
-      "1: tb_finalize names the refs that the driver did not release, or what leaked without any")  \
+      "1: tb_finalize names the refs that the driver did not release, or what leaked without any; tasks that crash say where")  \
     X(fault,              TB_FAULT,           TEXT,    0,    0,            0,             "point:n[,point:n...]", \
       "lets the n-th passing of a named point go wrong, for tests: see doc/faults.md")
 

@@ -1,4 +1,5 @@
 #include "exec/executor.h"
+#include "api/crash.h"
 #include "exec/children.h"
 #include "exec/zygote.h"
 #include "api/call.h"
@@ -407,6 +408,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
     volunteer_for_oom();
     accept_interrupts();
     seed_generators(config->job, config->rank, proc);
+    tbi_crash_watch(config->memory, config->rank);
     x.config = config;
     x.marked = UINT32_MAX;
     for (int i = 0; config->marks && i < 2; i++)

@@ -4,6 +4,7 @@
 #include "util/alloc.h"
 #include "util/error_blob.h"
 #include "util/map.h"
+#include "util/signals.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -223,12 +224,13 @@ static bool describe(const struct tbi_pool *pool, const struct executor *x,
         tbi_error_link(link, TB_ERR_CRASHED, "no process could be started for the task: %s (%s)",
                        strerror(m->status), limit_of(m->status));
     else if (m->signal != 0)
-        tbi_error_link(link, TB_ERR_CRASHED, "its process was ended by signal %d (%s)%s", m->signal,
+        tbi_error_link(link, TB_ERR_CRASHED, "its process (pid %d, rank %u, host %s) was ended by %s, signal %d (%s)%s",
+                       m->pid, pool->config.rank, pool->config.host, tbi_signal_name(m->signal), m->signal,
                        strsignal(m->signal), m->signal == SIGKILL
                            ? ", which the out-of-memory killer sends too" : "");
     else
-        tbi_error_link(link, TB_ERR_CRASHED, "its process ended with exit status %d before the "
-                       "task returned", m->status);
+        tbi_error_link(link, TB_ERR_CRASHED, "its process (pid %d, rank %u, host %s) ended with exit status %d before "
+                       "the task returned", m->pid, pool->config.rank, pool->config.host, m->status);
     link->signal = m->signal;
     link->number = m->status;
     link->pid = m->pid;
