@@ -214,6 +214,28 @@ static void removed_it_takes_the_tasks_with_it_that_wait_in_it(void **state)
     assert_int_equal(tbi_sched_counts(sim->sched).makers, 0);
 }
 
+/* An actor has all that the bundle has for as long as it lives: so a task that a blocked one waits for stands aside. */
+static void removed_it_takes_a_wanted_task_with_it_that_stands_aside(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}), a, t;
+
+    tbi_sched_run(sim->sched);
+    grant(sim, g, (unsigned[]){1}, 1);
+    a = ACTOR(sim, .strategy = TBI_IN_GROUP, .group = g, .cpus = 1);
+    sim_run(sim);
+    assert_null(sim_lives(sim, 1, a, 0));
+    t = sim_submit(sim, IN(g, .cpus = 1));
+    sim_resolve(sim, 2, t, TBI_GET_WANTED);
+    assert_actions(sim, "");
+    sim_object(sim, TBI_MSG_UNGROUP, 0, g);
+    assert_actions(sim, "RESOLVED 3 to 2 error=-3 in work\nUNRESERVE 1.1 to 1\n");
+    sim_failed(sim, 1, a, TB_ERR_CANCELLED);
+    assert_null(sim_unreserved(sim, 1, g, 1));
+    assert_actions(sim, ""); /* above all not the task, to a bundle that there is not */
+    assert_int_equal(tbi_sched_counts(sim->sched).tasks, 0);
+}
+
 static void strategies_decide_where_bundles_go(void **state)
 {
     struct sim *sim = *state;
@@ -313,6 +335,7 @@ int main(void)
         ON(an_endless_stream_of_tasks_does_not_hold_it_up),
         ON(removed_while_it_waits_it_fails_with_all_tasks_in_it),
         ON(removed_it_takes_the_tasks_with_it_that_wait_in_it),
+        ON(removed_it_takes_a_wanted_task_with_it_that_stands_aside),
         ON(strategies_decide_where_bundles_go),
         ON(bundles_are_asked_for_in_the_order_in_which_they_fit),
         ON(the_forecast_follows_the_gpus_that_the_agent_chose),
