@@ -3,8 +3,9 @@
 #include "util/instances.h"
 
 enum {
-    STEPS = 2000000, /* nodes looked at, in all, on the way back */
-    SMALL = 64       /* bundles of a group that goes back on its steps */
+    STEPS = 20000,        /* nodes looked at, in all, on the way back: it is asked for at every pass */
+    STEPS_EVER = 2000000, /* ... once for each group */
+    SMALL = 64            /* bundles of a group that goes back on its steps; and its kinds that are compared */
 };
 
 struct fit {
@@ -13,7 +14,8 @@ struct fit {
     int64_t *left;      /* [node * nresources + resource] */
     int32_t *gpu;       /* [node * TBI_GPUS_MAX + instance]; NULL: no bundle wants any */
     bool *may;          /* [node] */
-    unsigned *order;    /* bundles, largest first */
+    unsigned *order;    /* bundles, largest first, those that ask for the same together */
+    unsigned *end;      /* [k]: where in `order` those end that ask for the same as order[k] */
     unsigned *on_node;  /* [node]: bundles there */
     unsigned *on_host;  /* [first node of the host in by_host]: bundles there */
     unsigned *node;     /* [bundle]: the outcome */
@@ -183,23 +185,99 @@ static bool place_each(struct fit *f)
     return true;
 }
 
-/* Places the k-th bundle and those after it. `tried`: nodes that were, and those like them. */
-static bool place_from(struct fit *f, unsigned k)
+/* ---- whether it can fit at all ---- */
+
+/* How many bundles like this one have room at the node, if nothing else is put there. */
+static int64_t count_at(const struct fit *f, unsigned b, unsigned i)
+{
+    const struct tbi_group_bundle *bundle = &f->group->bundle[b];
+    const int64_t *whole = tbi_ledger_whole(f->nodes, i), *left = left_of(f, i);
+    int64_t least = !f->may[i] ? 0 : f->group->strategy == TBI_GROUP_STRICT_SPREAD ? 1 : INT32_MAX, n;
+
+    for (unsigned p = 0; p < bundle->nparts && least > 0; p++) {
+        unsigned r = bundle->part[p].resource;
+        int64_t amount = bundle->part[p].amount;
+
+        if (left[r] < amount || whole[r] == 0)
+            return 0;
+        n = amount > 0 ? left[r] / amount : least;
+        least = n < least ? n : least;
+        if (r != TBI_GPUS || amount == 0)
+            continue;
+        n = tbi_instances_count(f->gpu + (size_t)i * TBI_GPUS_MAX, f->nodes->node[i].ngpus, amount);
+        least = n < least ? n : least;
+    }
+    return least;
+}
+
+/* Where the one has room, the other has too. */
+static bool asks_for_no_more(const struct tbi_group_bundle *a, const struct tbi_group_bundle *b)
+{
+    unsigned q = 0;
+
+    for (unsigned p = 0; p < a->nparts; p++) {
+        while (q < b->nparts && b->part[q].resource < a->part[p].resource)
+            q++;
+        if (q == b->nparts || b->part[q].resource != a->part[p].resource || b->part[q].amount < a->part[p].amount)
+            return false;
+    }
+    return true;
+}
+
+/* Of the k-th bundle and those after it, how many ask for at least as much as order[at]? */
+static int64_t count_from(const struct fit *f, unsigned k, unsigned at)
+{
+    const struct tbi_group *group = f->group;
+    int64_t n = 0;
+    unsigned kinds = 0;
+
+    for (unsigned j = k; j < group->n && kinds++ < SMALL; j = f->end[j])
+        if (asks_for_no_more(&group->bundle[f->order[at]], &group->bundle[f->order[j]]))
+            n += f->end[j] - j;
+    return n;
+}
+
+/* For each kind of bundle: have so many room as there are of it and of larger ones? What fits nowhere is so found without
+ * a search, and if all ask for the same, nothing else is needed. */
+static bool may_place_from(struct fit *f, unsigned k)
+{
+    unsigned kinds = 0;
+
+    for (unsigned at = k; at < f->group->n && kinds++ < SMALL; at = f->end[at]) {
+        int64_t want = count_from(f, k, at);
+
+        for (unsigned i = 0; i < f->nodes->n && want > 0; i++, f->steps--)
+            want -= count_at(f, f->order[at], i);
+        if (want > 0)
+            return false;
+    }
+    return true;
+}
+
+/* ---- trying ---- */
+
+/* Places the k-th bundle and those after it. `before`: nodes that were tried for the one before it, which asks for
+ * the same, with all that now stands: on them this one need not be tried either. */
+static bool place_from(struct fit *f, unsigned k, const bool *before)
 {
     unsigned n = f->nodes->n, b, best;
-    bool *tried;
+    bool *tried; /* nodes that were, and those like them */
     bool done = false;
 
     if (k == f->group->n)
         return true;
+    if (!may_place_from(f, k))
+        return false;
     b = f->order[k];
     tried = tbi_alloc_zeroed(n, sizeof *tried);
+    if (before != NULL)
+        memcpy(tried, before, n * sizeof *tried);
     while (f->steps > 0 && (best = best_node(f, b, tried)) != TBI_ANY_NODE) {
         struct saved saved;
 
         f->steps -= n;
         put(f, b, best, &saved);
-        done = place_from(f, k + 1);
+        done = place_from(f, k + 1, k + 1 < f->end[k] ? tried : NULL);
         if (done)
             break;
         undo(f, b, &saved);
@@ -313,16 +391,32 @@ static double size_of(const struct tbi_group_bundle *bundle, const int64_t *most
 
 struct sized {
     double size;
-    unsigned bundle;
+    const struct tbi_group_bundle *bundle;
 };
+
+/* By what they ask for. */
+static int compare(const struct tbi_group_bundle *a, const struct tbi_group_bundle *b)
+{
+    if (a->nparts != b->nparts)
+        return a->nparts < b->nparts ? -1 : 1;
+    for (unsigned p = 0; p < a->nparts; p++) {
+        if (a->part[p].resource != b->part[p].resource)
+            return a->part[p].resource < b->part[p].resource ? -1 : 1;
+        if (a->part[p].amount != b->part[p].amount)
+            return a->part[p].amount < b->part[p].amount ? -1 : 1;
+    }
+    return 0;
+}
 
 static int larger_first(const void *a, const void *b)
 {
     const struct sized *x = a, *y = b;
+    int differ;
 
     if (x->size != y->size)
         return x->size > y->size ? -1 : 1;
-    return (x->bundle > y->bundle) - (x->bundle < y->bundle);
+    differ = compare(x->bundle, y->bundle);
+    return differ != 0 ? differ : (x->bundle > y->bundle) - (x->bundle < y->bundle);
 }
 
 static void sort(struct fit *f)
@@ -330,16 +424,24 @@ static void sort(struct fit *f)
     const struct tbi_group *group = f->group;
     struct sized *sized = tbi_alloc(group->n * sizeof *sized);
     int64_t most[TBI_RESOURCES_MAX] = {0};
+    unsigned kinds = 0;
 
     for (unsigned i = 0; i < f->nodes->n; i++)
         for (unsigned r = 0; r < f->nodes->nresources; r++)
             if (tbi_ledger_whole(f->nodes, i)[r] > most[r])
                 most[r] = tbi_ledger_whole(f->nodes, i)[r];
     for (unsigned b = 0; b < group->n; b++)
-        sized[b] = (struct sized){size_of(&group->bundle[b], most), b};
+        sized[b] = (struct sized){size_of(&group->bundle[b], most), &group->bundle[b]};
     qsort(sized, group->n, sizeof *sized, larger_first);
     for (unsigned k = 0; k < group->n; k++)
-        f->order[k] = sized[k].bundle;
+        f->order[k] = (unsigned)(sized[k].bundle - group->bundle);
+    for (unsigned k = group->n; k-- > 0;) {
+        bool same = k + 1 < group->n && compare(sized[k].bundle, sized[k + 1].bundle) == 0;
+
+        f->end[k] = same ? f->end[k + 1] : k + 1;
+        kinds += !same;
+    }
+    f->steps += (long)f->nodes->n * group->n * (4 + (kinds < SMALL ? kinds : SMALL)); /* all at the first try */
     free(sized);
 }
 
@@ -370,6 +472,30 @@ static bool wants_gpus(const struct tbi_group *group)
     return false;
 }
 
+static bool place(struct fit *f, enum tbi_fit_on on)
+{
+    if (f->group->strategy == TBI_GROUP_STRICT_PACK)
+        return strict_pack(f, on);
+    if (!may_place_from(f, 0))
+        return false;
+    if (f->group->strategy == TBI_GROUP_STRICT_SPREAD)
+        return strict_spread(f);
+    return f->group->n <= SMALL ? place_from(f, 0, NULL) : place_each(f);
+}
+
+/* What was found for it with more steps. */
+static bool place_as_planned(struct fit *f, enum tbi_fit_on on)
+{
+    struct saved saved;
+
+    for (unsigned i = 0; i < f->nodes->n; i++)
+        see(f, i, on);
+    for (unsigned k = 0; k < f->group->n; k++)
+        if (!put(f, f->order[k], f->group->plan[f->order[k]], &saved))
+            return false;
+    return true;
+}
+
 bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum tbi_fit_on on,
              unsigned *node, unsigned *order)
 {
@@ -379,18 +505,16 @@ bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum 
         .left = tbi_alloc((size_t)n * nodes->nresources * sizeof *f.left),
         .gpu = wants_gpus(group) ? tbi_alloc_zeroed((size_t)n * TBI_GPUS_MAX, sizeof *f.gpu) : NULL,
         .may = tbi_alloc(n * sizeof *f.may), .order = tbi_alloc(group->n * sizeof *f.order),
+        .end = tbi_alloc(group->n * sizeof *f.end),
         .on_node = tbi_alloc(n * sizeof *f.on_node), .on_host = tbi_alloc(n * sizeof *f.on_host),
-        .steps = STEPS + (long)group->n * 4 * (long)n};
+        .steps = on == TBI_FIT_EVER ? STEPS_EVER : STEPS};
     bool found = false;
 
     for (unsigned i = 0; i < n; i++)
         see(&f, i, on);
     if (may_fit(&f)) {
         sort(&f);
-        found = group->strategy == TBI_GROUP_STRICT_PACK     ? strict_pack(&f, on)
-                : group->strategy == TBI_GROUP_STRICT_SPREAD ? strict_spread(&f)
-                                                             : group->n <= SMALL ? place_from(&f, 0)
-                                                                     : place_each(&f);
+        found = place(&f, on) || (group->plan != NULL && place_as_planned(&f, on));
     }
     free(f.left);
     free(f.gpu);
@@ -398,6 +522,7 @@ bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum 
     if (order != NULL && found)
         memcpy(order, f.order, group->n * sizeof *order);
     free(f.order);
+    free(f.end);
     free(f.on_node);
     free(f.on_host);
     return found;

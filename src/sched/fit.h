@@ -2,7 +2,9 @@
  *
  * STRICT_SPREAD is a matching of bundles and nodes, found by augmenting paths (Kuhn 1955), so it is found if
  * there is one. The others are vector bin packing, which is NP-hard: bundles are placed largest first, each on
- * the best node by the strategy, and small groups go back on their steps up to a limit.
+ * the best node by the strategy, and small groups go back on their steps up to a limit. It is asked for at every pass while a
+ * group waits, so what cannot be is found by counting where it can: how many bundles of a kind have room in all. And so the
+ * limit is low but when the group is made: what was found then, its plan, is tried last.
  * Pure; not thread-safe. */
 #ifndef TBI_FIT_H
 #define TBI_FIT_H

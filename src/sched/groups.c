@@ -23,6 +23,7 @@ static void destroy(struct tbi_groups *groups, struct tbi_group *group)
     tbi_list_unlink(&group->all);
     tbi_list_unlink(&group->waiting);
     tbi_ledger_fini(&group->nodes);
+    free(group->plan);
     free(group->kept);
     free(group->amounts);
     free(group);
@@ -201,11 +202,13 @@ const char *tbi_groups_on_group(struct tbi_sched *sched, unsigned rank,
     maker->node = TBI_ANY_NODE;
     group = create(sched, m, namounts);
     node = tbi_alloc(group->n * sizeof *node);
-    if (has_gpus_of(group) && tbi_fit(&sched->nodes, group, TBI_FIT_EVER, node, NULL))
+    if (has_gpus_of(group) && tbi_fit(&sched->nodes, group, TBI_FIT_EVER, node, NULL)) {
+        group->plan = node;
         tbi_list_append(&sched->groups.waiting, &group->waiting);
-    else
-        tbi_sched_fail(sched, maker, tbi_failure_infeasible_group(sched, group));
+        return NULL;
+    }
     free(node);
+    tbi_sched_fail(sched, maker, tbi_failure_infeasible_group(sched, group));
     return NULL;
 }
 

@@ -41,6 +41,7 @@ struct tbi_group {
     unsigned asked, taken;         /* bundles that are ASKED; that are not IDLE */
     uint64_t seq;                  /* order among tasks that are ready */
     unsigned overtaken, passed;    /* by tasks, by younger groups */
+    unsigned *plan;                /* plan[n]: nodes on which it fits if nothing else is there */
     unsigned *kept;                /* kept[nkept]: nodes that are kept for it */
     unsigned nkept;
     uint64_t tried;                /* in vain, after so many changes of nodes */

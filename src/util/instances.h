@@ -36,6 +36,19 @@ static inline int32_t tbi_instances_each(int64_t amount)
     return (int32_t)(amount < TBI_INSTANCE ? amount : TBI_INSTANCE);
 }
 
+/* How many such demands, one after the other, could get theirs? */
+static inline int64_t tbi_instances_count(const int32_t *left, unsigned n, int64_t amount)
+{
+    int64_t count = 0;
+
+    for (unsigned g = 0; g < n; g++)
+        if (amount >= TBI_INSTANCE)
+            count += left[g] == TBI_INSTANCE;
+        else if (left[g] > 0)
+            count += left[g] / amount;
+    return amount >= TBI_INSTANCE ? count / (amount / TBI_INSTANCE) : count;
+}
+
 /* Could these be what a demand was given, of n? */
 static inline int tbi_instances_are(uint64_t chosen, unsigned n, int64_t amount)
 {
