@@ -49,6 +49,7 @@ void tbi_agent_destroy(struct tbi_agent *agent)
 
     if (agent == NULL)
         return;
+    tbi_rooms_destroy(agent);
     for (at = 0; tbi_map_next(&agent->procs, &at, &e); at = 0)
         tbi_procs_free(agent, e.value);
     for (at = 0; tbi_map_next(&agent->jobs, &at, &e);)
@@ -62,15 +63,14 @@ void tbi_agent_destroy(struct tbi_agent *agent)
     for (at = 0; tbi_map_next(&agent->objects, &at, &e);) {
         struct tbi_local *object = e.value;
 
-        while (object->needs != NULL) {
-            struct tbi_need *need = object->needs;
+        while (!tbi_list_empty(&object->needs)) {
+            struct tbi_need *need = TBI_ENTRY(object->needs.next, struct tbi_need, link);
 
-            object->needs = need->next;
+            tbi_list_unlink(&need->link);
             free(need);
         }
         free(object);
     }
-    tbi_rooms_destroy(agent);
     tbi_map_fini(&agent->procs);
     tbi_map_fini(&agent->jobs);
     tbi_map_fini(&agent->objects);
@@ -373,10 +373,11 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
         leases += object->leases;
         used += object->room;
         admitted += object->jobs > 0 ? object->bytes : 0;
-        if (object->needs != NULL && tbi_objects_usable(object))
+        if (!tbi_list_empty(&object->needs) && tbi_objects_usable(object))
             return "someone waits for an object that is here";
-        for (const struct tbi_need *n = object->needs; n != NULL; n = n->next)
-            if (n->job == NULL && tbi_procs_find(agent, n->proc) == NULL)
+        for (const struct tbi_link *l = object->needs.next; l != &object->needs; l = l->next)
+            if (TBI_ENTRY(l, struct tbi_need, link)->job == NULL &&
+                tbi_procs_find(agent, TBI_ENTRY(l, struct tbi_need, link)->proc) == NULL)
                 return "a process that has ended waits for an object";
         if (object->state == TBI_LOCAL_MAPPED && object->pins == 0)
             return "a lease is kept that nobody uses";

@@ -149,6 +149,7 @@ struct tbi_proc {
     struct tbi_map pins;        /* id -> number of views, as a pointer-sized count */
     struct tbi_map open;        /* id -> object it is writing */
     struct tbi_link needs;      /* for objects that are on their way here */
+    struct tbi_link rooms;      /* that it waits for, longest first */
 };
 
 /* An actor that a process calls. */
@@ -169,7 +170,7 @@ enum tbi_local_state {
 };
 
 struct tbi_need {           /* who waits for an object to be usable here */
-    struct tbi_need *next;
+    struct tbi_link link;   /* in the object's `needs` */
     struct tbi_job *job;    /* or NULL: the process */
     uint32_t proc;
     struct tbi_link of_proc; /* in the process's `needs`, while it lives */
@@ -190,12 +191,14 @@ struct tbi_local {
     uint64_t room;          /* what the segment gave, 0: nothing */
     unsigned pins, leases;
     unsigned jobs;          /* admitted jobs that use it as a copy: counted in `admitted_bytes` once */
-    struct tbi_need *needs;
+    struct tbi_link needs;  /* oldest first */
+    struct tbi_room *waits; /* ROOM: in this place */
 };
 
 /* A create, or a copy, that waits for room. */
 struct tbi_room {
     struct tbi_link link;
+    struct tbi_link of_proc; /* in its process's `rooms` */
     struct tbi_id id;
     uint64_t bytes, deadline_us;
     uint64_t passed;        /* bytes that were given past it while it was the first */
@@ -468,17 +471,18 @@ void tbi_objects_refuse_room(struct tbi_agent *agent, const struct tbi_room *roo
 void tbi_objects_evict(struct tbi_agent *agent, struct tbi_local *copy); /* one that nobody uses */
 
 /* rooms.c */
-const struct tbi_room *tbi_rooms_of(const struct tbi_agent *agent, uint32_t proc); /* the first it waits for, or NULL */
+const struct tbi_room *tbi_rooms_of(const struct tbi_proc *proc); /* the first it waits for, or NULL */
 /* Room at once, unless others must come first; false: none. */
 bool tbi_rooms_take(struct tbi_agent *agent, uint64_t bytes, struct tbi_extent *extent);
-void tbi_rooms_wait(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes, uint32_t proc);
+/* `proc` NULL: for a copy. */
+struct tbi_room *tbi_rooms_wait(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes, struct tbi_proc *proc);
 void tbi_rooms_serve(struct tbi_agent *agent); /* something was freed */
 /* The create of this process that waits for room, or with TBI_PROC_NONE the copy. NULL: none. */
-struct tbi_room *tbi_rooms_find(const struct tbi_agent *agent, uint32_t proc, struct tbi_id id);
+struct tbi_room *tbi_rooms_find(const struct tbi_proc *proc, struct tbi_id id);
 void tbi_rooms_end(struct tbi_agent *agent, struct tbi_room *room); /* it is not wanted: it is refused */
-void tbi_rooms_end_task(struct tbi_agent *agent, uint32_t proc, struct tbi_id task); /* so are this task's */
-void tbi_rooms_forget(struct tbi_agent *agent, uint32_t proc); /* the process ends */
-void tbi_rooms_forget_copy(struct tbi_agent *agent, struct tbi_id id);
+void tbi_rooms_end_task(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id task); /* so are this task's */
+void tbi_rooms_forget(struct tbi_proc *proc); /* the process ends */
+void tbi_rooms_forget_copy(struct tbi_local *object);
 /* Who has waited for room too long is refused. */
 void tbi_rooms_tick(struct tbi_agent *agent);
 uint64_t tbi_rooms_deadline(const struct tbi_agent *agent);

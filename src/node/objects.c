@@ -30,6 +30,7 @@ static struct tbi_local *add(struct tbi_agent *agent, struct tbi_id id, uint64_t
     object->id = id;
     object->bytes = bytes;
     object->rank = agent->config.rank;
+    tbi_list_init(&object->needs);
     tbi_map_put(&agent->objects, id, object);
     return object;
 }
@@ -57,7 +58,7 @@ static void destroy(struct tbi_agent *agent, struct tbi_local *object)
 /* Lets go of an object that nothing here uses any more, if its state says so. */
 static void settle(struct tbi_agent *agent, struct tbi_local *object)
 {
-    if (object->pins > 0 || object->leases > 0 || object->needs != NULL)
+    if (object->pins > 0 || object->leases > 0 || !tbi_list_empty(&object->needs))
         return;
     if (object->state == TBI_LOCAL_MAPPED) {
         tbi_map_take(&agent->tickets, tbi_small_id(object->ticket));
@@ -89,27 +90,38 @@ void tbi_objects_unpin(struct tbi_agent *agent, struct tbi_local *object)
 
 /* ---- who waits for an object ---- */
 
-/* Oldest first. */
-static struct tbi_need *take_needs(struct tbi_local *object)
+/* All that there are now, to `taken`: an answer may set off new ones. */
+static void take_needs(struct tbi_local *object, struct tbi_link *taken)
 {
-    struct tbi_need *oldest = NULL, *n;
+    tbi_list_init(taken);
+    while (!tbi_list_empty(&object->needs)) {
+        struct tbi_need *need = TBI_ENTRY(object->needs.next, struct tbi_need, link);
 
-    while ((n = object->needs) != NULL) {
-        tbi_list_unlink(&n->of_proc);
-        object->needs = n->next;
-        n->next = oldest;
-        oldest = n;
+        tbi_list_unlink(&need->of_proc);
+        tbi_list_unlink(&need->link);
+        tbi_list_append(taken, &need->link);
     }
-    return oldest;
+}
+
+static struct tbi_need *next_of(struct tbi_link *taken)
+{
+    struct tbi_need *need;
+
+    if (tbi_list_empty(taken))
+        return NULL;
+    need = TBI_ENTRY(taken->next, struct tbi_need, link);
+    tbi_list_unlink(&need->link);
+    return need;
 }
 
 static void satisfy(struct tbi_agent *agent, struct tbi_local *object)
 {
-    struct tbi_need *need = take_needs(object), *next;
+    struct tbi_link taken;
+    struct tbi_need *need;
 
+    take_needs(object, &taken);
     object->pins++; /* telling one must not end it for the next */
-    for (; need != NULL; need = next) {
-        next = need->next;
+    while ((need = next_of(&taken)) != NULL) {
         if (need->job != NULL) {
             tbi_objects_pin(agent, object);
             tbi_jobs_argument_here(agent, need->job);
@@ -126,12 +138,13 @@ static void satisfy(struct tbi_agent *agent, struct tbi_local *object)
 static void give_up(struct tbi_agent *agent, struct tbi_local *object, const void *error,
                     uint32_t bytes)
 {
-    struct tbi_need *need = take_needs(object), *next;
     struct tbi_id id = object->id;
+    struct tbi_link taken;
+    struct tbi_need *need;
 
+    take_needs(object, &taken);
     destroy(agent, object);
-    for (; need != NULL; need = next) {
-        next = need->next;
+    while ((need = next_of(&taken)) != NULL) {
         if (need->job != NULL) {
             tbi_jobs_argument_failed(agent, need->job, id, error, bytes);
         } else if (tbi_procs_find(agent, need->proc) != NULL) {
@@ -146,34 +159,51 @@ static void give_up(struct tbi_agent *agent, struct tbi_local *object, const voi
     }
 }
 
-static void forget_needs_of(struct tbi_agent *agent, struct tbi_local *object, struct tbi_proc *proc)
+static void forget(struct tbi_agent *agent, struct tbi_need *need)
 {
-    for (struct tbi_need **at = &object->needs, *n; (n = *at) != NULL;)
-        if (n->job == NULL && n->proc == proc->proc) {
-            *at = n->next;
-            tbi_list_unlink(&n->of_proc);
-            free(n);
-        } else {
-            at = &n->next;
-        }
-    if (object->needs == NULL && object->state == TBI_LOCAL_ROOM) { /* nobody wants it any more */
-        tbi_rooms_forget_copy(agent, object->id);
+    struct tbi_local *object = need->object;
+
+    tbi_list_unlink(&need->link);
+    tbi_list_unlink(&need->of_proc);
+    free(need);
+    if (tbi_list_empty(&object->needs) && object->state == TBI_LOCAL_ROOM) { /* nobody wants it any more */
+        tbi_rooms_forget_copy(object);
         destroy(agent, object);
     }
 }
 
+/* One for each time it has asked. Either list may be long: all who wait for the object, or all that the process waits
+ * for. So both are walked, until the shorter one ends. */
+static struct tbi_need *find_need(const struct tbi_local *object, const struct tbi_proc *proc)
+{
+    struct tbi_link *l = object->needs.next, *m = proc->needs.next;
+
+    for (; l != &object->needs && m != &proc->needs; l = l->next, m = m->next) {
+        struct tbi_need *of_object = TBI_ENTRY(l, struct tbi_need, link);
+        struct tbi_need *of_proc = TBI_ENTRY(m, struct tbi_need, of_proc);
+
+        if (of_object->job == NULL && of_object->proc == proc->proc)
+            return of_object;
+        if (of_proc->object == object)
+            return of_proc;
+    }
+    return NULL;
+}
+
 void tbi_objects_forget_need(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id id)
 {
-    struct tbi_local *object = tbi_list_empty(&proc->needs) ? NULL : tbi_objects_find(agent, id);
+    struct tbi_local *object;
+    struct tbi_need *need;
 
-    if (object != NULL)
-        forget_needs_of(agent, object, proc);
+    while ((object = tbi_list_empty(&proc->needs) ? NULL : tbi_objects_find(agent, id)) != NULL &&
+           (need = find_need(object, proc)) != NULL)
+        forget(agent, need);
 }
 
 void tbi_objects_forget_needs(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     while (!tbi_list_empty(&proc->needs))
-        forget_needs_of(agent, TBI_ENTRY(proc->needs.next, struct tbi_need, of_proc)->object, proc);
+        forget(agent, TBI_ENTRY(proc->needs.next, struct tbi_need, of_proc));
 }
 
 /* ---- room ---- */
@@ -230,7 +260,7 @@ static void begin(struct tbi_agent *agent, struct tbi_local *object)
         send_fetch(agent, object, agent->config.fetch);
     } else {
         object->state = TBI_LOCAL_ROOM;
-        tbi_rooms_wait(agent, object->id, object->bytes, TBI_PROC_NONE);
+        object->waits = tbi_rooms_wait(agent, object->id, object->bytes, NULL);
     }
 }
 
@@ -269,7 +299,7 @@ void tbi_objects_create(struct tbi_agent *agent, struct tbi_proc *proc, const st
     else if (tbi_rooms_take(agent, m->bytes, &extent))
         lend(agent, proc, m->id, m->bytes, &extent);
     else
-        tbi_rooms_wait(agent, m->id, m->bytes, proc->proc);
+        tbi_rooms_wait(agent, m->id, m->bytes, proc);
 }
 
 void tbi_objects_give_room(struct tbi_agent *agent, const struct tbi_room *room, const struct tbi_extent *extent)
@@ -356,8 +386,7 @@ void tbi_objects_need(struct tbi_agent *agent, const struct msg_located *at, str
         object->rank = at->rank;
     }
     object->unconfirmed = false; /* the head has sent us to it */
-    n->next = object->needs;
-    object->needs = n;
+    tbi_list_append(&object->needs, &n->link);
     n->object = object;
     if (proc != NULL)
         tbi_list_append(&proc->needs, &n->of_proc);

@@ -18,6 +18,7 @@ struct tbi_proc *tbi_procs_add(struct tbi_agent *agent, uint32_t number)
     tbi_list_init(&proc->work);
     tbi_list_init(&proc->direct);
     tbi_list_init(&proc->needs);
+    tbi_list_init(&proc->rooms);
     tbi_map_put(&agent->procs, tbi_small_id(number), proc);
     if (number != TBI_PROC_DRIVER)
         agent->executors++;
@@ -233,7 +234,7 @@ static const char *on_create(struct tbi_agent *agent, struct tbi_proc *proc,
     bool own_result = job != NULL && tbi_id_index(m->id) < job->m->nreturns;
 
     if ((!made_by(agent, proc, m->id) && !own_result) || tbi_objects_find(agent, m->id) != NULL ||
-        tbi_rooms_find(agent, proc->proc, m->id) != NULL)
+        tbi_rooms_find(proc, m->id) != NULL)
         return "CREATE of another's object, or twice";
     tbi_objects_create(agent, proc, m);
     return NULL;
@@ -244,7 +245,7 @@ static const char *on_abandon(struct tbi_agent *agent, struct tbi_proc *proc,
 {
     const struct msg_object *m = (const struct msg_object *)(record + 1);
     const struct tbi_local *object = tbi_map_get(&proc->open, m->id);
-    struct tbi_room *room = object == NULL ? tbi_rooms_find(agent, proc->proc, m->id) : NULL;
+    struct tbi_room *room = object == NULL ? tbi_rooms_find(proc, m->id) : NULL;
 
     if ((object != NULL && object->announced) ||
         (!made_by(agent, proc, m->id) && running(proc, tbi_id_task(m->id)) == NULL))
@@ -351,7 +352,7 @@ static const char *check_results(const struct tbi_proc *proc, const struct tbi_j
 static void abandon_results(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id task,
                             unsigned nreturns)
 {
-    tbi_rooms_end_task(agent, proc->proc, task);
+    tbi_rooms_end_task(agent, proc, task);
     for (unsigned i = 0; i < nreturns && proc->open.count > 0; i++)
         if (tbi_map_get(&proc->open, tbi_id_with_index(task, i)) != NULL)
             tbi_objects_abandon(agent, proc, tbi_id_with_index(task, i));
@@ -542,7 +543,7 @@ void tbi_agent_died(struct tbi_agent *agent, uint32_t number, const struct tbi_e
 
     if (proc == NULL)
         return;
-    tbi_rooms_forget(agent, number); /* first of all: what is given back now must not be lent to it */
+    tbi_rooms_forget(proc); /* first of all: what is given back now must not be lent to it */
     tbi_objects_forget_needs(agent, proc);
     proc->leaving = false; /* it need not be told to exit */
     if (proc->job != NULL && proc->job->bundle->doomed) {

@@ -34,9 +34,9 @@ static const char *name_of(const struct tbi_report_place *place, const struct tb
 /* ---- an agent ---- */
 
 /* What a process that is blocked waits for, as far as its agent knows. */
-static void describe_wait(const struct tbi_agent *agent, const struct tbi_proc *proc, char *text, size_t size)
+static void describe_wait(const struct tbi_proc *proc, char *text, size_t size)
 {
-    const struct tbi_room *room = tbi_rooms_of(agent, proc->proc);
+    const struct tbi_room *room = tbi_rooms_of(proc);
 
     if (proc->cpus == TBI_CPU_QUEUED)
         snprintf(text, size, "to have its CPUs back");
@@ -48,10 +48,9 @@ static void describe_wait(const struct tbi_agent *agent, const struct tbi_proc *
         snprintf(text, size, "for what the head knows of");
 }
 
-static void report_proc(const struct tbi_agent *agent, const struct tbi_report_place *place, const struct tbi_proc *proc,
-                        FILE *to)
+static void report_proc(const struct tbi_report_place *place, const struct tbi_proc *proc, FILE *to)
 {
-    bool waits = proc->blocked || proc->cpus == TBI_CPU_QUEUED || tbi_rooms_of(agent, proc->proc) != NULL;
+    bool waits = proc->blocked || proc->cpus == TBI_CPU_QUEUED || tbi_rooms_of(proc) != NULL;
     int32_t pid = place->pid_of != NULL ? place->pid_of(place->ctx, proc->proc) : 0;
     char text[128], line[512];
     int n;
@@ -61,7 +60,7 @@ static void report_proc(const struct tbi_agent *agent, const struct tbi_report_p
         snprintf(line + n, sizeof line - (size_t)n, "is actor '%.100s': %u calls given to it, %lu here in all",
                  name_of(place, proc->job), proc->nwork, length(&proc->actor->calls));
     } else if (waits) {
-        describe_wait(agent, proc, text, sizeof text);
+        describe_wait(proc, text, sizeof text);
         snprintf(line + n, sizeof line - (size_t)n, "in '%.100s' has waited for %.1f s, %s", name_of(place, proc->job),
                  seconds(place, proc->since_us), text);
     } else {
@@ -84,7 +83,7 @@ void tbi_report_agent(const struct tbi_agent *agent, const struct tbi_report_pla
         if (proc->job == NULL)
             continue;
         if (lines++ < LINES)
-            report_proc(agent, place, proc, to);
+            report_proc(place, proc, to);
         else
             left++;
     }

@@ -49,12 +49,9 @@ static bool find_room(struct tbi_agent *agent, uint64_t bytes, struct tbi_extent
 
 /* ---- who waits ---- */
 
-const struct tbi_room *tbi_rooms_of(const struct tbi_agent *agent, uint32_t proc)
+const struct tbi_room *tbi_rooms_of(const struct tbi_proc *proc)
 {
-    for (const struct tbi_link *l = agent->rooms.next; l != &agent->rooms; l = l->next)
-        if (TBI_ENTRY(l, struct tbi_room, link)->proc == proc)
-            return TBI_ENTRY(l, struct tbi_room, link);
-    return NULL;
+    return tbi_list_empty(&proc->rooms) ? NULL : TBI_ENTRY(proc->rooms.next, struct tbi_room, of_proc);
 }
 
 static bool may_pass(const struct tbi_agent *agent, const struct tbi_room *room, uint64_t bytes)
@@ -73,23 +70,29 @@ bool tbi_rooms_take(struct tbi_agent *agent, uint64_t bytes, struct tbi_extent *
     return true;
 }
 
-void tbi_rooms_wait(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes, uint32_t proc)
+struct tbi_room *tbi_rooms_wait(struct tbi_agent *agent, struct tbi_id id, uint64_t bytes, struct tbi_proc *proc)
 {
     struct tbi_room *room = tbi_alloc_zeroed(1, sizeof *room);
 
-    *room = (struct tbi_room){.id = id, .bytes = bytes, .proc = proc,
+    *room = (struct tbi_room){.id = id, .bytes = bytes, .proc = proc != NULL ? proc->proc : TBI_PROC_NONE,
                               .deadline_us = agent->now_us + agent->config.create_timeout_us};
     tbi_list_append(&agent->rooms, &room->link);
+    if (proc != NULL)
+        tbi_list_append(&proc->rooms, &room->of_proc);
+    return room;
 }
 
 static void drop(struct tbi_room *room)
 {
     tbi_list_unlink(&room->link);
+    tbi_list_unlink(&room->of_proc);
     free(room);
 }
 
 void tbi_rooms_serve(struct tbi_agent *agent)
 {
+    uint64_t too_much = UINT64_MAX; /* for so many bytes there was no room, nor is there for more */
+
     for (struct tbi_link *l = agent->rooms.next, *next; l != &agent->rooms; l = next) {
         struct tbi_room *room = TBI_ENTRY(l, struct tbi_room, link), *waits = first(agent);
         struct tbi_extent extent;
@@ -97,20 +100,24 @@ void tbi_rooms_serve(struct tbi_agent *agent)
         next = l->next;
         if (room != waits && !may_pass(agent, waits, room->bytes))
             return;
-        if (!find_room(agent, room->bytes, &extent))
+        if (room->bytes >= too_much)
             continue;
+        if (!find_room(agent, room->bytes, &extent)) {
+            too_much = room->bytes;
+            continue;
+        }
         waits->passed += room->bytes;
         tbi_objects_give_room(agent, room, &extent);
         drop(room);
     }
 }
 
-struct tbi_room *tbi_rooms_find(const struct tbi_agent *agent, uint32_t proc, struct tbi_id id)
+struct tbi_room *tbi_rooms_find(const struct tbi_proc *proc, struct tbi_id id)
 {
-    for (struct tbi_link *l = agent->rooms.next; l != &agent->rooms; l = l->next) {
-        struct tbi_room *room = TBI_ENTRY(l, struct tbi_room, link);
+    for (struct tbi_link *l = proc->rooms.next; l != &proc->rooms; l = l->next) {
+        struct tbi_room *room = TBI_ENTRY(l, struct tbi_room, of_proc);
 
-        if (room->proc == proc && tbi_id_equal(room->id, id))
+        if (tbi_id_equal(room->id, id))
             return room;
     }
     return NULL;
@@ -123,31 +130,28 @@ void tbi_rooms_end(struct tbi_agent *agent, struct tbi_room *room)
     tbi_rooms_serve(agent); /* it may have stood in front of smaller ones */
 }
 
-void tbi_rooms_end_task(struct tbi_agent *agent, uint32_t proc, struct tbi_id task)
+void tbi_rooms_end_task(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_id task)
 {
-    for (struct tbi_link *l = agent->rooms.next, *next; l != &agent->rooms; l = next) {
-        struct tbi_room *room = TBI_ENTRY(l, struct tbi_room, link);
+    for (struct tbi_link *l = proc->rooms.next, *next; l != &proc->rooms; l = next) {
+        struct tbi_room *room = TBI_ENTRY(l, struct tbi_room, of_proc);
 
         next = l->next;
-        if (room->proc == proc && tbi_id_equal(tbi_id_task(room->id), task)) {
+        if (tbi_id_equal(tbi_id_task(room->id), task)) {
             tbi_objects_refuse_room(agent, room);
             drop(room);
         }
     }
 }
 
-void tbi_rooms_forget(struct tbi_agent *agent, uint32_t proc)
+void tbi_rooms_forget(struct tbi_proc *proc)
 {
-    for (struct tbi_link *l = agent->rooms.next, *next; l != &agent->rooms; l = next) {
-        next = l->next;
-        if (TBI_ENTRY(l, struct tbi_room, link)->proc == proc)
-            drop(TBI_ENTRY(l, struct tbi_room, link));
-    }
+    while (!tbi_list_empty(&proc->rooms))
+        drop(TBI_ENTRY(proc->rooms.next, struct tbi_room, of_proc));
 }
 
-void tbi_rooms_forget_copy(struct tbi_agent *agent, struct tbi_id id)
+void tbi_rooms_forget_copy(struct tbi_local *object)
 {
-    drop(tbi_rooms_find(agent, TBI_PROC_NONE, id));
+    drop(object->waits);
 }
 
 uint64_t tbi_rooms_deadline(const struct tbi_agent *agent)
@@ -161,6 +165,7 @@ void tbi_rooms_tick(struct tbi_agent *agent)
         struct tbi_room *room = first(agent);
 
         tbi_list_unlink(&room->link); /* what a refusal sets off finds it gone */
+        tbi_list_unlink(&room->of_proc);
         tbi_objects_refuse_room(agent, room);
         free(room);
     }
@@ -175,12 +180,20 @@ void tbi_rooms_destroy(struct tbi_agent *agent)
 
 /* ---- checks ---- */
 
+static bool is_waiting(const struct tbi_agent *agent, const struct tbi_room *room)
+{
+    for (const struct tbi_link *l = agent->rooms.next; l != &agent->rooms; l = l->next)
+        if (l == &room->link)
+            return true;
+    return false;
+}
+
 static const char *check_room(const struct tbi_agent *agent, const struct tbi_room *room)
 {
     const struct tbi_local *object = tbi_objects_find(agent, room->id);
 
     if (room->proc == TBI_PROC_NONE)
-        return object == NULL || object->state != TBI_LOCAL_ROOM ? "room is wanted for no copy" : NULL;
+        return object == NULL || object->state != TBI_LOCAL_ROOM || object->waits != room ? "room is wanted for no copy" : NULL;
     if (tbi_procs_find(agent, room->proc) == NULL)
         return "a process that has ended waits for room";
     return object != NULL ? "a process waits for room that it has" : NULL;
@@ -200,12 +213,12 @@ const char *tbi_rooms_check(const struct tbi_agent *agent)
     for (size_t at = 0; tbi_map_next(&agent->objects, &at, &e);) {
         const struct tbi_local *object = e.value;
         bool unused = object->copy && object->state == TBI_LOCAL_SEALED && object->pins == 0 &&
-                      object->leases == 0 && object->needs == NULL;
+                      object->leases == 0 && tbi_list_empty(&object->needs);
 
         if (unused != tbi_list_linked(&object->spare))
             return "a copy that is in use may be given up, or one that is not may not";
         spare += unused ? object->room : 0;
-        if (object->state == TBI_LOCAL_ROOM && tbi_rooms_find(agent, TBI_PROC_NONE, object->id) == NULL)
+        if (object->state == TBI_LOCAL_ROOM && !is_waiting(agent, object->waits))
             return "a copy waits for room that nobody gives it";
     }
     return spare == agent->spare_bytes ? NULL : "the room of copies that nobody uses is counted wrongly";
