@@ -142,15 +142,6 @@ static void release(struct cluster *c)
     deliver(c, 0);
 }
 
-/* Of this process, so that what else the machine does is not in it. */
-static double cpu_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void destroy(struct cluster *c)
 {
     tbi_sched_destroy(c->sched);
@@ -201,12 +192,12 @@ static double run(unsigned n, enum shape shape, double *task_bytes)
     c.sched = create(&c, n);
     memset(c.running, 0, TASKS * sizeof *c.running);
     before = in_use();
-    t = cpu_now();
+    t = bench_cpu_now();
     for (uint64_t k = 0; k < TASKS; k++)
         submit(&c, shape, k);
-    t -= cpu_now();
+    t -= bench_cpu_now();
     *task_bytes = (double)(in_use() - before) / TASKS;
-    t += cpu_now();
+    t += bench_cpu_now();
     while (c.ended < TASKS) {
         tbi_sched_run(c.sched);
         look(&c);
@@ -219,7 +210,7 @@ static double run(unsigned n, enum shape shape, double *task_bytes)
             release(&c);
         }
     }
-    t = cpu_now() - t;
+    t = bench_cpu_now() - t;
     if (tbi_sched_counts(c.sched).makers != 0)
         exit(1);
     destroy(&c);
