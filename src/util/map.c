@@ -33,6 +33,7 @@ static void resize(struct tbi_map *map, size_t slots)
     struct tbi_map_slot *old = map->slots;
     size_t n = old == NULL ? 0 : map->mask + 1;
 
+    map->few = 0;
     map->mask = slots - 1;
     map->slots = tbi_alloc_zeroed(map->mask + 1, sizeof *map->slots);
     for (size_t i = 0; i < n; i++)
@@ -58,7 +59,9 @@ void tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value)
 
     if (map->slots == NULL || (map->count + 1) * 3 > (map->mask + 1) * 2)
         resize(map, map->slots == NULL ? SLOTS_MIN : (map->mask + 1) * 2);
-    else if (map->mask + 1 > SLOTS_KEPT && map->count < (map->mask + 1) / 16)
+    else if (map->count >= (map->mask + 1) / 16)
+        map->few = 0;
+    else if (map->mask + 1 > SLOTS_KEPT && ++map->few > map->mask) /* else work in batches would resize at each */
         resize(map, slots_for(map->count)); /* here, and not where entries are taken: a walk may do that */
     i = find(map, key);
     map->slots[i] = (struct tbi_map_slot){key, value};

@@ -16,13 +16,14 @@ struct tbi_map {
     struct tbi_map_slot *slots;
     size_t mask;  /* number of slots - 1; the number is a power of two, or there are none yet */
     size_t count;
+    size_t few;   /* entries that were put in a row while the map was much too large */
 };
 
 void tbi_map_fini(struct tbi_map *map);
 void *tbi_map_get(const struct tbi_map *map, struct tbi_id key); /* NULL: not there */
 
-/* Enters `value` (not NULL) under `key`, which must not be there yet. After a peak this also makes the map smaller
- * again; the cost is constant on average. */
+/* Enters `value` (not NULL) under `key`, which must not be there yet. Long after a peak this also makes the map
+ * smaller again; the cost is constant on average. */
 void tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value);
 
 /* Takes the key out and returns its value, NULL if it was not there. */

@@ -98,10 +98,33 @@ static void a_map_gives_its_memory_back_after_a_peak(void **state)
     assert_true(map.mask + 1 >= PEAK);
     for (uint64_t k = LEFT + 1; k <= PEAK; k++)
         assert_ptr_equal(tbi_map_take(&map, id(k)), &dummy);
-    tbi_map_put(&map, id(PEAK + 1), &dummy); /* a walk may take, so it is a put that makes it smaller */
+    for (uint64_t k = PEAK + 1; k <= 4 * PEAK && map.mask + 1 > 1024; k++) { /* not at once: a peak may come again */
+        tbi_map_put(&map, id(k), &dummy);
+        assert_ptr_equal(tbi_map_take(&map, id(k)), &dummy);
+    }
     assert_true(map.mask + 1 <= 1024);
     for (uint64_t k = 1; k <= LEFT; k++)
         assert_ptr_equal(tbi_map_get(&map, id(k)), &dummy);
+    tbi_map_fini(&map);
+}
+
+static void a_map_that_is_filled_and_emptied_in_turn_keeps_its_size(void **state)
+{
+    enum { BATCH = 10000 };
+    struct tbi_map map = {0};
+    char dummy;
+    size_t slots = 0;
+
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        for (uint64_t k = 1; k <= BATCH; k++) {
+            tbi_map_put(&map, id(k), &dummy);
+            assert_true(round == 0 || map.mask + 1 == slots);
+        }
+        slots = map.mask + 1;
+        for (uint64_t k = 1; k <= BATCH; k++)
+            tbi_map_take(&map, id(k));
+    }
     tbi_map_fini(&map);
 }
 
@@ -151,6 +174,7 @@ int main(void)
         cmocka_unit_test(it_agrees_with_a_plain_array_under_random_work),
         cmocka_unit_test(what_a_walk_gives_may_be_taken),
         cmocka_unit_test(a_map_gives_its_memory_back_after_a_peak),
+        cmocka_unit_test(a_map_that_is_filled_and_emptied_in_turn_keeps_its_size),
         cmocka_unit_test(an_id_keeps_all_its_fields),
         cmocka_unit_test(no_field_of_an_id_runs_into_another),
     };
