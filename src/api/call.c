@@ -365,7 +365,7 @@ static int run_once(struct tb_call *call, struct tbi_error_link *chain)
 {
     int rc;
 
-    tbi_error_set(0, "%s", "");
+    tbi_error_clear();
     call->began_us = tbi_now_us();
     call->blocked_us = 0;
     rc = run_function(call);

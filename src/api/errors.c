@@ -20,6 +20,11 @@ int tbi_error_set(int code, const char *fmt, ...)
     return code;
 }
 
+void tbi_error_clear(void)
+{
+    last_error[0] = 0;
+}
+
 /* ---- failures that nobody has read: each is said once, and at the end how often it came ---- */
 
 enum { REPORTS_MAX = 20 };

@@ -7,6 +7,7 @@
 
 /* Remembers the text and returns the code, so that failing is one line. */
 int tbi_error_set(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void tbi_error_clear(void); /* tb_last_error gives "" */
 
 const char *tbi_type_name(int type); /* "int32"; "unknown type" for what is none */
 

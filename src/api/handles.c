@@ -210,6 +210,9 @@ int tbi_id_check_made(const struct tbi_process *p, struct tbi_id id, const char 
 {
     char text[64];
 
+    if (!tbi_id_is_null(id) && tbi_id_error(id) == 0 && tbi_id_job(id) == p->job &&
+        (!is_own(p, id) || tbi_id_counter(id) <= p->counter))
+        return 0;
     if (tbi_id_is_null(id))
         return tbi_error_set(TB_ERR_REF, "the %s is null: it was never set", what);
     if (tbi_id_is_failed(p, id) && tbi_handle_find(p, id) == NULL)
