@@ -8,6 +8,7 @@
  *   segment        room in a store that has as many free extents which are a little too small
  *   group_alike    passes of the head while a group waits for parts of GPUs, on n nodes
  *   group_mixed    the same on nodes of which no two have as much left
+ *   group_crossed  and for bundles of which none asks for less of all than another
  *   arguments      tasks with n arguments, at the head
  *   results        tasks with n results that have refs inside, and as many refs kept, at the head
  *   one_end        the end of a process, of n that have calls, needs and creates under way, at its agent
@@ -169,6 +170,7 @@ static const struct row {
     {"little_cpu", little_cpu, 2500}, {"chain", run_chain, 5000},  {"demands", demands, 2500},
     {"reverse", reverse, 2500},       {"wait_one", wait_one, 2500}, {"segment", segment, 4000},
     {"group_alike", scaling_group_alike, 32}, {"group_mixed", scaling_group_mixed, 32},
+    {"group_crossed", scaling_group_crossed, 32},
     {"arguments", scaling_arguments, 1000},   {"results", scaling_results, 1000},
     {"one_end", scaling_one_end, 500},        {"one_forgets", scaling_one_forgets, 500},
     {"abandon", scaling_abandon, 2000},

@@ -5,6 +5,7 @@
 /* scaling_head.c */
 double scaling_group_alike(int n);
 double scaling_group_mixed(int n);
+double scaling_group_crossed(int n);
 double scaling_arguments(int n);
 double scaling_results(int n);
 /* scaling_agent.c */

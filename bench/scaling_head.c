@@ -109,9 +109,13 @@ static void finish(struct head *h, uint64_t task)
     deliver(h, h->rank);
 }
 
+/* MIXED: no two nodes have as much left, and bundles are of two sizes. CROSSED: and who needs less of a GPU needs more
+ * CPUs, so that to be sure much must be tried. */
+enum mix { ALIKE, MIXED, CROSSED };
+
 /* A group waits that needs GPUs. OPEN nodes have a whole one left, the others none that suffices, though there is enough
- * in all; other tasks come and go. `mixed`: no two nodes have as much left, and bundles are of two sizes. */
-static double group_waits(unsigned n, bool mixed)
+ * in all; other tasks come and go. */
+static double group_waits(unsigned n, enum mix mix)
 {
     enum { BUNDLES = OPEN + 2 };
     struct msg_group *m;
@@ -121,10 +125,11 @@ static double group_waits(unsigned n, bool mixed)
 
     begin(&h, n);
     for (unsigned r = 1; r <= n; r++) {
-        int64_t memory = mixed ? r * TBI_UNIT : 0, gpu = 5500 + (mixed ? (r * 7) % 300 : 0);
+        int64_t memory = mix != ALIKE ? r * TBI_UNIT : 0, gpu = 5500 + (mix != ALIKE ? (r * 7) % 300 : 0);
+        int cpus = mix == CROSSED ? CPUS - 6 - (int)r : 1;
 
         if (r <= OPEN)
-            submit_on(&h, r, TBI_UNIT, (GPUS - 1) * TBI_UNIT, memory);
+            submit_on(&h, r, cpus * TBI_UNIT, (GPUS - 1) * TBI_UNIT, memory);
         for (unsigned g = 0; g < GPUS && r > OPEN; g++)
             submit_on(&h, r, TBI_UNIT, gpu, memory);
     }
@@ -133,9 +138,9 @@ static double group_waits(unsigned n, bool mixed)
     *m = (struct msg_group){id_of(++h.made), TBI_GROUP_PACK, BUNDLES};
     bundle = (struct msg_bundle *)(m + 1);
     for (unsigned b = 0; b < BUNDLES; b++) {
-        *bundle = (struct msg_bundle){TBI_UNIT, 1};
+        *bundle = (struct msg_bundle){(mix == CROSSED && b % 2 == 0 ? 3 + (int)b : 1) * TBI_UNIT, 1};
         *(struct tbi_amount *)(bundle + 1) =
-            (struct tbi_amount){.resource = TBI_GPUS, .amount = mixed && b % 2 ? 7000 : 6000};
+            (struct tbi_amount){.resource = TBI_GPUS, .amount = mix != ALIKE && b % 2 ? 7000 : 6000};
         bundle = (struct msg_bundle *)tbi_bundle_next(bundle);
     }
     deliver(&h, 0);
@@ -153,8 +158,9 @@ static double group_waits(unsigned n, bool mixed)
     return t;
 }
 
-double scaling_group_alike(int n) { return group_waits((unsigned)n, false); }
-double scaling_group_mixed(int n) { return group_waits((unsigned)n, true); }
+double scaling_group_alike(int n) { return group_waits((unsigned)n, ALIKE); }
+double scaling_group_mixed(int n) { return group_waits((unsigned)n, MIXED); }
+double scaling_group_crossed(int n) { return group_waits((unsigned)n, CROSSED); }
 
 /* Tasks with n arguments, one half there, one half still to come. */
 double scaling_arguments(int n)

@@ -235,6 +235,34 @@ static void what_a_process_does_not_wait_for_any_more_it_is_not_told(void **stat
     assert_said(f, "FORGET 100 to 0\ncopy from 2\nFETCH_DONE 100 to 2\nREPLICA 100 to 0\n");
 }
 
+static void need(struct fake *f, uint32_t proc, int object)
+{
+    *(struct msg_located *)record(f, TBI_MSG_RESOLVED, proc, sizeof(struct msg_located)) =
+        (struct msg_located){id(object), TBI_AT_STORE, 2, 0, 5000};
+    assert_null(deliver(f, 0));
+}
+
+static void who_forgets_an_object_leaves_the_others_waiting_for_it(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 1, 0, -1);
+    need(f, 1, 99);
+    need(f, 1, 100);
+    need(f, 2, 100);
+    need(f, 1, 100); /* another thread of it */
+    dispatch(f, 3, 0, 0, 2);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 2 to p2\nFETCH 99 to 2\nFETCH 100 to 2\n");
+    assert_null(object_msg(f, TBI_MSG_FORGET, 1, id(100)));
+    assert_said(f, "FORGET 100 to 0\n");
+    answer_fetch(f, 2, false);
+    tbi_agent_copied(f->agent, f->ticket, true);
+    assert_said(f, "copy from 2\nFETCH_DONE 100 to 2\nREPLICA 100 to 0\nOBJECT 100 to p2\n");
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nRUN 3 to p2\n");
+}
+
 /* The store has 10 pages: 7 for copies of arguments. */
 static void copies_of_arguments_leave_room_for_results(void **state)
 {
@@ -702,6 +730,7 @@ int main(void)
         AHEAD(what_a_dead_executor_had_not_begun_runs_elsewhere),
         ON(that_a_process_has_ended_is_the_last_that_the_head_hears_of_it),
         ON(what_a_process_does_not_wait_for_any_more_it_is_not_told),
+        ON(who_forgets_an_object_leaves_the_others_waiting_for_it),
         ON(a_blocked_tasks_cpus_are_given_away_when_the_head_has_answered),
         ON(a_task_that_unblocks_before_the_answer_never_lost_its_cpus),
         ON(a_process_whose_task_waits_does_not_count_for_the_limit),
