@@ -211,6 +211,9 @@ enum tb_lifetime {
                                     labels, and a call's group stands instead of those given at    \
                                     registration. Tasks that the task submits are not in it: pass  \
                                     them the group, or tb_call_group */                            \
+    bool fresh_process;          /* in a process that has run no task before. That of a task ends  \
+                                    with it: for code that leaves its process changed, or cannot   \
+                                    stand what others left. Starting one costs about a ms */       \
     /* tasks */                                                                                    \
     int max_retries;             /* default 3; -1: without end */                                  \
     /* tasks and calls of methods */                                                               \
@@ -332,7 +335,8 @@ typedef struct tb_config {
  * task starts end with it if it is cancelled or dies, with its actor, and at the latest with the job.
  * A task's changes of the working directory, the umask and the environment are undone when it ends, if it makes them
  * by chdir, fchdir, umask, setenv, putenv, unsetenv or clearenv, in the program or in libraries that were loaded before
- * tb_init (not in one loaded by dlopen later, nor in a static program). An actor keeps its own.
+ * tb_init (not in one loaded by dlopen later, nor in a static program). An actor keeps its own. What else it may leave behind
+ * (static variables, signal handlers, limits, threads) stays in its process: .fresh_process gives it one of its own.
  * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.

@@ -261,6 +261,7 @@ int tbi_options_demand(const char *function, const tb_options *registered, const
         cpus = from[i]->num_cpus != 0 ? from[i]->num_cpus : cpus;
         gpus = from[i]->num_gpus != 0 ? from[i]->num_gpus : gpus;
         memory = from[i]->memory != 0 ? from[i]->memory : memory;
+        terms->fresh_process |= from[i]->fresh_process;
         custom = from[i]->resources[0].name != NULL || from[i]->resources[0].amount != 0
                      ? from[i]->resources : custom;
         rc = merge_place(function, from[i], &place);

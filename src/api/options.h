@@ -28,6 +28,7 @@ struct tbi_terms {
     struct tbi_amount more[TBI_MORE_MAX]; /* what it demands besides, by rising resource */
     enum tbi_strategy strategy;
     uint32_t node;
+    bool fresh_process;
     struct tbi_id group;        /* with TBI_IN_GROUP */
     int32_t max_retries;        /* and so on as in struct msg_submit */
     uint32_t retry_codes, retry_delay_ms, limit_ms;

@@ -80,6 +80,7 @@ int tbi_options_check_kind(const char *function, enum tbi_kind kind, const tb_op
         TEXT(labels, TASKS | ACTORS),
         NUMBER(strategy, TASKS | ACTORS),
         NUMBER(node, TASKS | ACTORS),
+        NUMBER(fresh_process, TASKS | ACTORS),
         {"group", TASKS | ACTORS, (o->group.hi | o->group.lo) != 0, 0, "..."},
         NUMBER(max_retries, TASKS),
         NUMBER(retry_on_error[0], TASKS | CALLS),

@@ -229,6 +229,7 @@ static struct tbi_id send_submit(const struct tbi_draft *d)
         .nreturns = (uint16_t)d->nreturns, .nargs = (uint16_t)d->nvalues,
         .seed = call != NULL ? tbi_seed_child(call->run->seed, call->nsubmitted++) : tbi_seed_child(p->seed, p->nsubmitted++),
         .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)d->nresolve, .kind = (uint8_t)d->kind,
+        .fresh = d->terms.fresh_process,
         /* Beyond the last depth tasks count as equally deep: the order is by age then. */
         .depth = call == NULL ? 0 : call->run->depth < UINT16_MAX ? (uint16_t)(call->run->depth + 1) : UINT16_MAX};
     to = write_values(d, refs, args, to);

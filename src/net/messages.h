@@ -392,7 +392,8 @@ struct msg_submit {
     uint32_t node;           /* a rank, for the strategies that name one */
     uint8_t local;           /* 1: the agent it comes through has it already, see node/nested.c */
     uint8_t kind;            /* enum tbi_kind; an actor's or a call's has struct msg_actor or msg_call last */
-    uint16_t of_direct;      /* 1: `parent` is a call that was sent directly: its SUBMIT may come after this one */
+    uint8_t of_direct;       /* 1: `parent` is a call that was sent directly: its SUBMIT may come after this one */
+    uint8_t fresh;           /* 1: in a process that has run nothing before */
     uint64_t seed;           /* for tb_call_seed */
 };
 #define TBI_ARG_REF (UINT64_C(1) << 63)
@@ -571,7 +572,8 @@ enum {
     TBI_DISPATCH_ACTOR = 8,
     TBI_DISPATCH_CALL = 16,
     TBI_DISPATCH_DIRECT = 32,   /* it came as CALL */
-    TBI_DISPATCH_BOUND = 64     /* it must be on this node */
+    TBI_DISPATCH_BOUND = 64,    /* it must be on this node */
+    TBI_DISPATCH_FRESH = 128    /* in a process that has run nothing before */
 };
 static inline const struct tbi_amount *tbi_dispatch_more(const struct msg_dispatch *m)
 {

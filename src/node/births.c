@@ -26,11 +26,16 @@ static bool is_below_limit(const struct tbi_agent *agent)
     return agent->executors - agent->nactors - agent->blocked < agent->config.max_executors;
 }
 
+bool tbi_births_are_too_many(const struct tbi_agent *agent, bool for_actor)
+{
+    return is_full(agent) || (!for_actor && !is_below_limit(agent));
+}
+
 bool tbi_births_may(const struct tbi_agent *agent, bool for_actor)
 {
     const struct tbi_births *b = &agent->births;
 
-    return !is_full(agent) && !is_used_up(agent) && (for_actor || is_below_limit(agent)) &&
+    return !is_used_up(agent) && !tbi_births_are_too_many(agent, for_actor) &&
            (!b->fail || b->next_us <= agent->now_us);
 }
 

@@ -22,6 +22,24 @@ static unsigned count(const struct tbi_agent *agent)
     return n;
 }
 
+static void leave(struct tbi_agent *agent, struct tbi_proc *proc)
+{
+    tbi_list_unlink(&proc->link);
+    proc->leaving = true;
+    agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc, sizeof(struct msg_none));
+}
+
+void tbi_idle_give_way(struct tbi_agent *agent)
+{
+    struct tbi_proc *proc;
+
+    if (tbi_list_empty(&agent->idle) || (agent->gives_way != 0 && tbi_procs_find(agent, agent->gives_way) != NULL))
+        return;
+    proc = TBI_ENTRY(agent->idle.prev, struct tbi_proc, link);
+    agent->gives_way = proc->proc;
+    leave(agent, proc);
+}
+
 void tbi_idle_tick(struct tbi_agent *agent)
 {
     unsigned n;
@@ -36,8 +54,6 @@ void tbi_idle_tick(struct tbi_agent *agent)
             agent->idle_us = proc->since_us + UNUSED_US;
             return;
         }
-        tbi_list_unlink(&proc->link);
-        proc->leaving = true;
-        agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_EXIT, proc->proc, sizeof(struct msg_none));
+        leave(agent, proc);
     }
 }

@@ -53,6 +53,7 @@ struct tbi_job_kind {
     struct tbi_link idle;       /* without tasks: in the queue's list */
     struct tbi_bundle *bundle;
     bool actor;                 /* they create actors */
+    bool fresh;                 /* each needs a new process */
     bool needs_no_cpus;         /* of the node */
     struct tbi_levels jobs;     /* by depth, wanted ones above all; each oldest first */
     size_t count;
@@ -257,6 +258,7 @@ struct tbi_agent {
     struct tbi_link busy;       /* run a task and may be given more; next in turn first */
     uint32_t next_proc;
     unsigned executors;
+    uint32_t gives_way;     /* a process that left so that a new one may be started, perhaps not gone yet; 0: none */
     /* births.c */
     struct tbi_births births;
 };
@@ -269,6 +271,11 @@ static inline const struct msg_located *tbi_job_arguments(const struct tbi_job *
 static inline struct tbi_demand tbi_job_demand(const struct tbi_job *job)
 {
     return (struct tbi_demand){job->m->cpus, job->m->nmore, tbi_dispatch_more(job->m)};
+}
+
+static inline bool tbi_job_is_fresh(const struct tbi_job *job)
+{
+    return job->m->flags & TBI_DISPATCH_FRESH;
 }
 
 static inline bool tbi_job_is_call(const struct tbi_job *job)
@@ -360,6 +367,7 @@ const char *tbi_calls_check_calls(const struct tbi_agent *agent, const struct tb
 /* idle.c */
 void tbi_idle_enter(struct tbi_agent *agent, struct tbi_proc *proc); /* it has no task, and is in no list */
 void tbi_idle_tick(struct tbi_agent *agent);
+void tbi_idle_give_way(struct tbi_agent *agent); /* one leaves for a new process, unless one does so already */
 
 /* direct.c */
 /* A process makes a call: it is numbered, and sent if it may go directly. `sent` is the same on its way to the
@@ -415,6 +423,7 @@ bool tbi_run_wants_process(const struct tbi_agent *agent);
 const char *tbi_run_check(const struct tbi_agent *agent); /* after tbi_run_start */
 
 /* births.c */
+bool tbi_births_are_too_many(const struct tbi_agent *agent, bool for_actor); /* there are as many as there may be */
 bool tbi_births_may(const struct tbi_agent *agent, bool for_actor);
 void tbi_births_end(struct tbi_agent *agent);    /* after all that could begin has begun */
 void tbi_births_begun(struct tbi_agent *agent);  /* one is being started */

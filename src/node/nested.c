@@ -25,7 +25,8 @@ void tbi_nested_take(struct tbi_agent *agent, const struct msg_submit *m)
                                   .proc = TBI_PROC_NONE};
     *d = (struct msg_dispatch){.task = m->task, .fn = m->fn, .cpus = m->cpus,
                                .data_bytes = m->data_bytes, .nreturns = m->nreturns,
-                               .nargs = m->nargs, .depth = m->depth, .limit_ms = m->limit_ms, .seed = m->seed};
+                               .nargs = m->nargs, .depth = m->depth, .limit_ms = m->limit_ms, .seed = m->seed,
+                               .flags = m->fresh ? TBI_DISPATCH_FRESH : 0};
     memcpy(d + 1, tbi_submit_args(m), tail);
     tbi_jobs_dispatch(agent, record);
     free(record);

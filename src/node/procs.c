@@ -398,7 +398,8 @@ static const char *on_done(struct tbi_agent *agent, struct tbi_proc *proc,
         tbi_calls_done(agent, job, m->exits);
         return NULL;
     }
-    proc->leaving |= (job->m->flags & TBI_DISPATCH_ACTOR) != 0; /* an actor that could not be created */
+    /* One of an actor that could not be created, or of a task that was to have it alone. */
+    proc->leaving |= (job->m->flags & (TBI_DISPATCH_ACTOR | TBI_DISPATCH_FRESH)) != 0;
     tbi_run_end(agent, proc);
     return NULL;
 }

@@ -106,15 +106,18 @@ static void give(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job 
 /* An idle executor, or a new one if there may be more; NULL: none for this job now. */
 static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_job *job)
 {
+    bool fresh = tbi_job_is_fresh(job);
     struct tbi_proc *proc;
 
-    if (!tbi_list_empty(&agent->idle)) {
+    if (!tbi_list_empty(&agent->idle) && !fresh) {
         proc = TBI_ENTRY(agent->idle.next, struct tbi_proc, link);
         tbi_list_unlink(&proc->link);
         return proc;
     }
     if (!tbi_births_may(agent, is_actor(job))) {
         tbi_births_wanted(agent);
+        if (fresh && tbi_births_are_too_many(agent, is_actor(job)))
+            tbi_idle_give_way(agent);
         return NULL;
     }
     tbi_births_begun(agent);
@@ -180,12 +183,12 @@ static bool fits(const struct tbi_job_kind *kind)
     return fits_in(kind->bundle, &kind->demand);
 }
 
-/* May one wait behind the other? An actor keeps its process to itself. */
+/* May one wait behind the other? An actor keeps its process to itself, and so does what asks for a new one. */
 static bool alike(const struct tbi_job *a, const struct tbi_job *b)
 {
     struct tbi_demand x = tbi_job_demand(a), y = tbi_job_demand(b);
 
-    return !is_actor(a) && !is_actor(b) && a->bundle == b->bundle && tbi_demand_equal(&x, &y);
+    return !is_actor(a) && !is_actor(b) && !tbi_job_is_fresh(a) && !tbi_job_is_fresh(b) && a->bundle == b->bundle && tbi_demand_equal(&x, &y);
 }
 
 static int64_t free_cpus(const struct tbi_agent *agent)
@@ -287,6 +290,8 @@ static void start_what_fits(struct tbi_agent *agent)
         proc = find_executor(agent, tbi_kind_best(kind));
         if (proc != NULL)
             begin(agent, proc, tbi_kind_best(kind));
+        else if (kind->fresh) /* others may have an idle process */
+            tbi_queue_set_aside(agent, kind, &aside);
         else if (kind->actor)
             break;
         else
@@ -499,7 +504,7 @@ const char *tbi_run_check(const struct tbi_agent *agent)
     for (size_t at = 0; why == NULL && tbi_queue_next(agent, &at, &kind);) {
         nready += kind->count;
         nfree += kind->needs_no_cpus ? kind->count : 0;
-        if (fits(kind) && (idle || tbi_births_may(agent, kind->actor)) && !must_wait(kind))
+        if (fits(kind) && ((idle && !kind->fresh) || tbi_births_may(agent, kind->actor)) && !must_wait(kind))
             why = "a task waits that could run";
     }
     if (why != NULL)

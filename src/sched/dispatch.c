@@ -152,6 +152,7 @@ static struct tbi_payload *dispatch(struct tbi_sched *sched, struct tbi_maker *t
         .flags = (uint16_t)((task->wanted ? TBI_DISPATCH_WANTED : 0) |
                             (stays ? TBI_DISPATCH_STAYS : 0) |
                             (bound ? TBI_DISPATCH_BOUND : 0) |
+                            (submit->fresh ? TBI_DISPATCH_FRESH : 0) |
                             (bundle != NULL ? TBI_DISPATCH_BUNDLE : 0) |
                             (submit->kind == TBI_ACTOR ? TBI_DISPATCH_ACTOR : 0) |
                             (submit->kind == TBI_CALL ? TBI_DISPATCH_CALL : 0)),

@@ -14,7 +14,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   stillborn = 0, copies_failed = 0, given_up = 0, evicted = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
                   direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0, frames = 0, held_back = 0,
-                  idle_asked = 0, idle_waits = 0, idle = 0;
+                  idle_asked = 0, alone = 0, idle_waits = 0, idle = 0;
 
     (void)state;
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -35,6 +35,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         copies_failed += world->copies_failed;
         given_up += world->rooms_given_up;
         evicted += world->evicted;
+        alone += world->alone;
         taken += world->taken;
         constructed += world->constructed;
         restarted += world->restarted;
@@ -81,8 +82,9 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   starved, frames, held_back);
     print_message("the driver was told %lu times how much is unfinished, %lu times nothing; it waited for that %lu "
                   "times\n", idle_asked, idle, idle_waits);
+    print_message("%lu tasks and actors had a new process as they asked\n", alone);
     print_message("%lu creates were given up, %lu copies evicted\n", given_up, evicted);
-    assert_true(only || (ran && killed && crashed && retried && cancelled && overdue && unread &&
+    assert_true(only || (ran && alone && killed && crashed && retried && cancelled && overdue && unread &&
                          stillborn && copies_failed && starved && frames && held_back && given_up && evicted && taken && reserved && refused &&
                          in_groups && with_gpus && constructed && restarted && called && retired && exited &&
                          died && found && gates && gate_waits && untold && skipped && idle_waits && idle && idle_asked > idle));

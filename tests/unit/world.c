@@ -419,6 +419,7 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
     w->tasks_left += w->actors_max > 0 && w->calls_more ? 100 : 0;
     w->ring_bytes = pick(w, 2) ? 0 : (size_t)64 << pick(w, 6);
     w->hasty = pick(w, 2);
+    w->picky = nranks == 0 && pick(w, 3) == 0;
     w->idle.most = 60;
     w->alike = w->ring_bytes > 0 && pick(w, 2);
     for (unsigned r = 0; r < w->nranks; r++) {
@@ -540,6 +541,7 @@ void world_free(struct world *w)
         tbi_outbox_fini(&w->proc[i].out);
     }
     tbi_map_fini(&w->started);
+    tbi_map_fini(&w->fresh);
     world_actors_free(w);
     free(w->outcome);
     free(w);

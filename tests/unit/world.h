@@ -54,6 +54,8 @@ struct proc {
     unsigned asked, answered;      /* GETs of the driver's last act */
     struct tbi_id actor;           /* that it is, or null */
     uint32_t epoch;                /* ... in this life */
+    unsigned begun;                /* tasks and calls */
+    bool spent;                    /* its task was to have a process of its own */
 };
 
 /* A call as it was made, to see that each caller's calls begin in order. */
@@ -125,6 +127,7 @@ struct world {
     struct copying copy[64];
     struct tbi_id group[WORLD_GROUPS];
     unsigned groups_max, ngroups, reserved, refused, ran_in_groups, ran_with_gpus;
+    struct tbi_map fresh;           /* tasks that were to have a new process */
     struct tbi_map started;         /* task -> attempts that ran, and its struct msg_submit */
     struct outcome *outcome;
     unsigned noutcomes;
@@ -132,6 +135,7 @@ struct world {
     unsigned events;
     size_t ring_bytes;              /* of an executor's ring; 0: what it sends never waits for room */
     bool hasty;                     /* executors begin tasks although the ends of others wait for room */
+    bool picky;                     /* some tasks and actors ask for a new process */
     bool alike;                     /* all tasks have the same demand, so many are given ahead of their turn */
     unsigned untold, several;       /* ends of tasks that were lost with their process; while it ran another */
     unsigned skipped;               /* tasks that an executor did not begin because they were taken back */
@@ -149,6 +153,7 @@ struct world {
     unsigned gates_opened, gate_waits;
     unsigned most_processes;        /* of a rank; few: then no task waits, for it might wait for a process */
     unsigned barren, said;          /* processes that will not be started; lines for the user */
+    unsigned alone;                 /* tasks and actors that had a new process as they asked */
     unsigned rooms_given_up, evicted;
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */

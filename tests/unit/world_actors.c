@@ -72,6 +72,7 @@ void world_do_actor(struct world *w, struct proc *p)
                              .max_retries = (int32_t)pick(w, 4) - 1, .nargs = (uint16_t)nrefs,
                              .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nrefs,
                              .limit_ms = pick(w, 12) / 11, .nmore = gpus, .strategy = grouped ? TBI_IN_GROUP : pick(w, 2)};
+    world_may_be_fresh(w, m);
     at = (struct tbi_id *)(m + 1);
     if (nrefs > 0) {
         *at++ = arg;

@@ -46,6 +46,15 @@ static inline void add_handle(struct proc *p, struct tbi_id id, bool borrowed)
     p->handle[p->nhandles++] = (struct handle){id, borrowed, false};
 }
 
+/* In some worlds it asks for a new process, now and then. */
+static inline void world_may_be_fresh(struct world *w, struct msg_submit *m)
+{
+    if (!w->picky || pick(w, 4) != 0)
+        return;
+    m->fresh = 1;
+    tbi_map_put(&w->fresh, m->task, w);
+}
+
 /* A ref it has, of an object that is to be ready some day; null: it has none. */
 static inline struct tbi_id some_ref(struct world *w, const struct proc *p)
 {

@@ -217,6 +217,7 @@ static void do_submit(struct world *w, struct proc *p)
                              .node = pick(w, w->nranks), .nargs = (uint16_t)nargs,
                              .nrefs = (uint16_t)nrefs, .nresolve = (uint16_t)nresolve,
                              .nreturns = (uint16_t)pick(w, 3), .data_bytes = nheld * 16};
+    world_may_be_fresh(w, m);
     refs = (struct tbi_id *)(m + 1);
     args = (uint64_t *)(refs + nrefs);
     for (unsigned i = 0; i < nrefs; i++)
@@ -526,6 +527,11 @@ static const char *begin_task(struct world *w, struct proc *p, const struct tbi_
         TRY(world_call_begins(w, p, m));
     else if (!tbi_id_is_null(p->actor))
         return "a task is given to an actor";
+    if (p->spent || (tbi_map_get(&w->fresh, m->task) != NULL && p->begun > 0))
+        return "a task that was to have a process of its own shares it";
+    p->begun++;
+    if (m->kind != TBI_CALL && tbi_map_get(&w->fresh, m->task) != NULL)
+        w->alone++, p->spent = m->kind == TBI_TASK;
     p->run = *m;
     if (m->kind == TBI_ACTOR)
         p->run.nreturns = 0; /* it makes itself */
