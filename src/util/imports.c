@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #if defined __x86_64__
 enum { JUMP_SLOT = R_X86_64_JUMP_SLOT, GLOB_DAT = R_X86_64_GLOB_DAT, ADDRESS = R_X86_64_64 };
@@ -59,7 +59,7 @@ static void read_dynamic(struct object *o, const ElfW(Dyn) *d)
 static void read_headers(struct object *o)
 {
     const struct dl_phdr_info *info = o->info;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t page = getauxval(AT_PAGESZ); /* by which the dynamic linker has rounded */
 
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *h = &info->dlpi_phdr[i];
