@@ -543,9 +543,9 @@ static void one_that_takes_too_long_is_stopped_likewise(void **state)
     assert_actions(sim, "STOP 2 to 1 number=1 epoch=0\nSTOP 3 to 1 number=2 epoch=0\n");
     stopped(sim, c);
     assert_null(returned(sim, d, 42, 0, 0)); /* just in time */
-    assert_fate(sim, c, "error=-3 in work because -4");
+    assert_fate(sim, c, "error=-4 in work");
     assert_fate(sim, d, "inline=42");
-    failed(sim, c, TB_ERR_CANCELLED);
+    failed(sim, c, TB_ERR_TIMEOUT);
     assert_all_goes(sim, a, true, ALL(c, d));
 }
 
