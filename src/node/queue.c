@@ -225,7 +225,7 @@ void tbi_queue_put(struct tbi_agent *agent, struct tbi_job *job, bool in_front)
     job->kind = kind;
     if (kind->count++ == 0)
         begin_waiting(agent, kind);
-    else
+    else if (in_front || key_of(job) < kind->order.key)
         order(agent, kind);
 }
 

@@ -223,6 +223,8 @@ static void count_overtaking(struct tbi_agent *agent, const struct tbi_job *job)
     if (job->wanted)
         return;
     job->kind->overtaken = 0;
+    if (bundle->waiting.next == bundle->waiting.prev)
+        return; /* no other kind waits */
     tbi_list_unlink(&job->kind->waiting);
     tbi_list_append(&bundle->waiting, &job->kind->waiting);
     for (struct tbi_link *l = bundle->waiting.next; l != &bundle->waiting && looked++ < OLDEST; l = l->next) {
