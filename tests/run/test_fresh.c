@@ -152,6 +152,7 @@ static void a_call_of_a_method_has_the_process_of_its_actor(void **state)
 
     (void)state;
     assert_fails(TB_ERR_ARGUMENT, "fresh_process = 1, which is an option of tasks and actors", tb_get(r, NULL));
+    assert_ok(tb_release(r));
     assert_ok(tb_actor_release(h));
 }
 
