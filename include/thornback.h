@@ -325,10 +325,10 @@ typedef struct tb_config {
  * MPI_Get_version, MPI_Wtime and MPI_Wtick work; with ranks, in the driver, MPI_Comm_rank, MPI_Comm_size,
  * MPI_Get_processor_name, MPI_Query_thread, MPI_Error_string, MPI_Type_size and MPI_Abort, too. (Not noticed
  * are calls by a library that is loaded later by dlopen, or linked with MPI into one static program.)
- * No signal handler is installed (on kernels before 5.14 one for bus errors in the store, which passes
- * others on). Of Ctrl-C, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2, which a terminal or a launcher sends to all
- * processes, tasks take no notice: the program's handler decides, and without one the job ends with
- * it. The processes of tasks also end with the main thread: do not leave it by pthread_exit.
+ * Signal handlers are installed for SIGUSR2, unless the program has one (it makes all ranks say what they wait for), and,
+ * on kernels before 5.14, for bus errors in the store, which passes others on. Of Ctrl-C, SIGHUP, SIGQUIT, SIGUSR1 and
+ * SIGUSR2, which a terminal or a launcher sends to all processes, tasks take no notice: the program's handler decides, and
+ * without one the first four end the job. The processes of tasks also end with the main thread: do not leave it by pthread_exit.
  * argc, argv may be NULL. config: NULL for defaults; only rank 0's counts.
  * What a task leaves in C streams is flushed when it ends. Files that the program has opened before are /dev/null in
  * tasks, but for stdout and stderr (see TB_KEEP_DESCRIPTORS in doc/settings.md); stdin is empty there. Processes that a
