@@ -66,6 +66,7 @@ bool tbi_grants_feasible(const struct tbi_grants *l, const struct tbi_demand *d)
         const struct tbi_amount *a = &d->more[i];
 
         if (a->resource == TBI_CPUS || a->resource >= l->config.nresources || a->amount < 0 ||
+            (i > 0 && a->resource <= a[-1].resource) ||
             a->amount > l->config.totals[a->resource] || l->config.totals[a->resource] == 0 ||
             (a->resource == TBI_GPUS && a->amount > UNIT && a->amount % UNIT != 0))
             return false;

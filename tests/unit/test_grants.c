@@ -164,10 +164,11 @@ static void what_is_not_there_is_not_feasible(void **state)
 {
     struct tbi_grants *l = *state;
     struct tbi_amount label = {TBI_CUSTOM, 0, 0}, unknown = {9, 0, 1}, much = {TBI_CUSTOM, 0, 25001};
-    struct tbi_demand d[] = {{0, 1, &label}, {0, 1, &unknown}, {0, 1, &much}, {80001, 0, NULL}};
+    struct tbi_amount twice[] = {{TBI_GPUS, 0, 2500}, {TBI_GPUS, 0, 2500}};
+    struct tbi_demand d[] = {{0, 1, &label}, {0, 1, &unknown}, {0, 1, &much}, {80001, 0, NULL}, {0, 2, twice}};
 
     assert_true(tbi_grants_feasible(l, &d[0]));
-    for (int i = 1; i < 4; i++)
+    for (int i = 1; i < 5; i++)
         assert_false(tbi_grants_feasible(l, &d[i]));
 }
 
