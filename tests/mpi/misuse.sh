@@ -34,30 +34,23 @@ says bad_fault_on_all_ranks "^-12 TB_FAULT=claim:3x: 'claim' cannot be '3x'" env
 says bad_fetch '^-12 TB_FETCH=fast: one of auto, rma, p2p' env TB_FETCH=fast $both "$misuse"
 says unknown_setting 'TB_STROE is set.*did you mean TB_STORE' env TB_STROE=1G "$misuse"
 says leaked_refs_are_named '^thornback: 1 ref was not released before tb_finalize: [^ ]+$' env TB_DEBUG=1 "$misuse"
-unread() { # COMMAND...: one line each for the two failures that nobody reads
-    "$@" "$misuse" unread 2>&1 | grep 'nobody has read' | sed 's/ (rank.*//' | sort
+unread() { # NAME PROGRAM EXPECTED: what is said of failures that nobody reads, sorted, alone and with ranks
+    local how said
+    for how in env "$both"; do
+        said=$($how "$misuse" "$2" 2>&1 | grep "^thornback: '" | sed 's/ (rank.*//' | sort)
+        if [ "$said" = "$3" ]; then
+            echo "[       OK ] misuse_$1_$how"
+        else
+            echo "FAILED: $1 ($how): $said"; failed=1
+        fi
+    done
 }
-expected="thornback: 'fails' failed and nobody has read why: the task failed: no luck
+unread failures_that_nobody_reads_are_reported_once unread \
+    "thornback: 'fails' failed and nobody has read why: the task failed: no luck
 thornback: 'not_registered' failed and nobody has read why: the function is not registered: 'not_registered' is not a remote function: write TB_TASK(not_registered); below its definition, in the same file"
-for how in env "$both"; do
-    if [ "$(unread $how)" = "$expected" ]; then
-        echo "[       OK ] misuse_failures_that_nobody_reads_are_reported_once_$how"
-    else
-        echo "FAILED: unread failures ($how):"; unread $how; failed=1
-    fi
-done
-unread_often() { # COMMAND...
-    "$@" "$misuse" unread_often 2>&1 | grep '^thornback: ' | sed 's/ (rank.*//'
-}
-expected="thornback: 'fails' failed and nobody has read why: the task failed: no luck
+unread a_failure_that_nobody_reads_is_said_once_with_a_count unread_often \
+    "thornback: 'fails' failed and nobody has read why: the task failed: no luck
 thornback: 'fails' failed in the same way 4 more times, unread: the task failed"
-for how in env "$both"; do
-    if [ "$(unread_often $how)" = "$expected" ]; then
-        echo "[       OK ] misuse_a_failure_that_nobody_reads_is_said_once_with_a_count_$how"
-    else
-        echo "FAILED: equal unread failures ($how):"; unread_often $how; failed=1
-    fi
-done
 says ranks_that_spin_run_tasks '^driver [0-9]+ executor [0-9]+$' env TB_IDLE=spin $both "$misuse" affinity
 says spinning_alone_runs_tasks '^driver [0-9]+ executor [0-9]+$' env TB_IDLE=spin "$misuse" affinity
 says virtual_nodes_alone '^-12 TB_VIRTUAL_NODES=2: there is one rank' env TB_VIRTUAL_NODES=2 "$misuse"
