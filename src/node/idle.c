@@ -1,6 +1,7 @@
 /* idle.c - processes without a task: kept for the next ones, most recently used first. A peak, as of tasks that all
  * waited for others, may leave more of them than may have tasks at a time (TB_MAX_EXECUTORS); those beyond that which
- * nobody has used for a while are told to exit. */
+ * nobody has used for a while are told to exit; and one at a time so that a new process can be started where a task asks
+ * for one (fresh_process). */
 #include "node/local.h"
 
 enum { UNUSED_US = 10000000 };

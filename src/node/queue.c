@@ -58,13 +58,15 @@ static bool same(const struct tbi_job_kind *kind, const struct tbi_job *job)
 {
     struct tbi_demand demand = tbi_job_demand(job);
 
-    return kind->bundle == job->bundle && kind->actor == is_actor(job) && kind->fresh == tbi_job_is_fresh(job) && tbi_demand_equal(&kind->demand, &demand);
+    return kind->bundle == job->bundle && kind->actor == is_actor(job) && kind->fresh == tbi_job_is_fresh(job) &&
+           tbi_demand_equal(&kind->demand, &demand);
 }
 
 static uint64_t hash(const struct tbi_job *job)
 {
     struct tbi_demand demand = tbi_job_demand(job);
-    struct tbi_id id = {(uint64_t)demand.cpus << 2 | (unsigned)tbi_job_is_fresh(job) << 1 | is_actor(job), (uint64_t)(uintptr_t)job->bundle};
+    struct tbi_id id = {(uint64_t)demand.cpus << 2 | (unsigned)tbi_job_is_fresh(job) << 1 | is_actor(job),
+                        (uint64_t)(uintptr_t)job->bundle};
 
     for (unsigned i = 0; i < demand.nmore; i++)
         id.hi = (id.hi ^ demand.more[i].resource ^ (uint64_t)demand.more[i].amount << 8) * UINT64_C(1099511628211);
