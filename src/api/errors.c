@@ -38,12 +38,18 @@ static struct {
     } kind[REPORTS_MAX];
 } reports = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Texts of crashes name the process. */
+/* The text names the process that ended. */
+static bool is_of_process(const struct tbi_error_link *link)
+{
+    return link->signal != 0 && (link->code == TB_ERR_CRASHED || link->code == TB_ERR_ACTOR_DIED ||
+                                 link->code == TB_ERR_ACTOR_UNAVAILABLE);
+}
+
 static bool is_alike(const struct tbi_error_link *a, const struct tbi_error_link *b)
 {
     return a->code == b->code && a->signal == b->signal && a->number == b->number &&
            strcmp(a->function, b->function) == 0 &&
-           ((a->code == TB_ERR_CRASHED && a->signal != 0) || strcmp(a->message, b->message) == 0);
+           (is_of_process(a) || strcmp(a->message, b->message) == 0);
 }
 
 /* NULL: it was said already, or there is no room. With the lock. */

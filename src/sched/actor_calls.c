@@ -313,7 +313,7 @@ static void learn(struct tbi_sched *sched, struct tbi_actor *actor, struct tbi_m
     if (is_there(actor, call))
         return;
     tbi_list_unlink(&call->link);
-    tbi_actor_take_over(sched, actor, call, NULL);
+    tbi_actor_take_over(sched, actor, call, actor->last);
     if (call->state == TBI_PARKED && actor->state == TBI_ACTOR_LIVES)
         tbi_actors_queue(sched, call);
 }
@@ -364,7 +364,7 @@ void tbi_actors_queue(struct tbi_sched *sched, struct tbi_maker *call)
     else if (actor->state == TBI_ACTOR_LIVES)
         failure = tbi_sched_send_call(sched, call, actor->maker->node, actor->epoch);
     else if (actor->state == TBI_ACTOR_RESTARTS && retries_of(actor, call) == 0)
-        failure = tbi_failure_unavailable(sched, call->submit, NULL);
+        failure = tbi_failure_unavailable(sched, call->submit, actor->last);
     if (failure != NULL)
         fail_soon(sched, call, failure);
 }
@@ -428,10 +428,14 @@ void tbi_actors_call_ends(struct tbi_sched *sched, struct tbi_maker *call, bool 
 void tbi_actors_call_failed(struct tbi_sched *sched, struct tbi_maker *call, bool crashed,
                             struct tbi_payload *error)
 {
+    const struct tbi_actor *actor = tbi_actors_find(sched, call_of(call)->actor);
+
     if (!crashed) {
         tbi_sched_fail(sched, call, error);
         return;
     }
+    if (actor != NULL && actor->killed)
+        tbi_failure_by_kill(error);
     tbi_retry_orphan(sched, call);
     tbi_payload_drop(&sched->dir, call->failure);
     call->failure = error; /* whether it is run again is seen when the actor is FINISHED too */

@@ -35,6 +35,7 @@ static void destroy(struct tbi_sched *sched, struct tbi_actor *actor)
     tbi_map_take(&sched->actors.by_id, actor->maker->id);
     tbi_list_unlink(&actor->orphan);
     tbi_payload_drop(&sched->dir, actor->death);
+    tbi_payload_drop(&sched->dir, actor->last);
     free(actor->name);
     free(actor);
 }
@@ -209,6 +210,8 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
     struct msg_done end = *m;
 
     end.crashed |= actor->killed;
+    if (actor->killed && error != NULL)
+        tbi_failure_by_kill(error);
     actor->killed = false;
     set_cpus(sched, maker, actor->cpus);
     if (error != NULL && !actor->retired) {
@@ -219,7 +222,8 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
         tbi_payload_use(cause);
         if (tbi_retry_after(sched, maker, &end, error)) {
             sort_calls_out(sched, actor, cause);
-            tbi_payload_drop(&sched->dir, cause);
+            tbi_payload_drop(&sched->dir, actor->last);
+            actor->last = cause;
             return;
         }
         tbi_payload_drop(&sched->dir, cause);

@@ -37,6 +37,7 @@ struct tbi_actor {
     bool killed;                /* its process was to die: whatever ends this attempt is its death */
     struct tbi_link orphan;     /* in `orphans`: its last holder has gone */
     struct tbi_payload *death;  /* DEAD: why */
+    struct tbi_payload *last;   /* how its last life ended, if it is being begun again */
     struct tbi_id checkpoint;   /* held; or null */
     struct tbi_actor *namesake; /* the next with an equal hash of its name */
     uint32_t name_bytes;        /* 0: none, or not any more */

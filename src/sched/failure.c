@@ -2,6 +2,7 @@
 #include "sched/place.h"
 #include "thornback.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -233,6 +234,27 @@ static struct tbi_payload *with_cause(struct tbi_error_link *link, const struct 
     return tbi_payload_new(chain, (uint32_t)((size_t)n * sizeof *chain));
 }
 
+/* Where and how the process ended, as the cause has it. */
+static void tell_where(struct tbi_error_link *link, const struct tbi_error_link *cause)
+{
+    link->rank = cause->rank;
+    link->pid = cause->pid;
+    link->signal = cause->signal;
+    link->number = cause->number;
+    memcpy(link->host, cause->host, sizeof link->host);
+    memcpy(link->output, cause->output, sizeof link->output);
+}
+
+void tbi_failure_by_kill(struct tbi_payload *error)
+{
+    struct tbi_error_link *link = (struct tbi_error_link *)error->data;
+
+    if (link->code != TB_ERR_CRASHED || link->signal != SIGKILL)
+        return; /* it had ended before the signal came */
+    snprintf(link->message, sizeof link->message, "its process (pid %d, rank %d, host %s) was killed by tb_kill",
+             link->pid, link->rank, link->host);
+}
+
 struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct msg_submit *actor,
                                      const struct tbi_payload *error, bool exits)
 {
@@ -245,14 +267,8 @@ struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct
                    cause != NULL ? cause->message
                    : exits       ? "it called tb_actor_exit"
                                  : "nobody had a handle of it any more");
-    if (cause != NULL) {
-        link.rank = cause->rank;
-        link.pid = cause->pid;
-        link.signal = cause->signal;
-        link.number = cause->number;
-        memcpy(link.host, cause->host, sizeof link.host);
-        memcpy(link.output, cause->output, sizeof link.output);
-    }
+    if (cause != NULL)
+        tell_where(&link, cause);
     name(sched, &link, actor->fn);
     payload = with_cause(&link, error);
     payload->unread = error != NULL && error->unread;
@@ -286,12 +302,15 @@ struct tbi_payload *tbi_failure_unavailable(const struct tbi_sched *sched,
                                             const struct msg_submit *call,
                                             const struct tbi_payload *cause)
 {
+    const struct tbi_error_link *first = cause == NULL ? NULL : (const struct tbi_error_link *)cause->data;
     struct tbi_error_link link;
     struct tbi_payload *payload;
 
     tbi_error_link(&link, TB_ERR_ACTOR_UNAVAILABLE,
-                   "the actor's process has ended and it is being restarted; the call is not run again, "
-                   "for it has no max_task_retries left");
+                   "%.300s; the actor is being restarted; the call is not run again, for it has no max_task_retries left",
+                   first != NULL ? first->message : "the actor's process has ended");
+    if (first != NULL)
+        tell_where(&link, first);
     name(sched, &link, call->fn);
     payload = with_cause(&link, cause);
     payload->unread = true;

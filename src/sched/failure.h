@@ -24,6 +24,8 @@ struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct
                                      const struct tbi_payload *error, bool exits);
 struct tbi_payload *tbi_failure_killed(const struct tbi_sched *sched,
                                        const struct msg_submit *actor);
+/* The error tells how an actor's process ended that tb_kill was to end: it says so. */
+void tbi_failure_by_kill(struct tbi_payload *error);
 struct tbi_payload *tbi_failure_name_taken(const struct tbi_sched *sched,
                                            const struct msg_submit *actor, const char *name);
 /* A call that may not be run again, of an actor that is being restarted. `cause`: or NULL. */

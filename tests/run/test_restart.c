@@ -62,6 +62,39 @@ static void kill_by_default_lets_the_actor_begin_again(void **state)
     assert_ok(tb_actor_release(c));
 }
 
+/* The call's error tells of the process, which tb_kill has ended. */
+static void assert_killed(tb_ref r, int code, int pid)
+{
+    tb_error e;
+
+    assert_fails(code, "was killed by tb_kill", tb_get(r, NULL));
+    assert_null(strstr(tb_last_error(), "out-of-memory"));
+    assert_ok(tb_error_detail(r, &e));
+    assert_int_equal(e.signal, SIGKILL);
+    assert_int_equal(e.pid, pid);
+    assert_true(e.rank >= 0);
+    assert_ok(tb_release(r));
+}
+
+static void who_is_killed_by_tb_kill_is_said_to_be_with_restarts_left_and_without(void **state)
+{
+    tb_actor c = tb_actor_new_with(counter, TB_OPTIONS(.max_restarts = 1), 0);
+
+    (void)state;
+    for (int restarts = 1; restarts >= 0; restarts--) {
+        struct gate g = gate_new();
+        int pid = get_int(tb_actor_call_with(c, counter_pid, TB_OPTIONS(.max_task_retries = -1)));
+        tb_ref runs = tb_actor_call(c, counter_wait, g.path);
+
+        gate_reach(&g);
+        assert_ok(tb_kill(c, TB_KILL_DEFAULT));
+        assert_killed(runs, restarts > 0 ? TB_ERR_ACTOR_UNAVAILABLE : TB_ERR_ACTOR_DIED, pid);
+        gate_open(&g);
+    }
+    assert_call_fails(TB_ERR_ACTOR_DIED, "was killed by tb_kill", tb_actor_call(c, counter_increment));
+    assert_ok(tb_actor_release(c));
+}
+
 /* The first time it never comes to an end. */
 static int stuck_init(tb_call *call, int *attempt)
 {
@@ -128,10 +161,16 @@ static void without_restarts_the_death_of_the_process_is_the_actors(void **state
 static void a_call_that_may_not_be_retried_is_unavailable(void **state)
 {
     tb_actor c = tb_actor_new_with(counter, TB_OPTIONS(.max_restarts = 1), 0);
+    int pid = get_int(tb_actor_call(c, counter_pid));
     tb_ref r = tb_actor_call(c, counter_dies_until, 1);
+    tb_error e;
 
     (void)state;
-    assert_call_fails(TB_ERR_ACTOR_UNAVAILABLE, "", r);
+    assert_fails(TB_ERR_ACTOR_UNAVAILABLE, "was ended by SIGKILL, signal 9", tb_get(r, NULL));
+    assert_non_null(strstr(tb_last_error(), "the actor is being restarted"));
+    assert_ok(tb_error_detail(r, &e));
+    assert_true(e.signal == SIGKILL && e.pid == pid && e.rank >= 0 && e.host[0] != 0);
+    assert_ok(tb_release(r));
     assert_soon(({
         tb_ref r_ = tb_actor_call(c, counter_increment);
         int v_ = 0, rc_ = tb_get(r_, &v_);
@@ -266,6 +305,7 @@ static void tb_must_in_a_method_ends_the_actor(void **state)
 
 RUN(cmocka_unit_test(kill_fails_what_runs_and_what_waits_at_once),
     cmocka_unit_test(kill_by_default_lets_the_actor_begin_again),
+    cmocka_unit_test(who_is_killed_by_tb_kill_is_said_to_be_with_restarts_left_and_without),
     cmocka_unit_test(so_it_does_from_a_constructor_that_is_stuck),
     cmocka_unit_test(an_actor_ends_itself_cleanly),
     cmocka_unit_test(without_restarts_the_death_of_the_process_is_the_actors),

@@ -326,7 +326,7 @@ static void both_may_come_before_the_call(void **state)
     assert_actions(sim, "TAKEN_OVER 2 to 2\n");
     d = RETRIED_CALL(sim, a, 2, 0, .by = 2, .call_flags = TBI_CALL_DIRECT);
     assert_actions(sim, "TAKEN_OVER 3 to 2\n");
-    assert_fate(sim, d, "error=-6 in work"); /* it was never begun, but may not be sent again */
+    assert_fate(sim, d, "error=-6 in work because -2"); /* it was never begun, but may not be sent again */
     assert_null(sim_lives(sim, 1, a, 1));
     assert_actions(sim, "DISPATCH 2 to 1 stays attempt=1 epoch=1\n");
     assert_null(sim_called(sim, 1, c, 1, 7, false));

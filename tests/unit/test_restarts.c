@@ -33,7 +33,7 @@ static void calls_that_may_not_be_retried_are_unavailable(void **state)
     assert_fate(sim, begun, "error=-6 in work because -2"); /* how it crashed itself */
     assert_fate(sim, waits, "error=-6 in work because -2"); /* how the actor did */
     meanwhile = CALL(sim, a, 3);
-    assert_fate(sim, meanwhile, "error=-6 in work");
+    assert_fate(sim, meanwhile, "error=-6 in work because -2");
     assert_null(sim_lives(sim, 1, a, 1));
     assert_actions(sim, ""); /* no number is known to the new life yet, so none is missing */
     CALL(sim, a, 4);
@@ -113,7 +113,7 @@ static void a_call_that_waits_for_its_argument_is_of_the_life_in_which_it_is_rea
     sim_crashed(sim, 1, a, 0);
     sim_run(sim);
     assert_null(sim_done(sim, 1, x, 1, 7, 0)); /* while it restarts: it would be too late */
-    assert_fate(sim, late, "error=-6 in work");
+    assert_fate(sim, late, "error=-6 in work because -2");
     assert_null(sim_lives(sim, 1, a, 1));
     assert_actions(sim, "SKIP 3 to 1 epoch=1: 0.0's 1 to 1\n");
     assert_null(sim_done(sim, 1, y, 1, 7, 0));
