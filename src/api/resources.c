@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +129,28 @@ static bool name_of(const struct entry *e, char name[TBI_RESOURCE_NAME])
     return true;
 }
 
+/* The keys of one list, each of which may stand there once. */
+struct keys {
+    char key[TBI_RESOURCES_MAX][TBI_RESOURCE_NAME + sizeof "label."];
+    unsigned n;
+};
+
+/* A list has room for more keys than a job for resources: those are refused anyway, as too many. */
+static int check_once(struct keys *keys, const char *setting, const char *text, const struct entry *e)
+{
+    char key[sizeof keys->key[0]], why[160];
+
+    snprintf(key, sizeof key, "%s%s", e->label && strcmp(setting, "TB_RANKS") == 0 ? "label." : "", e->key);
+    for (unsigned i = 0; i < keys->n; i++)
+        if (strcmp(keys->key[i], key) == 0) {
+            snprintf(why, sizeof why, "%s stands there twice: leave one of them out", key);
+            return wrong(setting, text, why);
+        }
+    if (keys->n < TBI_RESOURCES_MAX)
+        memcpy(keys->key[keys->n++], key, sizeof key);
+    return 0;
+}
+
 static int add(struct tbi_resources *r, const char *setting, const char *text,
                const struct entry *e, bool ranks)
 {
@@ -159,12 +182,16 @@ static int add(struct tbi_resources *r, const char *setting, const char *text,
 static int read_list(struct tbi_resources *r, const char *setting, const char *text, bool labels)
 {
     const char *at = text;
+    struct keys keys = {.n = 0};
     struct entry e;
     int rc, more;
 
-    while ((more = next_entry(&at, &e, labels)) > 0)
-        if ((rc = add(r, setting, text, &e, false)) != 0)
+    while ((more = next_entry(&at, &e, labels)) > 0) {
+        rc = add(r, setting, text, &e, false);
+        rc = rc == 0 ? check_once(&keys, setting, text, &e) : rc;
+        if (rc != 0)
             return rc;
+    }
     if (more < 0 || *at != 0)
         return wrong(setting, text, labels ? "KEY=VALUE,... is expected" : "NAME=AMOUNT,... is expected");
     return 0;
@@ -183,18 +210,42 @@ static bool next_rank(const char **at, unsigned long *rank)
     return true;
 }
 
+/* Does a list before `end`, where its own begins, name the rank? */
+static bool names_rank(const char *text, const char *end, unsigned long rank)
+{
+    unsigned long other;
+    struct entry e;
+
+    while (next_rank(&text, &other) && text < end) {
+        if (other == rank)
+            return true;
+        while (next_entry(&text, &e, false) > 0) {
+        }
+    }
+    return false;
+}
+
 static int read_ranks(struct tbi_resources *r, const char *text)
 {
     const char *at = text;
     unsigned long rank;
     struct entry e;
+    char why[96];
 
     while (next_rank(&at, &rank)) {
+        struct keys keys = {.n = 0};
         int rc, more;
 
-        while ((more = next_entry(&at, &e, false)) > 0)
-            if ((rc = add(r, "TB_RANKS", text, &e, true)) != 0)
+        if (names_rank(text, at, rank)) {
+            snprintf(why, sizeof why, "rank %lu stands there twice: put all it has behind one %lu:", rank, rank);
+            return wrong("TB_RANKS", text, why);
+        }
+        while ((more = next_entry(&at, &e, false)) > 0) {
+            rc = add(r, "TB_RANKS", text, &e, true);
+            rc = rc == 0 ? check_once(&keys, "TB_RANKS", text, &e) : rc;
+            if (rc != 0)
                 return rc;
+        }
         if (more < 0)
             break;
     }

@@ -349,7 +349,7 @@ static void learned_of_in_the_next_life_it_is_sent_there(void **state)
     assert_actions(sim, "TAKEN_OVER 2 to 2\nDISPATCH 2 to 1 stays attempt=1 epoch=1\n"
                         "TAKEN_OVER 3 to 2\nDISPATCH 3 to 1 stays epoch=1\n"
                         "TAKEN_OVER 4 to 2\nSKIP 1 to 1 epoch=1: 2.2's 3 to 3\n");
-    assert_fate(sim, e, "error=-6 in work");
+    assert_fate(sim, e, "error=-6 in work because -2");
     DIRECT(sim, a, 4, 1);
     assert_silence(sim);
     (void)d;

@@ -50,6 +50,15 @@ static void a_rank_has_what_all_have_or_its_own(void **state)
     assert_true(a[5] == 10000 && a[6] == 10000);
 }
 
+static void one_name_may_stand_in_several_lists(void **state)
+{
+    struct tbi_settings s = with("A=1,B=2", "A=1,B=1", "1:A=2,label.A=2,memory=1;2:A=2,label.A=2,memory=2");
+    struct tbi_resources r;
+
+    (void)state;
+    assert_int_equal(tbi_resources_read(&r, &s), 0);
+}
+
 static void wrong_entries_are_named(void **state)
 {
     struct { const char *resources, *labels, *ranks, *says; } cases[] = {
@@ -65,7 +74,14 @@ static void wrong_entries_are_named(void **state)
         {"", "zone=a;b=c", "", "TB_LABELS"},
         {"", "", "3", "TB_RANKS=3: RANK:NAME=AMOUNT"},
         {"", "", "3:Disk=1;x:Disk=2", "TB_RANKS"},
-        {"", "", "3:num_cpus=much", "the amount"}};
+        {"", "", "3:num_cpus=much", "the amount"},
+        {"A=1,A=2", "", "", "TB_RESOURCES=A=1,A=2: A stands there twice: leave one of them out"},
+        {"A=1,B=1,A=1", "", "", "A stands there twice"},
+        {"", "a=1,a=2", "", "TB_LABELS=a=1,a=2: a stands there twice"},
+        {"", "a=1,a=1", "", "TB_LABELS=a=1,a=1: a stands there twice"},
+        {"", "", "3:num_cpus=1,num_cpus=2", "TB_RANKS=3:num_cpus=1,num_cpus=2: num_cpus stands there twice"},
+        {"", "", "3:A=1,label.A=1,label.A=2", "label.A stands there twice"},
+        {"", "", "3:A=1;4:A=1;03:B=2", "rank 3 stands there twice: put all it has behind one 3:"}};
     struct tbi_resources r;
 
     (void)state;
@@ -115,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_numbered_by_the_alphabet_behind_the_first_three),
         cmocka_unit_test(a_rank_has_what_all_have_or_its_own),
+        cmocka_unit_test(one_name_may_stand_in_several_lists),
         cmocka_unit_test(wrong_entries_are_named),
         cmocka_unit_test(more_names_than_there_are_numbers_are_refused),
         cmocka_unit_test(what_the_config_says_is_what_the_variable_would_say),
