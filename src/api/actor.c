@@ -3,6 +3,7 @@
 #include "api/actor.h"
 #include "api/call.h"
 #include "api/errors.h"
+#include "api/inner_refs.h"
 #include "api/registry.h"
 #include "api/submit.h"
 #include "util/error_blob.h"
@@ -207,6 +208,18 @@ tb_ref tb_actor_call_(tb_actor actor, tb_function_ *method, const char *name, co
 
 /* ---- killing ---- */
 
+/* By this process, perhaps only inside an array that it has a view of. */
+static int check_held(struct tbi_process *p, struct tbi_id id)
+{
+    int rc = tbi_id_check_made(p, id, "actor");
+    char text[64];
+
+    if (rc != 0 || tbi_inner_is_held(p, id))
+        return rc;
+    return tbi_error_set(TB_ERR_REF, "tb_kill of actor %s, but this process does not hold it: it was released",
+                         tb_ref_text(tbi_ref_of(id), text, sizeof text));
+}
+
 int tb_kill(tb_actor actor, int flags)
 {
     struct tbi_process *p;
@@ -217,7 +230,7 @@ int tb_kill(tb_actor actor, int flags)
     p = tbi_process_enter("tb_kill");
     if (p == NULL)
         return TB_ERR_STATE;
-    rc = tbi_id_check_made(p, tbi_actor_id(actor), "actor");
+    rc = check_held(p, tbi_actor_id(actor));
     if (rc == 0 && tbi_id_error(tbi_actor_id(actor)) == 0) { /* else it was never made */
         struct msg_cancel *m = p->port.send(p->port.ctx, TBI_MSG_KILL, sizeof *m);
 

@@ -12,7 +12,7 @@ int tb_cancel(tb_ref ref, int flags)
     p = tbi_process_enter("tb_cancel");
     if (p == NULL)
         return TB_ERR_STATE;
-    rc = tbi_id_check_made(p, tbi_id_of(ref), "ref");
+    rc = tbi_ref_check(p, ref);
     if (rc == 0 && !tbi_id_is_failed(p, tbi_id_of(ref))) { /* else its call failed: nothing runs */
         struct msg_cancel *m = p->port.send(p->port.ctx, TBI_MSG_CANCEL, sizeof *m);
 

@@ -173,9 +173,11 @@ static int keep(struct tbi_id id, const char *function, const char *what)
     struct tbi_scope *scope = innermost, *outer;
     struct tbi_handle *h;
     struct tbi_owned *o;
+    int rc;
 
     if (p == NULL)
         return TB_ERR_STATE;
+    rc = tbi_id_check(p, id, what);
     if (scope == NULL)
         scope = lowest(p);
     h = tbi_handle_find(p, id);
@@ -187,7 +189,7 @@ static int keep(struct tbi_id id, const char *function, const char *what)
             tbi_scope_note_in(outer, h);
     }
     tbi_process_leave(p);
-    return o != NULL ? 0 : tbi_error_set(TB_ERR_ARGUMENT, "%s: the %s was not made in this scope", function, what);
+    return o != NULL || rc != 0 ? rc : tbi_error_set(TB_ERR_ARGUMENT, "%s: the %s was not made in this scope", function, what);
 }
 
 int tb_scope_keep(tb_ref ref)

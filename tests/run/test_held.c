@@ -40,6 +40,47 @@ static void a_ref_that_was_released_never_reads(void **state)
     }
 }
 
+static void every_call_says_that_its_ref_was_freed(void **state)
+{
+    tb_ref r = tb_remote(makes_a_large_one);
+    tb_error e;
+    char text[8];
+    int v;
+
+    (void)state;
+    assert_ok(tb_retain(r));
+    assert_ok(tb_release_all((tb_ref[]){r, r}, 2));
+    assert_fails(TB_ERR_REF, "freed by tb_release", tb_cancel(r, TB_CANCEL_DEFAULT));
+    assert_fails(TB_ERR_REF, "freed by tb_release", tb_get(r, &v));
+    assert_fails(TB_ERR_REF, "freed by tb_release", tb_get_string(r, text, sizeof text));
+    assert_fails(TB_ERR_REF, "freed by tb_release", tb_seal(r));
+    assert_fails(TB_ERR_REF, "freed by tb_release", tb_scope_keep(r));
+    assert_fails(TB_ERR_REF, "freed by tb_release", tb_error_detail(r, &e));
+    assert_fails(TB_ERR_REF, "released before", tb_scope_give(r));
+    assert_fails(TB_ERR_REF, "released before", tb_release(r));
+    assert_fails(TB_ERR_REF, "no view", tb_unpin(r));
+}
+
+static int makes_none(tb_call *call, int *self)
+{
+    (void)call, (void)self;
+    return 0;
+}
+TB_ACTOR(none, int, .init = makes_none);
+
+static void every_call_says_that_its_actor_was_released(void **state)
+{
+    tb_actor a = tb_actor_new(none);
+
+    (void)state;
+    assert_ok(tb_actor_release(a));
+    assert_fails(TB_ERR_REF, "it was released", tb_kill(a, TB_KILL_DEFAULT));
+    assert_fails(TB_ERR_REF, "freed by tb_release", tb_actor_retain(a));
+    assert_fails(TB_ERR_REF, "freed by tb_release", tb_scope_keep_actor(a));
+    assert_fails(TB_ERR_REF, "released before", tb_scope_give_actor(a));
+    assert_fails(TB_ERR_REF, "released before", tb_actor_release(a));
+}
+
 static void a_released_ref_is_no_argument(void **state)
 {
     tb_ref r = tb_put(1), failed;
@@ -378,6 +419,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ref_that_was_released_never_reads),
+    cmocka_unit_test(every_call_says_that_its_ref_was_freed),
+    cmocka_unit_test(every_call_says_that_its_actor_was_released),
         cmocka_unit_test(a_released_ref_is_no_argument),
         cmocka_unit_test(what_is_no_ref_gives_the_code_for_that),
         cmocka_unit_test(a_get_with_timeout_0_takes_what_is_ready),
