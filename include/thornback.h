@@ -343,8 +343,8 @@ typedef struct tb_config {
  * The C library's random generators (rand, random, drand48) are seeded differently in each process of tasks. Which
  * process runs a task is chance: numbers that are to be the same in each run need a seed of their own, as tb_call_seed.
  * Blocks:  until all ranks are there.
- * Errors:  TB_ERR_STATE the second time, or from another thread; TB_ERR_ARGUMENT for a bad setting,
- *          or programs that differ between ranks; TB_ERR_STORE_FULL if /dev/shm is too small. */
+ * Errors:  TB_ERR_STATE the second time, from another thread, or in a task or an actor, which are of the job without
+ *          it; TB_ERR_ARGUMENT for a bad setting, or programs that differ between ranks; TB_ERR_STORE_FULL if /dev/shm is too small. */
 TB_API int tb_init(int *argc, char ***argv, const tb_config *config);
 
 /* Waits until nothing of the job is unfinished: no task, no call of a method, no constructor of an actor, no fini of
@@ -364,7 +364,8 @@ TB_API int tb_wait_idle(double timeout);
  * is gone sleeps until then. Views can be read until the process ends. _exit, abort, a fatal signal, and exit in a
  * signal handler that interrupted a call of Thornback end the job at once.
  * Blocks:  until all ranks have ended.
- * Errors:  TB_ERR_STATE if it does not run, or in a signal handler in the middle of another call. */
+ * Errors:  TB_ERR_STATE if it does not run, from another thread than tb_init's, in a task or an actor, or in a signal
+ *          handler in the middle of another call. */
 TB_API int tb_finalize(void);
 
 /* ---- what the job has ---- */
@@ -493,7 +494,7 @@ enum {
  * the actor is begun again and they may be retried; so do calls made later if the actor ends, and its name and
  * resources are free.
  * Returns: 0, also if it has ended already; what is on its way is not waited for.
- * Errors:  TB_ERR_REF if the handle is null or of another job; TB_ERR_ARGUMENT for other flags. */
+ * Errors:  TB_ERR_REF if the handle is null, of another job, or not held by this process any more; TB_ERR_ARGUMENT for other flags. */
 TB_API int tb_kill(tb_actor actor, int flags);
 
 /* ---- refs ---- */
@@ -579,7 +580,7 @@ enum {
  * depends on them with that cause, even while it still runs; if it was done first, nothing happens. It is
  * not retried. A call of a method likewise, but its actor's process is not killed, not by force either.
  * Returns: 0, also if the task is done or the ref came from tb_put.
- * Errors:  TB_ERR_REF, TB_ERR_ARGUMENT for other flags. */
+ * Errors:  TB_ERR_REF, also for a ref of this process that it has released; TB_ERR_ARGUMENT for other flags. */
 TB_API int tb_cancel(tb_ref ref, int flags);
 
 /* ---- errors of tasks ---- */

@@ -40,11 +40,16 @@ static pid_t driver; /* the process that tb_init returned in */
 
 /* ---- checks ---- */
 
+static bool is_main_thread(void)
+{
+    return syscall(SYS_gettid) == getpid();
+}
+
 static int check_threads(void)
 {
     unsigned threads = tbi_machine_threads();
 
-    if (syscall(SYS_gettid) != getpid())
+    if (!is_main_thread())
         return tbi_error_set(TB_ERR_STATE, "tb_init is called from a second thread: call it from "
                              "the one that runs main, for the processes of tasks end with it");
     if (threads > 1 && dlsym(RTLD_DEFAULT, "GOMP_parallel") != NULL)
@@ -579,6 +584,9 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
     (void)argc, (void)argv;
     if (tbi_forked())
         return tbi_forked_refuse("tb_init");
+    if (tbi_process_runs_tasks())
+        return tbi_error_set(TB_ERR_STATE, "tb_init in a task or an actor, which is of a job already: it can use "
+                             "all other functions as it is");
     if (state == RUNNING)
         return tbi_error_set(TB_ERR_STATE, "tb_init is called twice");
     if (state != NEVER)
@@ -609,9 +617,15 @@ int tb_finalize(void)
 
     if (tbi_forked())
         return tbi_forked_refuse("tb_finalize");
+    if (tbi_process_runs_tasks())
+        return tbi_error_set(TB_ERR_STATE, "tb_finalize in a task or an actor: the program that called tb_init ends "
+                             "the job; a task ends by returning, an actor by tb_actor_exit");
     if (tbi_process_is_inside())
         return tbi_error_set(TB_ERR_STATE, "tb_finalize in the middle of another call: a signal "
                              "handler cannot end the job; let it set a flag");
+    if (state == RUNNING && !is_main_thread()) /* nor could MPI be finalised there */
+        return tbi_error_set(TB_ERR_STATE, "tb_finalize is called from another thread than tb_init: call it from the "
+                             "one that runs main");
     tbi_process_stay_inside(true);
     if (atomic_compare_exchange_strong(&state, &was, ENDING))
         end(&job, false);

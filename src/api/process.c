@@ -15,6 +15,7 @@
 static struct tbi_process *the_process;
 static pthread_mutex_t the_process_lock = PTHREAD_MUTEX_INITIALIZER; /* its coming and going */
 static bool was_finalised;
+static _Atomic bool runs_tasks;         /* it is an executor */
 static enum { NO, YES, DONE } leaving;  /* the program is in exit(): the job is being ended, is ended */
 static pthread_t leaver;
 static _Thread_local unsigned depth;    /* of this thread's calls */
@@ -31,6 +32,7 @@ void tbi_process_init(struct tbi_process *p)
     tbi_credit_init(&p->credit);
     pthread_mutex_init(&p->lock, NULL);
     tbi_condition_init(&p->changed);
+    runs_tasks = p->proc != TBI_PROC_DRIVER;
     pthread_mutex_lock(&the_process_lock);
     the_process = p;
     pthread_mutex_unlock(&the_process_lock);
@@ -103,6 +105,11 @@ void tbi_process_wait_empty(struct tbi_process *p)
         pthread_mutex_lock(&p->lock);
     }
     pthread_mutex_unlock(&p->lock);
+}
+
+bool tbi_process_runs_tasks(void)
+{
+    return runs_tasks;
 }
 
 bool tbi_process_is_inside(void)

@@ -165,6 +165,9 @@ bool tbi_process_has_ended(void);
 /* All has ended. */
 void tbi_process_closed(void);
 
+/* Is this a process of tasks and actors? Takes no lock. */
+bool tbi_process_runs_tasks(void);
+
 /* Is this thread in the middle of a call (so a signal handler runs), or one of the library's own? */
 bool tbi_process_is_inside(void);
 /* From now on, or no longer, this thread counts as one of the library's own. */

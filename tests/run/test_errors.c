@@ -399,7 +399,54 @@ static void another_number_of_arguments_than_the_task_takes_is_refused(void **st
     assert_ok(tb_release(r[0]));
 }
 
-RUN(cmocka_unit_test(another_number_of_arguments_than_the_task_takes_is_refused),
+/* Both codes, and how often a text names the task as the reason. */
+static int begins_and_ends(tb_call *call)
+{
+    int begins = tb_init(NULL, NULL, NULL), said = strstr(tb_last_error(), "tb_init in a task") != NULL;
+    int ends = tb_finalize();
+
+    said += strstr(tb_last_error(), "tb_finalize in a task") != NULL;
+    return tb_return(call, begins, ends, said);
+}
+TB_TASK(begins_and_ends);
+
+static void a_task_neither_begins_nor_ends_a_job(void **state)
+{
+    tb_ref r[3];
+    int v[3];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) { /* the process goes on as it was */
+        assert_ok(tb_remote_n(begins_and_ends, r, 3));
+        assert_ok(tb_get_all(r, 3, v));
+        assert_int_equal(v[0], TB_ERR_STATE);
+        assert_int_equal(v[1], TB_ERR_STATE);
+        assert_int_equal(v[2], 2);
+        assert_ok(tb_release_all(r, 3));
+    }
+}
+
+static void *finalizes(void *said)
+{
+    *(bool *)said = tb_finalize() == TB_ERR_STATE && strstr(tb_last_error(), "from another thread") != NULL;
+    return NULL;
+}
+
+static void another_thread_does_not_end_the_job(void **state)
+{
+    pthread_t thread;
+    bool said = false;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, finalizes, &said), 0);
+    pthread_join(thread, NULL);
+    assert_true(said);
+    assert_ok(tb_get(tb_put(1), NULL));
+}
+
+RUN(cmocka_unit_test(a_task_neither_begins_nor_ends_a_job),
+    cmocka_unit_test(another_thread_does_not_end_the_job),
+    cmocka_unit_test(another_number_of_arguments_than_the_task_takes_is_refused),
     cmocka_unit_test(a_number_other_than_0_fails_the_task_with_it),
     cmocka_unit_test(a_message_reaches_the_caller),
     cmocka_unit_test(a_missing_or_a_wrong_number_of_results_fails_the_task),
