@@ -11,7 +11,7 @@ failed=0
 expect() { # NAME STATUS PATTERN COMMAND...
     local name=$1 status=$2 pattern=$3 rc=0
     shift 3
-    timeout -k 5 120 "$@" >"$work/out" 2>&1 || rc=$?
+    timeout -k 5 300 "$@" >"$work/out" 2>&1 || rc=$?
     if [ $rc = "$status" ] && grep -qE -- "$pattern" "$work/out"; then
         echo "[       OK ] tbrun_$name"
     else
@@ -35,42 +35,42 @@ expect runs_virtual_nodes 5 '^ready' "$tbrun" -n 4 --virtual-nodes 2 -- "$progra
 # Until the job says that it is ready, or ends.
 begin() { # NAME COMMAND...
     mkfifo "$work/$1"
-    timeout -k 5 60 "${@:2}" >"$work/$1" 2>"$work/err" &
+    timeout -k 5 300 "${@:2}" >"$work/$1" 2>"$work/err" &
     pid=$!
     grep -m 1 ready <"$work/$1" >"$work/out"
 }
 
-segments() { find /dev/shm -maxdepth 1 -user "$(id -u)" -name 'vader_segment.*' | sort; }
-before=$(segments)
+# The vader_segment files that the processes below PID map: others on this host belong to jobs beside.
+below() { local child; echo "$1"; for child in $(pgrep -P "$1"); do below "$child"; done; }
+segments_of() { # PID
+    below "$1" | while read -r p; do grep -ohE '/dev/shm/vader_segment[^ ]*' "/proc/$p/maps" 2>/dev/null; done | sort -u
+}
+there() { while read -r f; do [ ! -e "$f" ] || echo "$f"; done; } # of the files named on standard input
+
 begin killed "$tbrun" -n 3 -- "$program" wait
+segments_of $pid >"$work/ours"
 pkill -9 -P "$(pgrep -P $pid tbrun)" mpirun || failed=1
 wait $pid
-strays() { # those that nobody maps: others are of jobs that run beside
-    local f
-    comm -13 <(printf '%s\n' "$before") <(segments) | while read -r f; do
-        grep -qF "$f" /proc/[0-9]*/maps 2>/dev/null || echo "$f"
-    done
-}
-until=$((SECONDS + 10))
-while [ -n "$(strays)" ] && [ $SECONDS -lt $until ]; do :; done
-if grep -q ready "$work/out" && [ -z "$(strays)" ] && [ -z "$(find "$work" -name 'tbrun.*')" ]; then
+until=$((SECONDS + 60))
+while [ -n "$(there <"$work/ours")" ] && [ $SECONDS -lt $until ]; do :; done
+if grep -q ready "$work/out" && [ -s "$work/ours" ] && [ -z "$(there <"$work/ours")" ] &&
+   [ -z "$(find "$work" -name 'tbrun.*')" ]; then
     echo "[       OK ] tbrun_cleans_up_after_a_killed_mpirun"
 else
-    echo "FAILED: left behind: $(strays) $(ls "$work")"; failed=1
+    echo "FAILED: left behind: $(there <"$work/ours") $(ls "$work")"; failed=1
 fi
 
 begin first "$tbrun" -n 2 -- "$program" wait
 first=$pid
-segments >"$work/then"
 [ "$(id -u)" != 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 begin second mpirun -np 2 --oversubscribe "$program" wait
-segments | comm -13 "$work/then" - >"$work/theirs"
+segments_of $pid >"$work/theirs"
 pkill -TERM -P $first tbrun
 wait $first
-if [ -s "$work/theirs" ] && [ -z "$(segments | comm -13 - "$work/theirs")" ]; then
+if [ -s "$work/theirs" ] && there <"$work/theirs" | cmp -s - "$work/theirs"; then
     echo "[       OK ] tbrun_leaves_the_files_of_jobs_that_began_later"
 else
-    echo "FAILED: removed: $(segments | comm -13 - "$work/theirs")"; failed=1
+    echo "FAILED: of $(tr '\n' ' ' <"$work/theirs") are left: $(there <"$work/theirs")"; failed=1
 fi
 pkill -TERM -P $pid mpirun
 wait $pid
