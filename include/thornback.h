@@ -265,7 +265,9 @@ typedef struct tb_options {
     TB_OPTION_FIELDS_
 } tb_options;
 
-/* The running task, as its function sees it. */
+/* The running task, as its function sees it: of use in all threads until that function returns. After that, whatever
+ * runs in the process by then, functions that take it fail with TB_ERR_STATE, arguments are as if they were not there,
+ * and tb_cancelled is true. */
 typedef struct tb_call tb_call;
 
 /* A remote function. Returns: 0, a TB_ERR_*, or another number, which fails the task with it. */

@@ -3,7 +3,7 @@
 #include "api/errors.h"
 #include "util/alloc.h"
 
-static int argument_error(tb_call *call, size_t i, int rc)
+static int argument_error(struct tbi_call *call, size_t i, int rc)
 {
     char why[400];
 
@@ -11,14 +11,12 @@ static int argument_error(tb_call *call, size_t i, int rc)
     return tbi_error_set(rc, "'%s', argument %zu: %s", call->function, i, why);
 }
 
-static int open_arg(tb_call *call, size_t i, struct tbi_view *view)
+static int open_arg(struct tbi_call *call, size_t i, struct tbi_view *view)
 {
     const struct tbi_run_arg *arg;
     const uint8_t *at;
     int rc;
 
-    if (call == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
     if (i >= call->run->nargs)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' has %u argument%s; number %zu was asked for, and they count from 0", call->function,
                              call->run->nargs, call->run->nargs == 1 ? "" : "s", i);
@@ -30,7 +28,7 @@ static int open_arg(tb_call *call, size_t i, struct tbi_view *view)
 }
 
 /* Inline values lie at multiples of 8 only: an array of structs may want more. */
-static const void *aligned(tb_call *call, const struct tbi_view *view)
+static const void *aligned(struct tbi_call *call, const struct tbi_view *view)
 {
     size_t bytes = (size_t)(view->count * view->elem);
     void *copy;
@@ -44,7 +42,7 @@ static const void *aligned(tb_call *call, const struct tbi_view *view)
 }
 
 /* Refs and actors inside an argument are usable as long as the task runs. */
-static void borrow(tb_call *call, const struct tbi_view *view)
+static void borrow(struct tbi_call *call, const struct tbi_view *view)
 {
     struct tbi_process *p;
     size_t n;
@@ -59,16 +57,12 @@ static void borrow(tb_call *call, const struct tbi_view *view)
     tbi_process_leave(p);
 }
 
-int tb_arg_(tb_call *call, size_t i, tb_type type, void *out, size_t size)
+static int read_arg(struct tbi_call *call, size_t i, tb_type type, void *out, size_t size)
 {
     struct tbi_view view;
     const char *text = NULL;
-    int rc;
+    int rc = open_arg(call, i, &view);
 
-    if (out == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg: the argument would go to NULL");
-    memset(out, 0, size);
-    rc = open_arg(call, i, &view);
     if (rc != 0)
         return rc;
     if (type == TB_STRING) {
@@ -82,8 +76,19 @@ int tb_arg_(tb_call *call, size_t i, tb_type type, void *out, size_t size)
     return rc == 0 ? 0 : argument_error(call, i, rc);
 }
 
-int tb_arg_array_(tb_call *call, size_t i, tb_type type, size_t elem, void *pview, size_t *n)
+int tb_arg_(tb_call *handle, size_t i, tb_type type, void *out, size_t size)
 {
+    TBI_ENTER_CALL(call, handle, "tb_arg");
+
+    if (out == NULL)
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg: the argument would go to NULL");
+    memset(out, 0, size);
+    return call == NULL ? tbi_call_none(handle) : read_arg(call, i, type, out, size);
+}
+
+int tb_arg_array_(tb_call *handle, size_t i, tb_type type, size_t elem, void *pview, size_t *n)
+{
+    TBI_ENTER_CALL(call, handle, "tb_arg_array");
     struct tbi_view view;
     const void *data = NULL;
     size_t count = 0;
@@ -94,7 +99,7 @@ int tb_arg_array_(tb_call *call, size_t i, tb_type type, size_t elem, void *pvie
     memcpy(pview, &data, sizeof data);
     if (n != NULL)
         *n = 0;
-    rc = open_arg(call, i, &view);
+    rc = call == NULL ? tbi_call_none(handle) : open_arg(call, i, &view);
     if (rc != 0)
         return rc;
     if (type == TB_RECORD && view.type == TB_RECORD && !view.array && view.elem == elem)
@@ -111,15 +116,16 @@ int tb_arg_array_(tb_call *call, size_t i, tb_type type, size_t elem, void *pvie
     return 0;
 }
 
-int tb_arg_shape(tb_call *call, size_t i, int *ndim, uint64_t shape[TB_MAX_DIMS])
+int tb_arg_shape(tb_call *handle, size_t i, int *ndim, uint64_t shape[TB_MAX_DIMS])
 {
+    TBI_ENTER_CALL(call, handle, "tb_arg_shape");
     struct tbi_view view;
     int rc;
 
     if (ndim == NULL || shape == NULL)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_arg_shape: the result would go to NULL");
     *ndim = 0;
-    rc = open_arg(call, i, &view);
+    rc = call == NULL ? tbi_call_none(handle) : open_arg(call, i, &view);
     if (rc == 0) {
         *ndim = view.ndim;
         memcpy(shape, view.shape, (size_t)view.ndim * sizeof *shape);
@@ -127,16 +133,28 @@ int tb_arg_shape(tb_call *call, size_t i, int *ndim, uint64_t shape[TB_MAX_DIMS]
     return rc;
 }
 
-size_t tb_num_args(const tb_call *call)
+size_t tb_num_args(const tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_num_args");
+
     return call == NULL ? 0 : call->run->nargs;
+}
+
+/* `out` is 0 if it cannot be read. */
+static void read_or_stick(tb_call *handle, size_t i, tb_type type, void *out, size_t size)
+{
+    TBI_ENTER_CALL(call, handle, "tb_arg");
+
+    memset(out, 0, size);
+    if (call != NULL)
+        tbi_call_stick_if(call, read_arg(call, i, type, out, size));
 }
 
 int tb_arg_int(tb_call *call, size_t i)
 {
     int x;
 
-    tbi_call_stick_if(call, tb_arg_(call, i, TB_INT32, &x, sizeof x));
+    read_or_stick(call, i, TB_INT32, &x, sizeof x);
     return x;
 }
 
@@ -144,7 +162,7 @@ int64_t tb_arg_int64(tb_call *call, size_t i)
 {
     int64_t x;
 
-    tbi_call_stick_if(call, tb_arg_(call, i, TB_INT64, &x, sizeof x));
+    read_or_stick(call, i, TB_INT64, &x, sizeof x);
     return x;
 }
 
@@ -152,7 +170,7 @@ double tb_arg_double(tb_call *call, size_t i)
 {
     double x;
 
-    tbi_call_stick_if(call, tb_arg_(call, i, TB_DOUBLE, &x, sizeof x));
+    read_or_stick(call, i, TB_DOUBLE, &x, sizeof x);
     return x;
 }
 
@@ -160,7 +178,7 @@ const char *tb_arg_string(tb_call *call, size_t i)
 {
     const char *x;
 
-    tbi_call_stick_if(call, tb_arg_(call, i, TB_STRING, &x, sizeof x));
+    read_or_stick(call, i, TB_STRING, &x, sizeof x);
     return x;
 }
 
@@ -168,7 +186,7 @@ tb_ref tb_arg_ref(tb_call *call, size_t i)
 {
     tb_ref x;
 
-    tbi_call_stick_if(call, tb_arg_(call, i, TB_REF, &x, sizeof x));
+    read_or_stick(call, i, TB_REF, &x, sizeof x);
     return x;
 }
 
@@ -176,39 +194,50 @@ tb_actor tb_arg_actor(tb_call *call, size_t i)
 {
     tb_actor x;
 
-    tbi_call_stick_if(call, tb_arg_(call, i, TB_ACTOR_HANDLE, &x, sizeof x));
+    read_or_stick(call, i, TB_ACTOR_HANDLE, &x, sizeof x);
     return x;
 }
 
 /* ---- context ---- */
 
-tb_ref tb_call_task_id(const tb_call *call)
+tb_ref tb_call_task_id(const tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_task_id");
+
     return call == NULL ? (tb_ref){0, 0} : tbi_ref_of(call->run->task);
 }
 
-int tb_call_rank(const tb_call *call)
+int tb_call_rank(const tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_rank");
+
     return call == NULL ? -1 : (int)call->process->rank;
 }
 
-const char *tb_call_host(const tb_call *call)
+const char *tb_call_host(const tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_host");
+
     return call == NULL ? "" : call->process->host;
 }
 
-int tb_call_attempt(const tb_call *call)
+int tb_call_attempt(const tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_attempt");
+
     return call == NULL ? -1 : (int)(call->run->attempt + call->again);
 }
 
-uint64_t tb_call_seed(const tb_call *call)
+uint64_t tb_call_seed(const tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_seed");
+
     return call == NULL ? 0 : call->run->seed;
 }
 
-const char *tb_call_function(const tb_call *call)
+const char *tb_call_function(const tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_function");
+
     return call == NULL ? "" : call->function;
 }
-

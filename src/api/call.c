@@ -18,7 +18,7 @@
 
 /* ---- what has gone wrong ---- */
 
-void tbi_call_note_cause(struct tb_call *call, const void *error, size_t bytes)
+void tbi_call_note_cause(struct tbi_call *call, const void *error, size_t bytes)
 {
     free(call->cause);
     call->cause = tbi_copy(error, bytes);
@@ -27,7 +27,7 @@ void tbi_call_note_cause(struct tb_call *call, const void *error, size_t bytes)
 
 const char *tbi_call_hint_to_keep(const struct tbi_process *p)
 {
-    const struct tb_call *call = tbi_process_call(p);
+    const struct tbi_call *call = tbi_process_call(p);
 
     if (call == NULL)
         return "";
@@ -37,7 +37,7 @@ const char *tbi_call_hint_to_keep(const struct tbi_process *p)
                  "tb_scope_keep_actor keeps one in the actor's state)";
 }
 
-static void describe(const struct tb_call *call, struct tbi_error_link *link)
+static void describe(const struct tbi_call *call, struct tbi_error_link *link)
 {
     link->rank = (int32_t)call->process->rank;
     link->pid = getpid();
@@ -47,13 +47,13 @@ static void describe(const struct tb_call *call, struct tbi_error_link *link)
 }
 
 /* The agent is to find it there if the process does not come to its DONE. */
-static void leave_error(const struct tb_call *call)
+static void leave_error(const struct tbi_call *call)
 {
     call->slot->sticky = call->error;
     atomic_store_explicit(&call->slot->sticks, call->run->number + 1, memory_order_release);
 }
 
-int tbi_call_stick(struct tb_call *call, int code, const char *message)
+int tbi_call_stick(struct tbi_call *call, int code, const char *message)
 {
     if (call->failed != 0 || tbi_forked()) /* the slot is the parent's */
         return code;
@@ -64,24 +64,27 @@ int tbi_call_stick(struct tb_call *call, int code, const char *message)
     return code;
 }
 
-void tbi_call_stick_if(struct tb_call *call, int rc)
+void tbi_call_stick_if(struct tbi_call *call, int rc)
 {
     if (rc != 0 && call != NULL)
         tbi_call_stick(call, rc, tb_last_error());
 }
 
-int tb_call_error(const tb_call *call)
+int tb_call_error(const tb_call *handle)
 {
-    return call == NULL ? TB_ERR_ARGUMENT : call->failed;
+    TBI_ENTER_CALL(call, handle, "tb_call_error");
+
+    return call == NULL ? tbi_call_none(handle) : call->failed;
 }
 
-int tb_fail(tb_call *call, const char *fmt, ...)
+int tb_fail(tb_call *handle, const char *fmt, ...)
 {
+    TBI_ENTER_CALL(call, handle, "tb_fail");
     char message[512];
     va_list args;
 
     if (call == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_fail: call is NULL");
+        return tbi_call_none(handle);
     if (tbi_forked())
         return tbi_forked_refuse("tb_fail");
     va_start(args, fmt);
@@ -94,7 +97,7 @@ int tb_fail(tb_call *call, const char *fmt, ...)
 void tbi_call_end_now(int code, const char *message)
 {
     struct tbi_process *p = tbi_process_enter("tb_must");
-    struct tb_call *call = p != NULL ? tbi_process_call(p) : NULL;
+    struct tbi_call *call = p != NULL ? tbi_process_call(p) : NULL;
 
     if (call != NULL) {
         tbi_call_stick(call, code, message);
@@ -125,7 +128,7 @@ void tb_must_(int rc, const char *expression, const char *file, int line)
 /* ---- from RUN to DONE ---- */
 
 /* Decides how the task ended; fills the chain of errors and returns its length, 0 for success. */
-static int judge(tb_call *call, int rc, struct tbi_error_link *chain)
+static int judge(struct tbi_call *call, int rc, struct tbi_error_link *chain)
 {
     for (unsigned i = 0; rc == 0 && call->failed == 0 && i < call->nreturns; i++)
         if (!call->result[i].set) {
@@ -155,12 +158,12 @@ static int judge(tb_call *call, int rc, struct tbi_error_link *chain)
     return 1;
 }
 
-static const void *result_at(const struct tb_call *call, const struct tbi_call_result *r)
+static const void *result_at(const struct tbi_call *call, const struct tbi_call_result *r)
 {
     return r->stored ? tbi_memory_at(call->process->memory, call->process->rank, r->offset) : r->blob;
 }
 
-static size_t refs_in(const struct tb_call *call, const struct tbi_call_result *r,
+static size_t refs_in(const struct tbi_call *call, const struct tbi_call_result *r,
                       const tb_ref **refs)
 {
     struct tbi_view view;
@@ -172,7 +175,7 @@ static size_t refs_in(const struct tb_call *call, const struct tbi_call_result *
     return n;
 }
 
-static void send_failure(const struct tb_call *call, const struct tbi_error_link *chain, int links,
+static void send_failure(const struct tbi_call *call, const struct tbi_error_link *chain, int links,
                          const struct tbi_id *kept, uint32_t nkept)
 {
     const struct msg_run *run = call->run;
@@ -190,7 +193,7 @@ static void send_failure(const struct tb_call *call, const struct tbi_error_link
     memcpy((struct tbi_id *)(m + 1) + nkept, chain, bytes);
 }
 
-static void send_results(struct tb_call *call, const struct tbi_id *kept, uint32_t nkept)
+static void send_results(struct tbi_call *call, const struct tbi_id *kept, uint32_t nkept)
 {
     const struct msg_run *run = call->run;
     struct tbi_process *p = call->process;
@@ -235,7 +238,7 @@ static void send_results(struct tb_call *call, const struct tbi_id *kept, uint32
 }
 
 /* The actor lives: its process goes on, and holds what the call has kept. */
-static void send_constructed(const struct tb_call *call, const struct tbi_id *kept, uint32_t nkept)
+static void send_constructed(const struct tbi_call *call, const struct tbi_id *kept, uint32_t nkept)
 {
     struct tbi_process *p = call->process;
     struct msg_done *m = p->port.send(p->port.ctx, TBI_MSG_CONSTRUCTED, sizeof *m + nkept * sizeof *kept);
@@ -246,15 +249,26 @@ static void send_constructed(const struct tb_call *call, const struct tbi_id *ke
         memcpy(m + 1, kept, nkept * sizeof *kept);
 }
 
+/* No other thread is in it, or will be. One that still was may have taken back a result. */
+static int close_call(struct tbi_call *call, struct tbi_error_link *chain, int links)
+{
+    call->over = true;
+    if (call->entries == 0)
+        return links;
+    tbi_call_wait_alone(call);
+    return links == 0 && call->run->kind != TBI_ACTOR ? judge(call, 0, chain) : links;
+}
+
 /* What the task holds goes with its end: borrowed refs that it keeps are named in DONE itself, so
  * that the head takes the one hold before it drops the other. */
-static void end(struct tb_call *call, const struct tbi_error_link *chain, int links)
+static void end(struct tbi_call *call, struct tbi_error_link *chain, int links)
 {
     struct tbi_process *p = call->process;
     struct tbi_id *kept;
     uint32_t nkept;
 
     pthread_mutex_lock(&p->lock);
+    links = close_call(call, chain, links);
     tbi_scope_release_borrowed(p, call->scope);
     kept = tbi_alloc((call->nborrowed + 1) * sizeof *kept);
     nkept = tbi_handles_end_borrowing(p, call, kept);
@@ -283,13 +297,13 @@ static void end(struct tb_call *call, const struct tbi_error_link *chain, int li
 /* ---- trying again ---- */
 
 /* A call that failed with one of these codes is tried where it is, so that no later call overtakes it. */
-static bool may_try_again(const struct tb_call *call, int code)
+static bool may_try_again(const struct tbi_call *call, int code)
 {
     const struct msg_run *run = call->run;
     int32_t times = run->max_retries;
 
     if (run->kind != TBI_CALL || code <= -32 || !(run->retry_codes >> -code & 1) || call->exits ||
-        call->placed == run || tb_cancelled(call))
+        call->placed == run || tbi_call_is_cancelled(call))
         return false;
     if (times == TBI_RETRIES_DEFAULT)
         times = tbi_run_actor(call->placed)->max_task_retries;
@@ -305,7 +319,7 @@ static bool never(void *arg)
 }
 
 /* As if it had not been run: but what it has submitted goes on, as that of a task does. */
-static void undo(struct tb_call *call)
+static void undo(struct tbi_call *call)
 {
     struct tbi_process *p = call->process;
 
@@ -322,33 +336,34 @@ static void undo(struct tb_call *call)
 }
 
 /* False: it was cancelled while it waited for its turn. */
-static bool begin_again(struct tb_call *call)
+static bool begin_again(struct tbi_call *call)
 {
     uint64_t delay_us = (uint64_t)call->run->retry_delay_ms * 1000;
     struct tbi_process *p = call->process;
     bool cancelled;
 
     pthread_mutex_lock(&p->lock);
+    tbi_call_wait_alone(call);
     undo(call);
     p->port.flush(p->port.ctx);
     if (delay_us > 0)
         tbi_process_wait(p, never, NULL, tbi_now_us() + delay_us);
     pthread_mutex_unlock(&p->lock);
-    cancelled = tb_cancelled(call);
+    cancelled = tbi_call_is_cancelled(call);
     if (cancelled)
         tbi_call_stick(call, TB_ERR_CANCELLED, "cancelled before it was tried again");
     return !cancelled;
 }
 
 /* For the scheduler, which sends short tasks ahead of their turn. */
-static uint32_t ran_for(const struct tb_call *call)
+static uint32_t ran_for(const struct tbi_call *call)
 {
     uint64_t us = tbi_now_us() - call->began_us - call->blocked_us;
 
     return us < 1 ? 1 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
-static int run_function(struct tb_call *call)
+static int run_function(struct tbi_call *call)
 {
     switch (call->run->kind) {
     case TBI_ACTOR:
@@ -356,12 +371,12 @@ static int run_function(struct tb_call *call)
     case TBI_CALL:
         return tbi_instance_call(call->instance, call);
     default:
-        return tbi_registry_row((int)call->run->fn)->fn(call);
+        return tbi_registry_row((int)call->run->fn)->fn(call->handle);
     }
 }
 
 /* The length of the chain of errors; 0: it has succeeded. */
-static int run_once(struct tb_call *call, struct tbi_error_link *chain)
+static int run_once(struct tbi_call *call, struct tbi_error_link *chain)
 {
     int rc;
 
@@ -377,7 +392,7 @@ static int run_once(struct tb_call *call, struct tbi_error_link *chain)
 }
 
 /* What becomes of the actor. */
-static void settle(struct tb_call *call, bool failed)
+static void settle(struct tbi_call *call, bool failed)
 {
     if (call->run->kind == TBI_ACTOR && failed)
         tbi_instance_drop(call->instance);
@@ -385,7 +400,7 @@ static void settle(struct tb_call *call, bool failed)
         tbi_instance_settle(call->instance, call);
 }
 
-static void free_call(struct tb_call *call)
+static void free_call(struct tbi_call *call)
 {
     for (unsigned i = 0; i < call->nreturns; i++)
         free(call->result[i].blob);
@@ -407,7 +422,7 @@ static const uint16_t *place_of(const struct msg_run *run)
 
 void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg_run *run)
 {
-    struct tb_call call = {.process = p, .run = run, .placed = run, .thread = pthread_self(), .slot = slot,
+    struct tbi_call call = {.process = p, .run = run, .placed = run, .thread = pthread_self(), .slot = slot,
                            .instance = run->kind == TBI_TASK ? NULL : p->instance,
                            .arg = (const struct tbi_run_arg *)(run + 1),
                            .function = tbi_registry_row((int)run->fn)->name,

@@ -12,7 +12,8 @@ struct tbi_call_result {
     size_t refs;            /* in it */
 };
 
-struct tb_call {
+struct tbi_call {
+    tb_call *handle;                /* what the program has of it: a number, of this call alone in its process */
     struct tbi_process *process;
     const struct msg_run *run;      /* with its tail; ours */
     const struct msg_run *placed;   /* the same, or of a method the run that made its actor: says where it is */
@@ -22,7 +23,7 @@ struct tb_call {
     const uint16_t *place;          /* place[placed->ncores + ->ngpus] of the rank's cores and GPUs */
     const char *function;
     pthread_t thread;               /* that runs the task */
-    struct tb_call *next;           /* that runs beside it */
+    struct tbi_call *next;          /* that runs beside it */
     struct tbi_scope *scope;        /* of what is made in it */
     struct tbi_id *borrowed;        /* borrowed[nborrowed], some perhaps twice */
     size_t nborrowed, borrowed_room;
@@ -43,6 +44,8 @@ struct tb_call {
     void *cause;                    /* the error that the last failed get gave; for chains */
     size_t cause_bytes;
     bool exits;                     /* the actor ends with it */
+    unsigned users, entries;        /* under the lock: other threads in a function with it now; and ever */
+    bool over;                      /* under the lock: its function has returned, and no thread enters any more */
     void **copy;                    /* aligned copies of inline arrays, freed at the end */
     size_t ncopies;
 };
@@ -50,13 +53,31 @@ struct tb_call {
 /* Runs one task or call and sends its DONE, or CONSTRUCTED. Without the process's lock. */
 void tbi_call_run(struct tbi_process *process, struct tbi_slot *slot, const struct msg_run *run);
 
+/* What the program passes to a function is a tb_call, which is never followed as a pointer: the call is looked up by
+ * it. Declares `call`, which is NULL with the last error set if there is none, and which cannot end before the function
+ * returns. For functions of the API; without the process's lock. */
+#define TBI_ENTER_CALL(call, handle, function)                                                     \
+    struct tbi_call *call __attribute__((cleanup(tbi_call_leave))) = tbi_call_enter(handle, function)
+struct tbi_call *tbi_call_enter(const tb_call *handle, const char *function);
+void tbi_call_leave(struct tbi_call **call);
+/* The code of the error that there is no call for it. */
+static inline int tbi_call_none(const tb_call *handle)
+{
+    return handle == NULL ? TB_ERR_ARGUMENT : TB_ERR_STATE;
+}
+/* With the lock: until no other thread is in it. Those that wait do so no longer once it is over. */
+void tbi_call_wait_alone(struct tbi_call *call);
+
+/* NULL is not. */
+bool tbi_call_is_cancelled(const struct tbi_call *call);
+
 /* Remembers why a get failed, for the chain of causes if the task then fails with the same code. */
-void tbi_call_note_cause(struct tb_call *call, const void *error, size_t bytes);
+void tbi_call_note_cause(struct tbi_call *call, const void *error, size_t bytes);
 
 /* The call fails with this whatever its function does next. Returns the code. */
-int tbi_call_stick(struct tb_call *call, int code, const char *message);
+int tbi_call_stick(struct tbi_call *call, int code, const char *message);
 /* The same with the last error, unless rc is 0; call may be NULL. */
-void tbi_call_stick_if(struct tb_call *call, int rc);
+void tbi_call_stick_if(struct tbi_call *call, int rc);
 
 /* The call of this thread, if it runs one, ends here with this error, and its process with it. */
 void tbi_call_end_now(int code, const char *message);
@@ -64,6 +85,6 @@ void tbi_call_end_now(int code, const char *message);
 const char *tbi_call_hint_to_keep(const struct tbi_process *process);
 
 /* With the process's lock: as if no result had been set. */
-void tbi_results_undo(struct tb_call *call);
+void tbi_results_undo(struct tbi_call *call);
 
 #endif

@@ -23,9 +23,17 @@ int tb_cancel(tb_ref ref, int flags)
 }
 
 /* The agent writes the task's number there. */
-bool tb_cancelled(const tb_call *call)
+bool tbi_call_is_cancelled(const struct tbi_call *call)
 {
     return call != NULL &&
            atomic_load_explicit(&call->slot->cancelled[call->run->number % TBI_SLOT_CANCELS],
                                 memory_order_acquire) == call->run->number + 1;
+}
+
+/* Who is left of a task that has ended is not wanted either. */
+bool tb_cancelled(const tb_call *handle)
+{
+    TBI_ENTER_CALL(call, handle, "tb_cancelled");
+
+    return call != NULL ? tbi_call_is_cancelled(call) : handle != NULL && !tbi_process_is_inside();
 }

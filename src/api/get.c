@@ -32,7 +32,7 @@ void tbi_handle_ask(struct tbi_process *p, struct tbi_handle *h, uint32_t flags)
 
 uint32_t tbi_wanted_flag(const struct tbi_process *p)
 {
-    const struct tb_call *call = tbi_process_call(p);
+    const struct tbi_call *call = tbi_process_call(p);
 
     return call != NULL && pthread_equal(call->thread, pthread_self()) ? TBI_GET_WANTED : 0;
 }
@@ -153,7 +153,7 @@ int tbi_get_open(const struct tbi_process *p, const struct tbi_handle *h, struct
 
 int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *view)
 {
-    struct tb_call *call;
+    struct tbi_call *call;
 
     if (h->state != TBI_HANDLE_FAILED) {
         tbi_fault_point(TBI_FAULT_READ);

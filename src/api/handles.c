@@ -118,7 +118,7 @@ struct tbi_handle *tbi_handle_own_found(struct tbi_process *p, struct tbi_id id,
     return h;
 }
 
-void tbi_handle_borrow(struct tbi_process *p, struct tb_call *call, struct tbi_id id)
+void tbi_handle_borrow(struct tbi_process *p, struct tbi_call *call, struct tbi_id id)
 {
     struct tbi_handle *h = tbi_handle_find(p, id);
 
@@ -138,7 +138,7 @@ void tbi_handle_borrow(struct tbi_process *p, struct tb_call *call, struct tbi_i
 }
 
 /* Returns whether the program goes on owning it, without the agent knowing. */
-static bool end_borrowing(struct tbi_process *p, const struct tb_call *call, struct tbi_handle *h)
+static bool end_borrowing(struct tbi_process *p, const struct tbi_call *call, struct tbi_handle *h)
 {
     bool kept;
 
@@ -153,7 +153,7 @@ static bool end_borrowing(struct tbi_process *p, const struct tb_call *call, str
     return kept;
 }
 
-uint32_t tbi_handles_end_borrowing(struct tbi_process *p, struct tb_call *call, struct tbi_id *kept)
+uint32_t tbi_handles_end_borrowing(struct tbi_process *p, struct tbi_call *call, struct tbi_id *kept)
 {
     uint32_t n = 0;
 

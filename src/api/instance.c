@@ -18,7 +18,7 @@ static void *new_state(const struct tb_class_ *about)
 }
 
 /* 0, or an error with the last error set: then what was constructed is ended. */
-static int start_lanes(struct tbi_instance *i, const struct tb_call *call, const struct msg_actor *actor)
+static int start_lanes(struct tbi_instance *i, const struct tbi_call *call, const struct msg_actor *actor)
 {
     unsigned threads = 0;
     int rc;
@@ -37,7 +37,7 @@ static int start_lanes(struct tbi_instance *i, const struct tb_call *call, const
                          "started: %s (limits: ulimit -u, the job's memory)", i->cls->name, threads, strerror(rc));
 }
 
-int tbi_instance_construct(struct tbi_instance *i, struct tb_call *call)
+int tbi_instance_construct(struct tbi_instance *i, struct tbi_call *call)
 {
     const struct msg_actor *actor = tbi_run_actor(call->run);
     const struct tb_class_ *about;
@@ -51,9 +51,9 @@ int tbi_instance_construct(struct tbi_instance *i, struct tb_call *call)
     i->state = new_state(about);
     tbi_fault_point(TBI_FAULT_CONSTRUCT);
     if (actor->flags & TBI_ACTOR_RESTORES && about->restore != NULL)
-        rc = about->restore(call, i->state);
+        rc = about->restore(call->handle, i->state);
     else if (about->init != NULL)
-        rc = about->init(call, i->state);
+        rc = about->init(call->handle, i->state);
     tbi_forked_leave(rc != 0);
     return rc != 0 || call->failed != 0 ? rc : start_lanes(i, call, actor);
 }
@@ -65,7 +65,7 @@ void tbi_instance_drop(struct tbi_instance *i)
     *i = (struct tbi_instance){0};
 }
 
-void tbi_instance_settle(struct tbi_instance *i, const struct tb_call *call)
+void tbi_instance_settle(struct tbi_instance *i, const struct tbi_call *call)
 {
     const struct msg_run *run = call->run;
     const uint16_t *gpu = call->place + run->ncores;
@@ -78,16 +78,16 @@ void tbi_instance_settle(struct tbi_instance *i, const struct tb_call *call)
     i->cores = tbi_copy(call->ncores > 0 ? call->cores : call->place, i->ncores * sizeof *i->cores);
 }
 
-int tbi_instance_call(struct tbi_instance *i, struct tb_call *call)
+int tbi_instance_call(struct tbi_instance *i, struct tbi_call *call)
 {
     const struct tb_method_ *method = tbi_registry_row((int)call->run->fn)->method;
 
     if (tbi_id_is_null(i->id))
         return tbi_call_stick(call, TB_ERR_STATE, "no actor lives in the process that was to run this");
-    if (tb_cancelled(call)) /* while it waited for its thread */
+    if (tbi_call_is_cancelled(call)) /* while it waited for its thread */
         return tbi_call_stick(call, TB_ERR_CANCELLED, "cancelled before it began");
     if (method->of == i->cls)
-        return method->run(call, i->state);
+        return method->run(call->handle, i->state);
     tbi_error_set(TB_ERR_TYPE, "'%s' is a method of class '%s', and the actor is of class '%s'", call->function,
                   method->of->name, i->cls->name);
     return tbi_call_stick(call, TB_ERR_TYPE, tb_last_error());
@@ -106,13 +106,14 @@ void tbi_instance_end(struct tbi_instance *i)
 
 /* ---- what a method may ask for ---- */
 
-static bool is_of_actor(const struct tb_call *call)
+static bool is_of_actor(const struct tbi_call *call)
 {
     return call != NULL && call->run->kind != TBI_TASK && !tbi_id_is_null(call->instance->id);
 }
 
-tb_actor tb_call_actor(tb_call *call)
+tb_actor tb_call_actor(tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_actor");
     struct tbi_process *p;
 
     if (!is_of_actor(call))
@@ -125,10 +126,12 @@ tb_actor tb_call_actor(tb_call *call)
     return tbi_actor_of(call->instance->id);
 }
 
-int tb_actor_exit(tb_call *call)
+int tb_actor_exit(tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_actor_exit");
+
     if (call == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_actor_exit: call is NULL");
+        return tbi_call_none(handle);
     if (tbi_forked())
         return tbi_forked_refuse("tb_actor_exit");
     if (!is_of_actor(call) || call->run->kind != TBI_CALL)
@@ -139,7 +142,7 @@ int tb_actor_exit(tb_call *call)
     return 0;
 }
 
-static int check_checkpoint(struct tbi_process *p, const struct tb_call *call, struct tbi_id id)
+static int check_checkpoint(struct tbi_process *p, const struct tbi_call *call, struct tbi_id id)
 {
     const struct tbi_handle *h = tbi_handle_find(p, id);
     char text[64];
@@ -163,13 +166,14 @@ static int check_checkpoint(struct tbi_process *p, const struct tb_call *call, s
     return 0;
 }
 
-int tb_actor_checkpoint(tb_call *call, tb_ref ref)
+int tb_actor_checkpoint(tb_call *handle, tb_ref ref)
 {
+    TBI_ENTER_CALL(call, handle, "tb_actor_checkpoint");
     struct tbi_process *p;
     int rc;
 
     if (call == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_actor_checkpoint: call is NULL");
+        return tbi_call_none(handle);
     if (!is_of_actor(call))
         return tbi_error_set(TB_ERR_STATE, "tb_actor_checkpoint in '%s', which is a task", call->function);
     p = tbi_process_enter("tb_actor_checkpoint");

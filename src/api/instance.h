@@ -19,14 +19,14 @@ struct tbi_instance {
 
 /* RUN of kind TBI_ACTOR: makes the state and calls init, or restore. Returns what that returned. Without the
  * lock, as all here. */
-int tbi_instance_construct(struct tbi_instance *instance, struct tb_call *call);
+int tbi_instance_construct(struct tbi_instance *instance, struct tbi_call *call);
 /* The construction has failed: as if there had been none. */
 void tbi_instance_drop(struct tbi_instance *instance);
 /* It has not: from now on the actor has what it keeps, which may be less than it took to begin it. */
-void tbi_instance_settle(struct tbi_instance *instance, const struct tb_call *call);
+void tbi_instance_settle(struct tbi_instance *instance, const struct tbi_call *call);
 
 /* RUN of kind TBI_CALL. Returns what the method returned. */
-int tbi_instance_call(struct tbi_instance *instance, struct tb_call *call);
+int tbi_instance_call(struct tbi_instance *instance, struct tbi_call *call);
 
 /* The end in order: calls fini, if an actor lives here. */
 void tbi_instance_end(struct tbi_instance *instance);

@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-int tb_call_cores(const tb_call *call, int *cores, int max)
+int tb_call_cores(const tb_call *handle, int *cores, int max)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_cores");
     const struct tbi_core_share *share;
     const uint16_t *place;
     unsigned nplaces;
@@ -30,8 +31,9 @@ int tb_call_cores(const tb_call *call, int *cores, int max)
     return n;
 }
 
-int tb_call_gpus(const tb_call *call, const char **ids, int max)
+int tb_call_gpus(const tb_call *handle, const char **ids, int max)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_gpus");
     int n = call == NULL ? 0 : call->placed->ngpus;
 
     for (int i = 0; i < n && i < max; i++)
@@ -39,8 +41,9 @@ int tb_call_gpus(const tb_call *call, const char **ids, int max)
     return n;
 }
 
-tb_group tb_call_group(const tb_call *call)
+tb_group tb_call_group(const tb_call *handle)
 {
+    TBI_ENTER_CALL(call, handle, "tb_call_group");
     struct tbi_id bundle = {0};
 
     if (call != NULL && call->placed->in_bundle) {

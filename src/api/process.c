@@ -24,7 +24,8 @@ static _Thread_local struct {
     struct tbi_handle *const *handle;
     size_t n;
 } awaited;                              /* the objects that it is going to wait for */
-static _Thread_local struct tb_call *current; /* the task, or method, that this thread runs */
+static _Thread_local struct tbi_call *current; /* the task, or method, that this thread runs */
+static _Thread_local struct tbi_call *helped;  /* another thread's, which this one is in a function with */
 
 void tbi_process_init(struct tbi_process *p)
 {
@@ -193,23 +194,105 @@ void tbi_process_leave(struct tbi_process *p)
         stand_by();
 }
 
-struct tb_call *tbi_process_call(const struct tbi_process *p)
+struct tbi_call *tbi_process_call(const struct tbi_process *p)
 {
     if (current != NULL)
         return current;
+    if (helped != NULL)
+        return helped;
     return p->running != NULL && p->running->next == NULL ? p->running : NULL;
 }
 
-void tbi_process_begin_call(struct tbi_process *p, struct tb_call *call)
+void tbi_process_begin_call(struct tbi_process *p, struct tbi_call *call)
 {
+    call->handle = (tb_call *)(uintptr_t)(++p->ncalls * 16);
     call->next = p->running;
     p->running = call;
     current = call;
 }
 
-void tbi_process_end_call(struct tbi_process *p, struct tb_call *call)
+/* With the lock, or in the child of a fork, which has one thread. */
+static struct tbi_call *find_call(const struct tbi_process *p, const tb_call *handle)
 {
-    struct tb_call **at = &p->running;
+    struct tbi_call *call = p == NULL ? NULL : p->running;
+
+    while (call != NULL && (call->handle != handle || call->over))
+        call = call->next;
+    return call;
+}
+
+static struct tbi_call *enter_as_helper(const tb_call *handle, const char *function)
+{
+    struct tbi_process *p = tbi_process_enter(function);
+    struct tbi_call *call;
+
+    if (p == NULL)
+        return NULL;
+    call = find_call(p, handle);
+    if (call != NULL) {
+        call->users++;
+        call->entries++;
+        helped = call;
+    } else {
+        tbi_error_set(TB_ERR_STATE, "%s: the task, constructor or method that was given this tb_call has ended; a "
+                      "tb_call is valid until that function returns, in all threads", function);
+    }
+    tbi_process_leave(p);
+    return call;
+}
+
+struct tbi_call *tbi_call_enter(const tb_call *handle, const char *function)
+{
+    if (current != NULL && current->handle == handle)
+        return current;
+    if (handle == NULL) {
+        tbi_error_set(TB_ERR_ARGUMENT, "%s: call is NULL", function);
+        return NULL;
+    }
+    if (tbi_forked())
+        return find_call(the_process, handle);
+    if (depth == 0 && helped == NULL)
+        return enter_as_helper(handle, function);
+    tbi_error_set(TB_ERR_STATE, "%s in a signal handler that interrupted another call", function);
+    return NULL;
+}
+
+void tbi_call_leave(struct tbi_call **entered_call)
+{
+    struct tbi_call *call = *entered_call;
+    struct tbi_process *p;
+
+    if (call == NULL || call == current || tbi_forked())
+        return;
+    p = call->process;
+    pthread_mutex_lock(&p->lock);
+    helped = NULL;
+    if (--call->users == 0 && call->over) {
+        atomic_fetch_add(&p->news, 1);
+        pthread_cond_broadcast(&p->changed);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static bool is_alone(void *arg)
+{
+    return ((const struct tbi_call *)arg)->users == 0;
+}
+
+void tbi_call_wait_alone(struct tbi_call *call)
+{
+    struct tbi_process *p = call->process;
+
+    if (call->users == 0)
+        return;
+    atomic_fetch_add(&p->news, 1);
+    pthread_cond_broadcast(&p->changed);
+    tbi_process_wait_idle(p, is_alone, call);
+}
+
+void tbi_process_end_call(struct tbi_process *p, struct tbi_call *call)
+{
+    struct tbi_call **at = &p->running;
 
     while (*at != call)
         at = &(*at)->next;
@@ -312,6 +395,12 @@ static void tell_if_long(struct tbi_waiter *w)
         tbi_look_tell("%s", text);
 }
 
+/* Nobody wants what is waited for any more. */
+static bool is_ended(const struct tbi_call *call)
+{
+    return call != NULL && (call->over || tbi_call_is_cancelled(call));
+}
+
 static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us,
                      bool even_if_cancelled)
 {
@@ -324,7 +413,7 @@ static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uin
     begin_waiting(p, &waiter, depth > 0 ? entered : NULL);
     /* The call is looked for each time: that of another thread may end meanwhile. */
     while (!(ok = done(arg)) && !p->closing &&
-           (even_if_cancelled || !tb_cancelled(tbi_process_call(p)))) {
+           (even_if_cancelled || !is_ended(tbi_process_call(p)))) {
         if (deadline_us != UINT64_MAX && tbi_now_us() >= deadline_us)
             break;
         tell_if_long(&waiter);
@@ -359,11 +448,13 @@ bool tbi_process_wait_idle(struct tbi_process *p, bool (*done)(void *), void *ar
 
 int tbi_process_why_ended(const struct tbi_process *p)
 {
-    const struct tb_call *call = tbi_process_call(p);
+    const struct tbi_call *call = tbi_process_call(p);
 
     if (p->closing)
         return tbi_error_set(TB_ERR_STATE, "tb_finalize while waiting");
-    if (call != NULL && tb_cancelled(call))
+    if (call != NULL && call->over)
+        return tbi_error_set(TB_ERR_STATE, "'%s', which this thread works for, has ended", call->function);
+    if (call != NULL && tbi_call_is_cancelled(call))
         return tbi_error_set(TB_ERR_CANCELLED, "the task that waits, '%s', is cancelled",
                              call->function);
     return 0;
@@ -371,7 +462,7 @@ int tbi_process_why_ended(const struct tbi_process *p)
 
 static bool is_resumed(void *arg)
 {
-    return ((struct tb_call *)arg)->resumed;
+    return ((struct tbi_call *)arg)->resumed;
 }
 
 /* The executor may end here, all told. */
@@ -383,7 +474,7 @@ static void may_end(struct tbi_process *p, enum tbi_fault point)
     }
 }
 
-static void send_task(struct tbi_process *p, const struct tb_call *call, enum tbi_msg type)
+static void send_task(struct tbi_process *p, const struct tbi_call *call, enum tbi_msg type)
 {
     struct msg_task *m = p->port.send(p->port.ctx, type, sizeof *m);
 
@@ -393,7 +484,7 @@ static void send_task(struct tbi_process *p, const struct tb_call *call, enum tb
 static bool wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us,
                          bool even_if_cancelled)
 {
-    struct tb_call *call = tbi_process_call(p);
+    struct tbi_call *call = tbi_process_call(p);
     uint64_t since_us;
     bool ok;
 
@@ -402,7 +493,7 @@ static bool wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg,
     /* Other threads of a task may wait too, but its CPUs are those of the thread that runs it. */
     if (call == NULL || !pthread_equal(call->thread, pthread_self()))
         return wait_for(p, done, arg, deadline_us, even_if_cancelled);
-    if (tb_cancelled(call) && !even_if_cancelled)
+    if (tbi_call_is_cancelled(call) && !even_if_cancelled)
         return false;
     since_us = tbi_now_us();
     if (call->run->kind == TBI_CALL) { /* an actor keeps what it has */
@@ -529,7 +620,7 @@ static void on_informed(struct tbi_process *p, const struct msg_inquire *m)
 /* The task's own thread binds itself, when it goes on. */
 static void on_resume(struct tbi_process *p, const struct msg_resume *m)
 {
-    struct tb_call *call = p->running;
+    struct tbi_call *call = p->running;
 
     while (call != NULL && !tbi_id_equal(call->run->task, m->task))
         call = call->next;

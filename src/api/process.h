@@ -60,7 +60,7 @@ struct tbi_handle {
     uint16_t borrowers;     /* how often running tasks hold it for us: once each at most */
     uint32_t rank;          /* STORED: in whose segment */
     struct tbi_owned *owned; /* the counts that scopes own: see scope.c */
-    const struct tb_call *borrower; /* the last of them; NULL: it has ended */
+    const struct tbi_call *borrower; /* the last of them; NULL: it has ended */
     uint64_t offset, bytes; /* OPEN, STORED: where; bytes of the blob otherwise */
     void *blob;             /* INLINE, FAILED: aligned to 64, ours */
 };
@@ -143,7 +143,8 @@ struct tbi_process {
     struct tbi_limits limits;
     const struct tbi_cluster *cluster;
     struct tbi_process_port port;
-    struct tb_call *running;    /* executors: the running task, or calls of the actor */
+    uint64_t ncalls;            /* executors: that have run */
+    struct tbi_call *running;   /* executors: the running task, or calls of the actor */
     struct tbi_instance *instance; /* executors: room for an actor */
     bool (*take_other)(struct tbi_process *, const struct tbi_record *); /* RUN, EXIT, INTERRUPT */
     /* Without the lock: threads for an actor whose calls run at once. 0, or an errno. */
@@ -181,10 +182,10 @@ void tbi_process_leave(struct tbi_process *process);
 
 /* The call that this thread runs; or, in a thread that a task has started, the one that there is: NULL if several
  * run, or none. */
-struct tb_call *tbi_process_call(const struct tbi_process *process);
+struct tbi_call *tbi_process_call(const struct tbi_process *process);
 /* This thread runs it from now on, or no longer. */
-void tbi_process_begin_call(struct tbi_process *process, struct tb_call *call);
-void tbi_process_end_call(struct tbi_process *process, struct tb_call *call);
+void tbi_process_begin_call(struct tbi_process *process, struct tbi_call *call);
+void tbi_process_end_call(struct tbi_process *process, struct tbi_call *call);
 
 struct tbi_id tbi_process_new_id(struct tbi_process *process);
 /* A record with nothing but an id. */
@@ -238,11 +239,11 @@ struct tbi_handle *tbi_handle_own(struct tbi_process *process, struct tbi_id id)
  * one that was found instead. */
 struct tbi_handle *tbi_handle_own_found(struct tbi_process *process, struct tbi_id id, bool made);
 /* A ref that came with the call's arguments: the call holds it until its end. */
-void tbi_handle_borrow(struct tbi_process *process, struct tb_call *call, struct tbi_id id);
+void tbi_handle_borrow(struct tbi_process *process, struct tbi_call *call, struct tbi_id id);
 /* At a call's end: the refs it borrowed that the program goes on owning, and that no other call has borrowed, are
  * its own from now on. They are written to kept[call->nborrowed], their number is returned; the others are
  * forgotten. */
-uint32_t tbi_handles_end_borrowing(struct tbi_process *process, struct tb_call *call, struct tbi_id *kept);
+uint32_t tbi_handles_end_borrowing(struct tbi_process *process, struct tbi_call *call, struct tbi_id *kept);
 /* Gives one count back. 0 or TB_ERR_REF. */
 int tbi_handle_release(struct tbi_process *process, struct tbi_id id);
 /* The program reads why it failed: then nobody else needs to be told. */

@@ -6,10 +6,8 @@
 #include "api/put.h"
 #include "util/alloc.h"
 
-static int check_index(tb_call *call, size_t i)
+static int check_index(struct tbi_call *call, size_t i)
 {
-    if (call == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "call is NULL");
     if (tbi_forked())
         return tbi_forked_refuse("tb_return");
     if (i >= call->nreturns)
@@ -19,7 +17,7 @@ static int check_index(tb_call *call, size_t i)
 }
 
 /* Room for a result: in memory if it is small, else in the store. NULL: the last error is set. */
-static void *room_for(tb_call *call, size_t i, size_t bytes, int *rc)
+static void *room_for(struct tbi_call *call, size_t i, size_t bytes, int *rc)
 {
     const struct tbi_limits *limits = &call->process->limits;
     struct tbi_call_result *r = &call->result[i];
@@ -61,7 +59,7 @@ static void *room_for(tb_call *call, size_t i, size_t bytes, int *rc)
 }
 
 /* What a result refers to is held until DONE has been sent, even if the function releases it before. */
-static int hold_contained(const tb_call *call, const tb_value *v)
+static int hold_contained(const struct tbi_call *call, const tb_value *v)
 {
     struct tbi_process *p = tbi_process_enter("tb_return");
     const void *ids;
@@ -79,7 +77,7 @@ static int hold_contained(const tb_call *call, const tb_value *v)
 }
 
 /* The end of the task names them all in one record. */
-static int check_refs(const tb_call *call, size_t i, size_t refs)
+static int check_refs(const struct tbi_call *call, size_t i, size_t refs)
 {
     size_t others = call->nrefs - call->result[i].refs;
 
@@ -90,7 +88,7 @@ static int check_refs(const tb_call *call, size_t i, size_t refs)
                          refs, others, TBI_REFS_MAX);
 }
 
-static int set_result(tb_call *call, size_t i, const tb_value *v)
+static int set_result(struct tbi_call *call, size_t i, const tb_value *v)
 {
     size_t refs = 0;
     void *at;
@@ -114,22 +112,27 @@ static int set_result(tb_call *call, size_t i, const tb_value *v)
     return rc;
 }
 
-int tb_return_at_(tb_call *call, size_t i, tb_value v)
+int tb_return_at_(tb_call *handle, size_t i, tb_value v)
 {
-    int rc = check_index(call, i);
+    TBI_ENTER_CALL(call, handle, "tb_return_at");
+    int rc;
 
+    if (call == NULL)
+        return tbi_call_none(handle);
+    rc = check_index(call, i);
     if (rc == 0)
         rc = set_result(call, i, &v);
     tbi_call_stick_if(call, rc);
     return rc;
 }
 
-int tb_return_v_(tb_call *call, const tb_value *values, size_t n)
+int tb_return_v_(tb_call *handle, const tb_value *values, size_t n)
 {
+    TBI_ENTER_CALL(call, handle, "tb_return");
     int rc = 0;
 
     if (call == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_return: call is NULL");
+        return tbi_call_none(handle);
     if (tbi_forked())
         return tbi_forked_refuse("tb_return");
     if (n != call->nreturns)
@@ -141,14 +144,18 @@ int tb_return_v_(tb_call *call, const tb_value *values, size_t n)
     return rc;
 }
 
-int tb_return_array_(tb_call *call, size_t i, tb_type type, size_t elem, size_t n, void *pptr)
+int tb_return_array_(tb_call *handle, size_t i, tb_type type, size_t elem, size_t n, void *pptr)
 {
+    TBI_ENTER_CALL(call, handle, "tb_return_array");
     tb_value v = type == TB_RECORD ? tb_record_array_("", n, elem)
                                    : tb_array_as(type, "", n, 0, NULL);
     uint8_t *at = NULL;
-    int rc = check_index(call, i);
+    int rc;
 
     memcpy(pptr, &at, sizeof at);
+    if (call == NULL)
+        return tbi_call_none(handle);
+    rc = check_index(call, i);
     if (rc == 0)
         rc = tbi_value_check(&v);
     if (rc == 0 && tbi_type_is_handle(type))
@@ -165,7 +172,7 @@ int tb_return_array_(tb_call *call, size_t i, tb_type type, size_t elem, size_t 
     return rc;
 }
 
-void tbi_results_undo(struct tb_call *call)
+void tbi_results_undo(struct tbi_call *call)
 {
     struct tbi_process *p = call->process;
 

@@ -75,7 +75,7 @@ void tbi_scope_note_in(struct tbi_scope *scope, struct tbi_handle *h)
 /* The scope of the running call, below all of this thread's; NULL in the driver. */
 static struct tbi_scope *lowest(const struct tbi_process *p)
 {
-    const struct tb_call *call = tbi_process_call(p);
+    const struct tbi_call *call = tbi_process_call(p);
 
     return call != NULL ? call->scope : NULL;
 }

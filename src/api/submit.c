@@ -210,7 +210,7 @@ static struct tbi_id send_submit(const struct tbi_draft *d)
     size_t nrefs = d->nresolve + d->nheld, more = d->terms.nmore * sizeof d->terms.more[0];
     size_t group = d->terms.strategy == TBI_IN_GROUP ? sizeof d->terms.group : 0;
     struct tbi_process *p = d->p;
-    struct tb_call *call = tbi_process_call(p);
+    struct tbi_call *call = tbi_process_call(p);
     struct msg_submit *m = p->port.send(p->port.ctx, TBI_MSG_SUBMIT,
                                         sizeof *m + nrefs * sizeof(struct tbi_id) +
                                             d->nvalues * sizeof(uint64_t) + d->data_bytes + more +

@@ -186,7 +186,7 @@ static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
  * have threads: the signal from outside comes to the main thread. */
 static void interrupt(struct executor *x, const struct msg_task *m)
 {
-    for (const struct tb_call *c = x->process.running; x->lanes != NULL && c != NULL; c = c->next)
+    for (const struct tbi_call *c = x->process.running; x->lanes != NULL && c != NULL; c = c->next)
         if (tbi_id_equal(c->run->task, m->task) && c->run->attempt == m->attempt)
             pthread_kill(c->thread, TBI_LANE_SIGNAL);
 }
