@@ -30,6 +30,7 @@ static void free_job(struct tbi_agent *agent, struct tbi_job *job)
     tbi_list_unlink(&job->timer);
     tbi_list_unlink(&job->call);
     leave_admitted(agent, job);
+    agent->elders -= job->elder;
     if (!job->dropped)
         forget(agent, job);
     free(job->error);
@@ -322,16 +323,12 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
 void tbi_jobs_want(struct tbi_agent *agent, struct tbi_id task)
 {
     struct tbi_job *job = tbi_map_get(&agent->jobs, task);
-    bool ready;
 
     if (job == NULL || job->wanted)
         return;
-    ready = job->kind != NULL;
-    if (ready)
-        tbi_queue_take(agent, job);
+    if (job->kind != NULL)
+        tbi_queue_raise(agent, job);
     job->wanted = true;
-    if (ready)
-        tbi_queue_put(agent, job, false);
     if (job->copies && !job->admitted) {
         tbi_list_unlink(&job->link);
         admit(agent, job);

@@ -61,6 +61,7 @@ struct tbi_job_kind {
     struct tbi_link aside;      /* it cannot begin, in this pass */
     struct tbi_link waiting;    /* in the bundle's list */
     unsigned overtaken;         /* by younger ones of other kinds, while it did not fit */
+    uint64_t passed;            /* how many others have begun since its oldest was let through, or could have been */
     struct tbi_demand demand;
     struct tbi_amount more[];
 };
@@ -111,7 +112,8 @@ struct tbi_job {
     struct tbi_bundle *bundle;  /* that it takes its resources of: the node, if it is in none */
     unsigned missing;           /* arguments that are not on this host yet */
     uint64_t arrival;           /* in the order in which tasks could first start here; 0: it could not yet */
-    bool wanted;
+    bool wanted;                /* a blocked task waits for it, or it is an elder */
+    bool elder;                 /* it was let through before deeper ones, see run.c */
     bool aborted;
     bool killed;                /* its process was ordered to be killed: that death is its end */
     struct tbi_proc *proc;      /* that it was given to, or NULL */
@@ -232,6 +234,7 @@ struct tbi_agent {
     int64_t held_cpus;          /* that bundles have taken */
     uint64_t arrivals, relieved; /* relieved: how often one that starved has begun, or gone */
     unsigned starving;          /* bundles, the node included, in which a task starves */
+    unsigned elders;            /* that have not ended */
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
     struct tbi_link actors;     /* their processes */
@@ -404,7 +407,9 @@ void tbi_queue_bring_back(struct tbi_agent *agent, struct tbi_link *aside);
 /* Does anything wait that is deeper, or wanted? */
 bool tbi_queue_waits(const struct tbi_agent *agent, unsigned depth);
 struct tbi_job *tbi_kind_best(const struct tbi_job_kind *kind);
-uint64_t tbi_kind_oldest(const struct tbi_job_kind *kind); /* its arrival */
+struct tbi_job *tbi_kind_oldest(const struct tbi_job_kind *kind);
+/* The task, which may start, is wanted from now on. */
+void tbi_queue_raise(struct tbi_agent *agent, struct tbi_job *job);
 const char *tbi_queue_check(const struct tbi_agent *agent);
 
 /* run.c */

@@ -1,5 +1,4 @@
-/* queue.c - tasks of the node that may start, best first: what a blocked task waits for, then deeper tasks, then older
- * ones. Tasks that ask for the same, of the same bundle, are of one kind: whether the best of them fits says it of all,
+/* queue.c - tasks of the node that may start, best first: wanted ones, then deeper ones, then older ones. Tasks that ask for the same, of the same bundle, are of one kind: whether the best of them fits says it of all,
  * so what a task costs here depends on the kinds that wait, not on the tasks. Kinds are in heaps by their best task:
  * one for those that need CPUs of the node, so that they are left alone while there are none, and one for the others;
  * and each twice, for an actor may have a process of its own when tasks may not. */
@@ -28,16 +27,16 @@ struct tbi_job *tbi_kind_best(const struct tbi_job_kind *kind)
     return TBI_ENTRY(tbi_levels_highest(&kind->jobs)->list.next, struct tbi_job, link);
 }
 
-uint64_t tbi_kind_oldest(const struct tbi_job_kind *kind)
+struct tbi_job *tbi_kind_oldest(const struct tbi_job_kind *kind)
 {
-    uint64_t oldest = UINT64_MAX;
+    struct tbi_job *oldest = NULL;
     unsigned looked = 0;
 
     for (const struct tbi_level *level = tbi_levels_lowest(&kind->jobs); level != NULL && looked++ < OLDEST;
          level = tbi_levels_next(level)) {
-        const struct tbi_job *first = TBI_ENTRY(level->list.next, struct tbi_job, link);
+        struct tbi_job *first = TBI_ENTRY(level->list.next, struct tbi_job, link);
 
-        oldest = first->arrival < oldest ? first->arrival : oldest;
+        oldest = oldest == NULL || first->arrival < oldest->arrival ? first : oldest;
     }
     return oldest;
 }
@@ -212,7 +211,10 @@ static void order(struct tbi_agent *agent, struct tbi_job_kind *kind)
 
     if (kind->order.key == key)
         return;
-    tbi_heap_change(heap_of(agent, kind), &kind->order, key);
+    if (tbi_heap_has(&kind->order))
+        tbi_heap_change(heap_of(agent, kind), &kind->order, key);
+    else
+        kind->order.key = key; /* it is set aside */
     tbi_heap_change(&kind->bundle->kinds, &kind->in_bundle, key);
 }
 
@@ -241,6 +243,16 @@ void tbi_queue_take(struct tbi_agent *agent, struct tbi_job *job)
         end_waiting(agent, kind);
     else
         order(agent, kind);
+}
+
+void tbi_queue_raise(struct tbi_agent *agent, struct tbi_job *job)
+{
+    struct tbi_job_kind *kind = job->kind;
+
+    tbi_levels_take(&kind->jobs, level_of(job), &job->link);
+    job->wanted = true;
+    tbi_list_append(tbi_levels_list(&kind->jobs, level_of(job)), &job->link);
+    order(agent, kind);
 }
 
 struct tbi_job_kind *tbi_queue_first(const struct tbi_agent *agent, bool with_cpus, bool tasks)

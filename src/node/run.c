@@ -5,7 +5,10 @@
 #include "node/local.h"
 #include "util/alloc.h"
 
-enum { OLDEST = 16 };
+enum {
+    OLDEST = 16, /* kinds that are looked at when one is overtaken */
+    MOST = 24    /* doublings of what may pass the oldest of a kind */
+};
 
 /* The places of the node that those in the grant stand for. */
 static void write_places(uint16_t *to, const struct tbi_bundle *bundle,
@@ -213,7 +216,26 @@ static bool may_fit(const struct tbi_agent *agent, const struct tbi_job_kind *ki
     return true;
 }
 
-/* The job is about to be given to an executor: kinds with older ones that do not fit are overtaken, however deep it is
+/* One begins, perhaps before the oldest of the kind, which could begin as well but is not so deep: tasks that submit without
+ * end would keep it waiting for ever. So it is let through, an elder, when as many have as a task may be overtaken by.
+ * That doubles with each elder that has not ended: one may be blocked until deeper ones have run, and if they were
+ * let through again and again, trees of tasks would be unrolled. */
+static void count_passing(struct tbi_agent *agent, struct tbi_job_kind *kind, const struct tbi_job *by)
+{
+    struct tbi_job *oldest;
+
+    if (++kind->passed < (uint64_t)agent->config.overtakes << (agent->elders < MOST ? agent->elders : MOST))
+        return;
+    kind->passed = 0;
+    oldest = tbi_kind_oldest(kind);
+    if (oldest == by || oldest->wanted)
+        return;
+    oldest->elder = true;
+    agent->elders++;
+    tbi_queue_raise(agent, oldest);
+}
+
+/* The job is about to be given to an executor: kinds with older ones are overtaken, however deep it is
  * and wherever it came from. Only those that were not served for longest are looked at; the others have their turn. */
 static void count_overtaking(struct tbi_agent *agent, const struct tbi_job *job)
 {
@@ -223,6 +245,8 @@ static void count_overtaking(struct tbi_agent *agent, const struct tbi_job *job)
     if (job->wanted)
         return;
     job->kind->overtaken = 0;
+    if (job->kind->count > 1)
+        count_passing(agent, job->kind, job);
     if (bundle->waiting.next == bundle->waiting.prev)
         return; /* no other kind waits */
     tbi_list_unlink(&job->kind->waiting);
@@ -230,9 +254,11 @@ static void count_overtaking(struct tbi_agent *agent, const struct tbi_job *job)
     for (struct tbi_link *l = bundle->waiting.next; l != &bundle->waiting && looked++ < OLDEST; l = l->next) {
         struct tbi_job_kind *other = TBI_ENTRY(l, struct tbi_job_kind, waiting);
 
-        if (other == job->kind || tbi_kind_oldest(other) >= job->arrival || fits(other) || !may_fit(agent, other))
+        if (other == job->kind || tbi_kind_oldest(other)->arrival >= job->arrival || !may_fit(agent, other))
             continue;
-        if (++other->overtaken >= agent->config.overtakes && bundle->starving == NULL) {
+        if (fits(other)) /* but there was no process for it */
+            count_passing(agent, other, job);
+        else if (++other->overtaken >= agent->config.overtakes && bundle->starving == NULL) {
             bundle->starving = other;
             agent->starving++;
         }

@@ -46,8 +46,8 @@ struct tbi_class {
     bool stuck;                /* has tasks, but found no node */
     struct tbi_link tried;     /* ... since its line was last begun */
     bool limited;              /* it was stuck: only nodes that have gained may take it */
-    unsigned passed;           /* tasks sent since it was seen to whether older, shallower ones wait */
-    bool elder;                /* one of these was let through, and has not ended */
+    uint64_t passed;           /* tasks sent since it was seen to whether older, shallower ones wait */
+    unsigned elders;           /* those that were let through, and have not ended */
     unsigned overtaken;        /* younger tasks of other classes sent while its best one waited */
     struct tbi_link active;    /* in its line's `waiting` */
     struct tbi_link starving;

@@ -4,7 +4,8 @@
 
 enum {
     OLDEST = 16,  /* classes, or depths, of which the oldest is sought */
-    FAILURES = 32 /* classes that find no node although some have gained, before it is asked whether any can */
+    FAILURES = 32, /* classes that find no node although some have gained, before it is asked whether any can */
+    MOST = 24     /* doublings of the limit */
 };
 
 void tbi_ready_init(struct tbi_ready *ready, unsigned limit)
@@ -281,7 +282,7 @@ struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class
     struct tbi_maker *oldest;
     unsigned looked = 0;
 
-    if (class->elder || ++class->passed < ready->limit || class->count == 0)
+    if (++class->passed < (uint64_t)ready->limit << (class->elders < MOST ? class->elders : MOST) || class->count == 0)
         return NULL;
     class->passed = 0;
     oldest = tbi_ready_best_of(class);
@@ -293,14 +294,15 @@ struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class
     }
     if (oldest->depth == class->deepest)
         return NULL;
-    class->elder = oldest->elder = true;
+    class->elders++;
+    oldest->elder = true;
     return oldest;
 }
 
 void tbi_ready_end_elder(struct tbi_maker *task)
 {
     if (task->elder)
-        task->class->elder = false;
+        task->class->elders--;
     task->elder = false;
 }
 

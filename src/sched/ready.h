@@ -3,7 +3,8 @@
  * Order: tasks that a blocked task waits for, then deeper tasks, then older ones. Depth first keeps
  * the number of blocked processes near depth x CPUs: a tree of tasks is walked, not unrolled. So that tasks which
  * submit without end do not keep all others from running, the oldest of a class is let through (an elder) when `limit`
- * others were sent since the last one was: one at a time, or the tree would be unrolled after all. When
+ * others were sent since the last one was. The limit doubles with each elder that has not ended: few at a time, or the
+ * tree would be unrolled after all; but one that runs for hours keeps no other waiting. When
  * the best of a class finds no node, the rest of it cannot either: the class is stuck, and stands
  * aside until some node has gained room. The others are in a heap: O(log classes) to add and to remove. When nodes have
  * gained, what is stuck comes back one by one, best first, for as long as one of these nodes may have room for any of
@@ -50,8 +51,7 @@ void tbi_ready_bring_back(struct tbi_ready *ready);
 /* The task, still in the queue, is about to be sent to this node of its class's: older ones of other
  * classes are overtaken. */
 void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, unsigned node);
-/* One of the class was sent. Is it the turn of an older, shallower one? That or NULL; until tbi_ready_end_elder
- * there is no other. */
+/* One of the class was sent. Is it the turn of an older, shallower one? That or NULL. Its end is told. */
 struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class *class);
 void tbi_ready_end_elder(struct tbi_maker *task);
 /* So are they by a group that is as old as `seq`. */

@@ -1,5 +1,5 @@
-/* test_agent.c - holds the agent's decisions on tasks, processes and objects. Placement groups are in
- * test_bundles.c, actors in test_calls.c. */
+/* test_agent.c - holds the agent's decisions on tasks, processes and objects. Who passes whom is in
+ * test_turns.c, placement groups are in test_bundles.c, actors in test_calls.c. */
 #include "agent_fixture.h"
 
 static void executors_are_forked_as_needed_and_used_again(void **state)
@@ -26,62 +26,6 @@ static void what_runs_never_exceeds_the_cpus_and_deeper_goes_first(void **state)
     assert_said(f, "fork p1\nRUN 1 to p1\n");
     assert_null(done(f, 1, 1, TBI_AT_INLINE));
     assert_said(f, "FINISHED 1 to 0\nRUN 3 to p1\n");
-}
-
-static void a_large_demand_is_overtaken_only_so_often(void **state)
-{
-    struct fake *f = *state;
-
-    dispatch(f, 1, 1, 0, -1);
-    dispatch(f, 2, 2, 0, -1);
-    for (int k = 3; k <= 6; k++)
-        dispatch(f, k, 1, 0, -1);
-    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 3 to p2\n");
-    assert_null(done(f, 2, 3, TBI_AT_INLINE));
-    assert_said(f, "FINISHED 3 to 0\nRUN 4 to p2\n");
-    assert_null(done(f, 2, 4, TBI_AT_INLINE));
-    assert_said(f, "FINISHED 4 to 0\n"); /* twice was enough */
-    assert_null(done(f, 1, 1, TBI_AT_INLINE));
-    assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
-}
-
-static void so_it_is_by_deeper_tasks(void **state)
-{
-    struct fake *f = *state; /* a chain of them: one CPU is idle all the time */
-
-    dispatch(f, 1, 1, 0, -1);
-    dispatch(f, 2, 2, 0, -1);
-    assert_said(f, "fork p1\nRUN 1 to p1\n");
-    for (int k = 3; k <= 4; k++) {
-        dispatch(f, k, 1, (unsigned)k, -1);
-        assert_null(done(f, k % 2 ? 1 : 2, k == 3 ? 1 : 3, TBI_AT_INLINE));
-    }
-    assert_said(f, "fork p2\nRUN 3 to p2\nFINISHED 1 to 0\nRUN 4 to p1\nFINISHED 3 to 0\n");
-    dispatch(f, 5, 1, 5, -1); /* twice was enough */
-    assert_said(f, "");
-    assert_null(done(f, 1, 4, TBI_AT_INLINE));
-    assert_said(f, "FINISHED 4 to 0\nRUN 2 to p1\n");
-    assert_null(done(f, 1, 2, TBI_AT_INLINE));
-    assert_said(f, "FINISHED 2 to 0\nRUN 5 to p1\n");
-}
-
-static void and_by_those_that_are_given_ahead(void **state)
-{
-    struct fake *f = *state;
-
-    dispatch(f, 1, 1, 0, -1);
-    dispatch(f, 2, 2, 0, -1);
-    dispatch(f, 3, 1, 1, -1);
-    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 3 to p2\n");
-    dispatch(f, 4, 1, 1, -1);
-    dispatch(f, 5, 1, 1, -1);
-    assert_said(f, "RUN 4 to p1\n"); /* twice was enough */
-    f->not_begun = 1;
-    assert_null(done(f, 2, 3, TBI_AT_INLINE)); /* what was given ahead comes back, too */
-    f->not_begun = 0;
-    assert_said(f, "FINISHED 3 to 0\ntake back 1 from p1\n");
-    assert_null(done(f, 1, 1, TBI_AT_INLINE));
-    assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
 }
 
 static void executors_get_work_ahead_of_their_turn(void **state)
@@ -716,11 +660,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON(executors_are_forked_as_needed_and_used_again),
         ON(what_runs_never_exceeds_the_cpus_and_deeper_goes_first),
-        ON(a_large_demand_is_overtaken_only_so_often),
         ON(copies_of_arguments_leave_room_for_results),
         ON(one_task_is_admitted_however_large),
-        ON(so_it_is_by_deeper_tasks),
-        AHEAD(and_by_those_that_are_given_ahead),
         AHEAD(executors_get_work_ahead_of_their_turn),
         AHEAD(what_is_not_begun_is_taken_back_when_the_task_blocks),
         AHEAD(what_is_not_begun_is_taken_back_for_free_cpus),

@@ -1,0 +1,160 @@
+/* test_turns.c - holds that no task which waits at an agent is passed by others without end: not one that asks for
+ * more than is free, nor one that others submitted later, but deeper, go before. TB_OVERTAKES is 2. */
+#include "agent_fixture.h"
+
+static void a_large_demand_is_overtaken_only_so_often(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    for (int k = 3; k <= 6; k++)
+        dispatch(f, k, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 3 to p2\n");
+    assert_null(done(f, 2, 3, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 3 to 0\nRUN 4 to p2\n");
+    assert_null(done(f, 2, 4, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 4 to 0\n"); /* twice was enough */
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
+}
+
+static void so_it_is_by_deeper_tasks(void **state)
+{
+    struct fake *f = *state; /* a chain of them: one CPU is idle all the time */
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    for (int k = 3; k <= 4; k++) {
+        dispatch(f, k, 1, (unsigned)k, -1);
+        assert_null(done(f, k % 2 ? 1 : 2, k == 3 ? 1 : 3, TBI_AT_INLINE));
+    }
+    assert_said(f, "fork p2\nRUN 3 to p2\nFINISHED 1 to 0\nRUN 4 to p1\nFINISHED 3 to 0\n");
+    dispatch(f, 5, 1, 5, -1); /* twice was enough */
+    assert_said(f, "");
+    assert_null(done(f, 1, 4, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 4 to 0\nRUN 2 to p1\n");
+    assert_null(done(f, 1, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nRUN 5 to p1\n");
+}
+
+static void and_by_those_that_are_given_ahead(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    dispatch(f, 3, 1, 1, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 3 to p2\n");
+    dispatch(f, 4, 1, 1, -1);
+    dispatch(f, 5, 1, 1, -1);
+    assert_said(f, "RUN 4 to p1\n"); /* twice was enough */
+    f->not_begun = 1;
+    assert_null(done(f, 2, 3, TBI_AT_INLINE)); /* what was given ahead comes back, too */
+    f->not_begun = 0;
+    assert_said(f, "FINISHED 3 to 0\ntake back 1 from p1\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
+}
+
+/* Done: `task` by p1, and this is what runs next. */
+static void is_followed_by(struct fake *f, int task, int next)
+{
+    char expected[80];
+
+    assert_null(done(f, 1, task, TBI_AT_INLINE));
+    snprintf(expected, sizeof expected, "FINISHED %d to 0\nRUN %d to p1\n", task, next);
+    assert_said(f, expected);
+}
+
+static void the_oldest_of_equal_demand_is_passed_by_deeper_ones_only_so_often(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    for (int k = 3; k <= 6; k++)
+        dispatch(f, k, 2, 5, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    is_followed_by(f, 1, 3);
+    is_followed_by(f, 3, 4);
+    is_followed_by(f, 4, 2);
+    is_followed_by(f, 2, 5);
+}
+
+static void so_is_one_that_fits_but_has_no_process(void **state)
+{
+    struct fake *f = *state; /* both of its processes are busy */
+
+    dispatch(f, 1, 0.1, 0, -1);
+    dispatch(f, 2, 0.1, 0, -1);
+    dispatch(f, 3, 0.2, 0, -1);
+    for (int k = 4; k <= 7; k++)
+        dispatch(f, k, 0.1, 5, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 2 to p2\n");
+    is_followed_by(f, 1, 4);
+    is_followed_by(f, 4, 5);
+    is_followed_by(f, 5, 3);
+    is_followed_by(f, 3, 6);
+}
+
+static void those_given_ahead_pass_it_as_often(void **state)
+{
+    struct fake *f = *state; /* up to two are given ahead */
+
+    dispatch(f, 1, 2, 5, -1);
+    for (int k = 2; k <= 3; k++)
+        dispatch(f, k, 2, 5, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\n");
+    dispatch(f, 4, 2, 0, -1);
+    for (int k = 5; k <= 8; k++)
+        dispatch(f, k, 2, 5, -1);
+    is_followed_by(f, 1, 5);
+    is_followed_by(f, 2, 6);
+    is_followed_by(f, 3, 4);
+    is_followed_by(f, 5, 7);
+}
+
+/* The first that was let through is blocked: a tree of tasks would be unrolled. */
+static void while_one_has_not_ended_the_next_is_passed_twice_as_often(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    dispatch(f, 2, 2, 0, -1);
+    dispatch(f, 3, 2, 0, -1);
+    for (int k = 4; k <= 10; k++)
+        dispatch(f, k, 2, 5, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    is_followed_by(f, 1, 4);
+    is_followed_by(f, 4, 5);
+    is_followed_by(f, 5, 2);
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 2));
+    assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 2));
+    assert_said(f, "BLOCK 2 to 0\nfork p2\nRUN 6 to p2\n");
+    for (int k = 6; k <= 9; k++) {
+        char expected[80];
+
+        assert_null(done(f, 2, k, TBI_AT_INLINE));
+        snprintf(expected, sizeof expected, "FINISHED %d to 0\nRUN %d to p2\n", k, k < 9 ? k + 1 : 3);
+        assert_said(f, expected);
+    }
+}
+
+#define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define AHEAD(test) cmocka_unit_test_setup_teardown(test, setup_ahead, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON(a_large_demand_is_overtaken_only_so_often),
+        ON(so_it_is_by_deeper_tasks),
+        AHEAD(and_by_those_that_are_given_ahead),
+        ON(the_oldest_of_equal_demand_is_passed_by_deeper_ones_only_so_often),
+        ON(so_is_one_that_fits_but_has_no_process),
+        AHEAD(those_given_ahead_pass_it_as_often),
+        ON(while_one_has_not_ended_the_next_is_passed_twice_as_often),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
