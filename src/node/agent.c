@@ -355,6 +355,7 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
     struct tbi_map_slot e;
     size_t at = 0, pins = 0, leases = 0;
     uint64_t used = 0, admitted = 0;
+    unsigned elders = 0;
 
     if (why == NULL)
         why = tbi_bundles_check(agent);
@@ -366,6 +367,11 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
         why = tbi_segment_check(agent->segment);
     if (why != NULL)
         return why;
+    while (tbi_map_next(&agent->jobs, &at, &e))
+        elders += ((const struct tbi_job *)e.value)->elder;
+    if (elders != agent->elders)
+        return "the tasks that were let through are counted wrongly";
+    at = 0;
     while (tbi_map_next(&agent->objects, &at, &e)) {
         const struct tbi_local *object = e.value;
 

@@ -7,7 +7,7 @@
 
 enum {
     OLDEST = 16, /* kinds that are looked at when one is overtaken */
-    MOST = 24    /* doublings of what may pass the oldest of a kind */
+    MOST = 8     /* doublings of what may pass the oldest of a kind */
 };
 
 /* The places of the node that those in the grant stand for. */
@@ -230,8 +230,8 @@ static void count_passing(struct tbi_agent *agent, struct tbi_job_kind *kind, co
     oldest = tbi_kind_oldest(kind);
     if (oldest == by || oldest->wanted)
         return;
-    oldest->elder = true;
-    agent->elders++;
+    oldest->elder = !kind->actor; /* that lives on when it has begun */
+    agent->elders += oldest->elder;
     tbi_queue_raise(agent, oldest);
 }
 

@@ -5,7 +5,7 @@
 enum {
     OLDEST = 16,  /* classes, or depths, of which the oldest is sought */
     FAILURES = 32, /* classes that find no node although some have gained, before it is asked whether any can */
-    MOST = 24     /* doublings of the limit */
+    MOST = 8      /* doublings of the limit */
 };
 
 void tbi_ready_init(struct tbi_ready *ready, unsigned limit)
@@ -294,8 +294,8 @@ struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class
     }
     if (oldest->depth == class->deepest)
         return NULL;
-    class->elders++;
-    oldest->elder = true;
+    oldest->elder = !oldest->is_actor; /* that lives on when it has begun */
+    class->elders += oldest->elder;
     return oldest;
 }
 
