@@ -4,6 +4,8 @@
  *   chain          a chain of tasks, each of which submits the next: the depth grows
  *   demands        tasks that ask for another amount of memory each
  *   reverse        calls of an actor whose arguments become ready in the opposite order
+ *   bundles        a placement group of n bundles, with a task in each
+ *   groups         n placement groups, with a task in each
  *   wait_one       tb_wait for one of n, n times
  *   segment        room in a store that has as many free extents which are a little too small
  *   group_alike    passes of the head while a group waits for parts of GPUs, on n nodes
@@ -115,6 +117,36 @@ static double reverse(int n)
     return t;
 }
 
+/* n tasks, each in a bundle of its own: of one group, or of n. */
+static double run_in_groups(int n, int ngroups)
+{
+    tb_bundle *bundle = calloc((size_t)n, sizeof *bundle);
+    tb_group *group = malloc((size_t)ngroups * sizeof *group);
+    tb_ref *r = malloc((size_t)n * sizeof *r);
+    double t = bench_now();
+
+    for (int i = 0; i < n; i++)
+        bundle[i].memory = 1;
+    for (int g = 0; g < ngroups; g++)
+        group[g] = tb_group_new(bundle, n / ngroups, TB_GROUP_PACK);
+    for (int i = 0; i < n; i++)
+        r[i] = tb_remote_with(noop, TB_OPTIONS(.num_cpus = TB_NONE, .memory = 1,
+                                               .group = ngroups > 1 ? group[i] : tb_group_bundle(group[0], i)));
+    tb_must(tb_get_all_(r, (size_t)n, TB_NO_TYPE, 0, NULL, -1));
+    for (int g = 0; g < ngroups; g++)
+        tb_must(tb_group_remove(group[g]));
+    tb_must(tb_wait_idle(-1));
+    t = bench_now() - t;
+    tb_must(tb_release_all(r, (size_t)n));
+    free(bundle);
+    free(group);
+    free(r);
+    return t;
+}
+
+static double bundles(int n) { return run_in_groups(n, 1); }
+static double groups(int n) { return run_in_groups(n, n); }
+
 static double wait_one(int n)
 {
     tb_ref *r = malloc((size_t)n * sizeof *r);
@@ -169,6 +201,7 @@ static const struct row {
     int n;
 } rows[] = {
     {"little_cpu", little_cpu, 5000}, {"chain", run_chain, 5000},  {"demands", demands, 5000},
+    {"bundles", bundles, 4000},       {"groups", groups, 5000},
     {"reverse", reverse, 2500},       {"wait_one", wait_one, 2500}, {"segment", segment, 4000},
     {"group_alike", scaling_group_alike, 32}, {"group_mixed", scaling_group_mixed, 32},
     {"group_crossed", scaling_group_crossed, 32},

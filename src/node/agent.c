@@ -18,6 +18,8 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     agent->whole.jobs = 1; /* it never goes */
     tbi_list_init(&agent->whole.resuming);
     tbi_list_init(&agent->whole.waiting);
+    tbi_list_init(&agent->whole.members);
+    tbi_list_init(&agent->active);
     tbi_queue_init(&agent->queue);
     agent->segment = tbi_segment_create(config->store_bytes, config->page_bytes);
     tbi_list_init(&agent->rooms);

@@ -37,6 +37,36 @@ bool tbi_bundles_feasible(const struct tbi_agent *agent, const struct tbi_bundle
     return true;
 }
 
+static void count_needed(struct tbi_agent *agent, const struct tbi_demand *demand, int sign)
+{
+    agent->needed[TBI_CPUS] += (tbi_total)demand->cpus * sign;
+    for (unsigned i = 0; i < demand->nmore; i++)
+        agent->needed[demand->more[i].resource] += (tbi_total)demand->more[i].amount * sign;
+}
+
+static void count_job(struct tbi_agent *agent, const struct tbi_job *job, int sign)
+{
+    struct tbi_demand demand = tbi_job_demand(job);
+
+    if (job->bundle == &agent->whole)
+        count_needed(agent, &demand, sign);
+}
+
+void tbi_bundles_enter(struct tbi_agent *agent, struct tbi_bundle *bundle, struct tbi_job *job)
+{
+    job->bundle = bundle;
+    bundle->jobs++;
+    tbi_list_append(&bundle->members, &job->member);
+    count_job(agent, job, 1);
+}
+
+void tbi_bundles_need_no_cpus(struct tbi_agent *agent, struct tbi_job *job)
+{
+    count_job(agent, job, -1);
+    job->m->cpus = 0;
+    count_job(agent, job, 1);
+}
+
 /* Takes a demand off; false: so much is not left of some resource. No sum can overflow. */
 static bool take_off(int64_t *left, const struct tbi_demand *demand)
 {
@@ -47,25 +77,21 @@ static bool take_off(int64_t *left, const struct tbi_demand *demand)
     return enough;
 }
 
+static bool is_enough_of(const struct tbi_agent *agent, unsigned resource, int64_t amount)
+{
+    return agent->needed[resource] + amount <= tbi_grants_total(agent->whole.grants, resource);
+}
+
 /* Is there enough for all that is here, and for this? */
 static bool leaves_enough(const struct tbi_agent *agent, const struct tbi_demand *demand)
 {
-    int64_t left[TBI_RESOURCES_MAX];
-    struct tbi_map_slot e;
-    bool enough;
-
     for (unsigned r = 0; r < agent->config.resources.nresources; r++)
-        left[r] = tbi_grants_total(agent->whole.grants, r);
-    enough = take_off(left, demand);
-    for (size_t at = 0; enough && tbi_map_next(&agent->bundles, &at, &e);)
-        enough = take_off(left, &((const struct tbi_bundle *)e.value)->demand);
-    for (size_t at = 0; enough && tbi_map_next(&agent->jobs, &at, &e);) {
-        const struct tbi_job *job = e.value;
-        struct tbi_demand other = tbi_job_demand(job);
-
-        enough = job->bundle != &agent->whole || take_off(left, &other);
-    }
-    return enough;
+        if (!is_enough_of(agent, r, 0))
+            return false;
+    for (unsigned i = 0; i < demand->nmore; i++)
+        if (!is_enough_of(agent, demand->more[i].resource, demand->more[i].amount))
+            return false;
+    return is_enough_of(agent, TBI_CPUS, demand->cpus);
 }
 
 /* A ledger of what the bundle got: its cores and GPUs, numbered from 0. */
@@ -113,6 +139,8 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
     bundle->demand.more = tbi_copy(demand.more, demand.nmore * sizeof *demand.more);
     tbi_list_init(&bundle->resuming);
     tbi_list_init(&bundle->waiting);
+    tbi_list_init(&bundle->members);
+    count_needed(agent, &demand, 1);
     tbi_grants_take(agent->whole.grants, &bundle->demand, NULL, &bundle->grant);
     answer->gpus = tbi_grant_gpus(&bundle->grant);
     bundle->grants = grants_of(agent, bundle);
@@ -150,15 +178,18 @@ static void give_back(struct tbi_agent *agent, struct tbi_bundle *bundle)
     tbi_map_take(&agent->bundles, bundle->id);
     tbi_grants_give(agent->whole.grants, &bundle->demand, &bundle->grant);
     agent->held_cpus -= bundle->demand.cpus;
+    count_needed(agent, &bundle->demand, -1);
     m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNRESERVED, TBI_PROC_NONE, sizeof *m);
     m->id = bundle->id;
     destroy(agent, bundle);
 }
 
-void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_bundle *bundle)
+void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_job *job)
 {
-    bundle->jobs--;
-    give_back(agent, bundle);
+    count_job(agent, job, -1);
+    tbi_list_unlink(&job->member);
+    job->bundle->jobs--;
+    give_back(agent, job->bundle);
 }
 
 void tbi_bundles_removed(struct tbi_error_link *link)
@@ -185,17 +216,15 @@ const char *tbi_bundles_unreserve(struct tbi_agent *agent, struct tbi_id id)
 {
     struct tbi_bundle *bundle = tbi_bundles_find(agent, &id);
     struct tbi_id *task;
-    struct tbi_map_slot e;
     size_t n = 0;
 
     if (bundle == NULL)
         return "UNRESERVE of a bundle that is not here";
     bundle->doomed = true;
+    task = tbi_alloc((bundle->jobs + 1) * sizeof *task);
+    for (const struct tbi_link *l = bundle->members.next; l != &bundle->members; l = l->next)
+        task[n++] = TBI_ENTRY(l, struct tbi_job, member)->m->task;
     bundle->jobs++; /* it stays until the end of this */
-    task = tbi_alloc((agent->jobs.count + 1) * sizeof *task);
-    for (size_t at = 0; tbi_map_next(&agent->jobs, &at, &e);)
-        if (((const struct tbi_job *)e.value)->bundle == bundle)
-            task[n++] = e.key;
     while (n-- > 0) {
         struct tbi_job *job = tbi_map_get(&agent->jobs, task[n]);
 
@@ -203,8 +232,48 @@ const char *tbi_bundles_unreserve(struct tbi_agent *agent, struct tbi_id id)
             end_job(agent, job);
     }
     free(task);
-    tbi_bundles_leave(agent, bundle);
+    bundle->jobs--;
+    give_back(agent, bundle);
     return NULL;
+}
+
+/* Is what is needed counted rightly? */
+static bool is_needed(const struct tbi_agent *agent)
+{
+    tbi_total needed[TBI_RESOURCES_MAX] = {0};
+    struct tbi_map_slot e;
+
+    for (size_t at = 0; tbi_map_next(&agent->bundles, &at, &e);) {
+        const struct tbi_demand *demand = &((const struct tbi_bundle *)e.value)->demand;
+
+        needed[TBI_CPUS] += demand->cpus;
+        for (unsigned i = 0; i < demand->nmore; i++)
+            needed[demand->more[i].resource] += demand->more[i].amount;
+    }
+    for (size_t at = 0; tbi_map_next(&agent->jobs, &at, &e);) {
+        const struct tbi_job *job = e.value;
+        struct tbi_demand demand = tbi_job_demand(job);
+
+        if (job->bundle != &agent->whole)
+            continue;
+        needed[TBI_CPUS] += demand.cpus;
+        for (unsigned i = 0; i < demand.nmore; i++)
+            needed[demand.more[i].resource] += demand.more[i].amount;
+    }
+    return memcmp(needed, agent->needed, sizeof needed) == 0;
+}
+
+static unsigned count_running(const struct tbi_agent *agent, const struct tbi_bundle *bundle)
+{
+    struct tbi_map_slot e;
+    unsigned n = 0;
+
+    for (size_t at = 0; tbi_map_next(&agent->procs, &at, &e);) {
+        const struct tbi_proc *proc = e.value;
+
+        n += proc->job != NULL && proc->job->bundle == bundle;
+    }
+    return n;
 }
 
 /* What bundles, and the running tasks in this one, leave of what it has; false: more is taken. */
@@ -241,6 +310,8 @@ static const char *check(const struct tbi_agent *agent, const struct tbi_bundle 
         jobs += ((const struct tbi_job *)e.value)->bundle == bundle;
     if (jobs != bundle->jobs || (bundle->doomed && jobs == 0))
         return "a bundle counts its tasks wrongly, or was kept without any";
+    if (count_running(agent, bundle) != bundle->running || (bundle->running > 0) != tbi_list_linked(&bundle->active))
+        return "a bundle counts the processes that run tasks of it wrongly";
     if (tbi_list_empty(&bundle->resuming) == tbi_list_linked(&bundle->resumer))
         return "nobody knows that processes of a bundle wait to resume, or none do";
     if (!what_is_left(agent, bundle, left))
@@ -261,6 +332,8 @@ const char *tbi_bundles_check(const struct tbi_agent *agent)
         held += ((const struct tbi_bundle *)e.value)->demand.cpus;
         why = check(agent, e.value);
     }
+    if (why == NULL && !is_needed(agent))
+        why = "what bundles and tasks need is counted wrongly";
     if (why == NULL && held != agent->held_cpus)
         why = "what bundles hold of the CPUs is counted wrongly";
     return why != NULL ? why : check(agent, &agent->whole);

@@ -283,7 +283,7 @@ const char *tbi_calls_construct(struct tbi_agent *agent, struct tbi_proc *proc,
     proc->cpus = TBI_CPU_HELD; /* an answer to its BLOCK is not about it any more */
     if (terms->flags & TBI_ACTOR_PLACED_ONLY && job->m->cpus > 0) {
         tbi_grants_give_cpus(job->bundle->grants, job->m->cpus, &proc->grant);
-        job->m->cpus = 0;
+        tbi_bundles_need_no_cpus(agent, job);
     }
     proc->actor = actor;
     count_lasting(agent, job, 1);

@@ -13,7 +13,7 @@ static void admit_waiting(struct tbi_agent *agent);
 static void forget(struct tbi_agent *agent, struct tbi_job *job)
 {
     tbi_map_take(&agent->jobs, job->m->task);
-    tbi_bundles_leave(agent, job->bundle);
+    tbi_bundles_leave(agent, job);
 }
 
 static void leave_admitted(struct tbi_agent *agent, struct tbi_job *job)
@@ -291,8 +291,7 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     job = tbi_alloc_zeroed(1, sizeof *job);
     job->m = tbi_copy(m, record->len - sizeof *record);
     job->wanted = m->flags & TBI_DISPATCH_WANTED;
-    job->bundle = bundle;
-    bundle->jobs++;
+    tbi_bundles_enter(agent, bundle, job);
     tbi_map_put(&agent->jobs, m->task, job);
     if (actor != NULL && tbi_calls_enter(actor, job)) {
         tbi_error_link(&link, TB_ERR_CANCELLED, "cancelled before it began");

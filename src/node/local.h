@@ -24,6 +24,9 @@
 #include "util/list.h"
 #include "util/map.h"
 
+/* A sum of as many amounts as there may be. */
+__extension__ typedef __int128 tbi_total;
+
 /* CPUs of a blocked task: HELD, ASKED (told the head, no answer yet: still held), GIVEN away,
  * or QUEUED to be taken back. */
 enum tbi_cpu_state { TBI_CPU_HELD, TBI_CPU_ASKED, TBI_CPU_GIVEN, TBI_CPU_QUEUED };
@@ -36,10 +39,12 @@ struct tbi_bundle {
     struct tbi_link resuming;   /* processes in it that wait to have their CPUs back */
     struct tbi_link resumer;    /* in `resumers`, if there are any */
     unsigned jobs;              /* tasks in it */
+    struct tbi_link members;    /* these */
     size_t nready;              /* ... that may start */
     struct tbi_heap kinds;      /* the kinds of these, by the best of each */
     struct tbi_link waiting;    /* the same kinds, first who was not served for longest */
-    struct tbi_link loaded;     /* in the queue's `bundles`, if there are any */
+    unsigned running;           /* processes that run tasks of it, or are its actors */
+    struct tbi_link active;     /* in `active`, if there are any */
     struct tbi_job_kind *starving;  /* one of them that was overtaken too often: the others wait until one of it begins */
     bool doomed;                /* it goes when they have ended */
     struct tbi_demand demand;   /* what it has taken of the node, and got */
@@ -72,7 +77,6 @@ struct tbi_queue {
     struct tbi_link idle;       /* kinds without tasks, longest first */
     unsigned nidle;
     struct tbi_heap heap[2][2]; /* kinds with tasks: [needs_no_cpus][actor] */
-    struct tbi_link bundles;    /* with kinds that have tasks */
 };
 
 /* An actor that lives here. Calls of one caller to one lane begin in the order of their numbers; lanes do not wait
@@ -110,6 +114,7 @@ struct tbi_job {
     bool admitted;              /* ... and they are on their way, or here */
     struct msg_dispatch *m;     /* with its tail */
     struct tbi_bundle *bundle;  /* that it takes its resources of: the node, if it is in none */
+    struct tbi_link member;     /* ... in its `members` */
     unsigned missing;           /* arguments that are not on this host yet */
     uint64_t arrival;           /* in the order in which tasks could first start here; 0: it could not yet */
     bool wanted;                /* a blocked task waits for it, or it is an elder */
@@ -232,11 +237,13 @@ struct tbi_agent {
     struct tbi_bundle whole;    /* the node */
     struct tbi_map bundles;     /* by id */
     int64_t held_cpus;          /* that bundles have taken */
+    tbi_total needed[TBI_RESOURCES_MAX]; /* by bundles, and by all tasks here that are in none, blocked ones too */
     uint64_t arrivals, relieved; /* relieved: how often one that starved has begun, or gone */
     unsigned starving;          /* bundles, the node included, in which a task starves */
     unsigned elders;            /* that have not ended */
     bool kept;                  /* the node is kept for a task of the head's */
     unsigned running, blocked;
+    struct tbi_link active;     /* bundles of which tasks run: no more than there are processes */
     struct tbi_link actors;     /* their processes */
     unsigned nactors;
     int64_t lasting[TBI_RESOURCES_MAX]; /* what those of them have that are in no bundle */
@@ -305,8 +312,11 @@ const char *tbi_bundles_unreserve(struct tbi_agent *agent, struct tbi_id id);
 /* Could a task in it ever have that? Labels are the node's. */
 bool tbi_bundles_feasible(const struct tbi_agent *agent, const struct tbi_bundle *bundle,
                           const struct tbi_demand *demand);
-/* A task in it has ended. */
-void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_bundle *bundle);
+/* A new task is of this bundle; it has ended. */
+void tbi_bundles_enter(struct tbi_agent *agent, struct tbi_bundle *bundle, struct tbi_job *job);
+void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_job *job);
+/* The job needs no CPUs any more. */
+void tbi_bundles_need_no_cpus(struct tbi_agent *agent, struct tbi_job *job);
 void tbi_bundles_destroy(struct tbi_agent *agent); /* those that are left */
 /* What a task in a doomed bundle fails with. */
 void tbi_bundles_removed(struct tbi_error_link *link);

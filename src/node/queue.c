@@ -149,7 +149,6 @@ void tbi_queue_init(struct tbi_queue *queue)
 {
     *queue = (struct tbi_queue){.bucket = NULL};
     tbi_list_init(&queue->idle);
-    tbi_list_init(&queue->bundles);
 }
 
 void tbi_queue_fini(struct tbi_queue *queue)
@@ -185,8 +184,6 @@ static void begin_waiting(struct tbi_agent *agent, struct tbi_job_kind *kind)
     agent->queue.nidle--;
     kind->overtaken = 0;
     tbi_list_append(&bundle->waiting, &kind->waiting);
-    if (!tbi_list_linked(&bundle->loaded))
-        tbi_list_append(&agent->queue.bundles, &bundle->loaded);
     tbi_heap_put(heap_of(agent, kind), &kind->order, key_of(tbi_kind_best(kind)));
     tbi_heap_put(&bundle->kinds, &kind->in_bundle, kind->order.key);
 }
@@ -198,8 +195,6 @@ static void end_waiting(struct tbi_agent *agent, struct tbi_job_kind *kind)
     tbi_heap_take(heap_of(agent, kind), &kind->order);
     tbi_heap_take(&bundle->kinds, &kind->in_bundle);
     tbi_list_unlink(&kind->waiting);
-    if (bundle->kinds.n == 0)
-        tbi_list_unlink(&bundle->loaded);
     tbi_list_append(&agent->queue.idle, &kind->idle);
     if (++agent->queue.nidle > IDLE_MAX)
         forget(&agent->queue, TBI_ENTRY(agent->queue.idle.next, struct tbi_job_kind, idle));

@@ -285,6 +285,8 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
     proc->granted_in = job->bundle->id;
     free(last.place);
     agent->running++;
+    if (job->bundle->running++ == 0)
+        tbi_list_append(&agent->active, &job->bundle->active);
     proc->job = job;
     proc->since_us = agent->now_us;
     proc->cpus = TBI_CPU_HELD;
@@ -345,14 +347,14 @@ static bool give_ahead(struct tbi_agent *agent, struct tbi_job *job)
     return false;
 }
 
-/* The best that waits in each bundle goes ahead of its turn, unless others of it must come first. */
+/* The best that waits in each bundle goes ahead of its turn, unless others of it must come first. Bundles may be many;
+ * only those of which a process runs something are looked at. */
 static void offer(struct tbi_agent *agent)
 {
-    for (struct tbi_link *l = agent->queue.bundles.next, *next; l != &agent->queue.bundles; l = next) {
-        struct tbi_bundle *bundle = TBI_ENTRY(l, struct tbi_bundle, loaded);
+    for (const struct tbi_link *l = agent->active.next; l != &agent->active; l = l->next) {
+        struct tbi_bundle *bundle = TBI_ENTRY(l, struct tbi_bundle, active);
         struct tbi_heap_entry *first;
 
-        next = l->next;
         while (tbi_list_empty(&bundle->resuming) && (first = tbi_heap_first(&bundle->kinds)) != NULL) {
             struct tbi_job_kind *kind = TBI_ENTRY(first, struct tbi_job_kind, in_bundle);
 
@@ -388,6 +390,8 @@ static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
     if (tbi_list_empty(&job->bundle->resuming))
         tbi_list_unlink(&job->bundle->resumer);
     agent->running--;
+    if (--job->bundle->running == 0)
+        tbi_list_unlink(&job->bundle->active);
     proc->job = NULL;
     proc->cpus = TBI_CPU_HELD;
 }

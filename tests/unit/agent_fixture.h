@@ -239,13 +239,14 @@ static inline void fake_say(void *ctx, const char *line)
 }
 
 static unsigned nested, rank = 1, most = 100, last = TBI_ID_PROC_MAX; /* of the next agent's config */
+static int64_t memory; /* likewise */
 enum { ROOM = 1 << 16 /* bytes of all that the agent sends for one record */ };
 
 static inline int setup_node(void **state, unsigned offers, unsigned cpus, unsigned ncores, unsigned gpus)
 {
     struct fake *f = calloc(1, sizeof *f);
     unsigned host[3] = {0, 0, 1};
-    int64_t totals[TBI_CUSTOM + 1] = {cpus * 10000, gpus * 10000, 0, 10000 /* a label */};
+    int64_t totals[TBI_CUSTOM + 1] = {cpus * 10000, gpus * 10000, memory, 10000 /* a label */};
     struct tbi_core core[4] = {{.nthreads = 1}, {.nthreads = 1}, {.nthreads = 1}, {.nthreads = 1}};
     struct tbi_agent_config config = {.rank = rank, .nranks = 3, .host = host,
                                       .resources = {.nresources = TBI_CUSTOM + 1, .totals = totals,

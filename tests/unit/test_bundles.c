@@ -335,6 +335,46 @@ static void bundles_that_are_left_at_the_end_are_freed(void **state)
     assert_null(tbi_agent_check(f->agent)); /* the teardown does it, and memory is checked */
 }
 
+static int setup_all_the_memory(void **state)
+{
+    memory = INT64_C(1000000000000000000); /* no node may have more */
+    setup(state);
+    memory = 0;
+    return 0;
+}
+
+/* A task in no bundle that asks for all of the memory. */
+static void dispatch_all_the_memory(struct fake *f, int task)
+{
+    struct msg_dispatch *m = record(f, TBI_MSG_DISPATCH, TBI_PROC_NONE, sizeof *m + sizeof(struct tbi_amount));
+
+    *m = (struct msg_dispatch){.task = id(task), .nreturns = 1, .flags = TBI_DISPATCH_STAYS, .nmore = 1};
+    *(struct tbi_amount *)(m + 1) = (struct tbi_amount){TBI_MEMORY, 0, INT64_C(1000000000000000000)};
+    assert_null(deliver(f, 0));
+}
+
+static void what_waits_may_need_more_in_all_than_a_number_holds(void **state)
+{
+    enum { TASKS = 37 }; /* twice 2^64, about */
+    struct fake *f = *state;
+
+    for (int i = 1; i <= TASKS; i++)
+        dispatch_all_the_memory(f, i);
+    assert_said(f, "fork p1\nRUN 1 to p1\n");
+    for (int i = 1; i <= TASKS; i++) {
+        describe(f);
+        f->len = 0;
+        assert_null(reserve_both(f, 50, 0, TBI_MEMORY, 1));
+        assert_said(f, "RESERVED 50 to 0 refused\n");
+        assert_null(done(f, 1, i, TBI_AT_INLINE));
+    }
+    describe(f);
+    f->len = 0;
+    assert_null(reserve_both(f, 50, 0, TBI_MEMORY, 1));
+    assert_said(f, "RESERVED 50 to 0 granted\n");
+    assert_null(tbi_agent_check(f->agent));
+}
+
 #define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define LARGE(test) cmocka_unit_test_setup_teardown(test, setup_large, teardown)
 #define LARGE_AHEAD(test) cmocka_unit_test_setup_teardown(test, setup_large_ahead, teardown)
@@ -343,6 +383,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON(tasks_in_a_bundle_have_its_cpus_and_others_the_rest),
+        cmocka_unit_test_setup_teardown(what_waits_may_need_more_in_all_than_a_number_holds, setup_all_the_memory,
+                                        teardown),
         ON(a_bundle_is_refused_if_a_task_here_would_miss_what_it_takes),
         ON(a_task_that_resumes_in_a_bundle_waits_for_its_cpus_alone),
         ON(a_bundle_goes_when_the_tasks_in_it_have_ended),
