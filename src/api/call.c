@@ -7,6 +7,7 @@
 #include "api/instance.h"
 #include "api/options.h"
 #include "api/registry.h"
+#include "exec/locked.h"
 #include "exec/streams.h"
 #include "exec/surroundings.h"
 #include "util/alloc.h"
@@ -15,6 +16,8 @@
 
 #include <stdarg.h>
 #include <unistd.h>
+
+enum { LONG_ENOUGH_US = 8 /* to have made a process in it */ };
 
 /* ---- what has gone wrong ---- */
 
@@ -375,6 +378,16 @@ static int run_function(struct tbi_call *call)
     }
 }
 
+/* Once a process, for it may be what each call does. */
+static void tell_locked(const struct tbi_call *call)
+{
+    static _Atomic bool told;
+
+    if (!atomic_exchange(&told, true))
+        fprintf(stderr, "thornback: warning: '%s' returned with a C stream locked by flockfile; it was unlocked, for else "
+                "no other thread of its process could use the stream\n", call->function);
+}
+
 /* The length of the chain of errors; 0: it has succeeded. */
 static int run_once(struct tbi_call *call, struct tbi_error_link *chain)
 {
@@ -386,6 +399,10 @@ static int run_once(struct tbi_call *call, struct tbi_error_link *chain)
     rc = run_function(call);
     tbi_forked_leave(rc != 0);
     call->run_us = ran_for(call);
+    if (call->run_us >= LONG_ENOUGH_US)
+        tbi_forked_look(rc != 0);
+    if (tbi_locked_end())
+        tell_locked(call);
     tbi_fault_point(TBI_FAULT_RETURN);
     tbi_streams_flush();
     return judge(call, rc, chain);

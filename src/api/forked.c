@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 bool tbi_forked_flag;
+static pid_t owner;
 
 static void in_child(void)
 {
@@ -15,6 +16,7 @@ void tbi_forked_watch(void)
 {
     static bool watches;
 
+    owner = getpid();
     if (!watches)
         pthread_atfork(NULL, NULL, in_child);
     watches = true;
@@ -29,5 +31,12 @@ int tbi_forked_refuse(const char *function)
 void tbi_forked_leave(int status)
 {
     if (tbi_forked())
+        _exit(status);
+}
+
+/* The flag is not set: the memory may be the parent's. */
+void tbi_forked_look(int status)
+{
+    if (getpid() != owner)
         _exit(status);
 }

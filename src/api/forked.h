@@ -24,4 +24,7 @@ int tbi_forked_refuse(const char *function);
  * is for its parent to do. Without exit handlers, and without flushing what its parent had buffered. */
 void tbi_forked_leave(int status);
 
+/* The same for a child that the flag does not tell of: of vfork or clone. A system call. */
+void tbi_forked_look(int status);
+
 #endif

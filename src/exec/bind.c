@@ -1,4 +1,5 @@
 #include "exec/bind.h"
+#include "exec/noted.h"
 #include "util/alloc.h"
 
 #include <dirent.h>
@@ -32,6 +33,7 @@ static void bind_all(const struct tbi_cpu_set *set)
         closedir(dir);
     else
         tbi_cores_bind(set);
+    tbi_note_none(TBI_NOTED_AFFINITY); /* it was no change by a task */
 }
 
 void tbi_bind_cores(const struct tbi_places *places, const uint16_t *core, unsigned ncores)

@@ -7,6 +7,7 @@
 #include "exec/lanes.h"
 #include "exec/lines.h"
 #include "exec/streams.h"
+#include "exec/surroundings.h"
 #include "net/codec.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
@@ -397,6 +398,38 @@ static void seed_generators(unsigned job, unsigned rank, uint32_t proc)
     srand48((long)(x >> 32));
 }
 
+/* What runs in exit() after what tasks have registered: the process has a copy of the driver's handlers, which are to
+ * act once, in the driver. */
+#ifdef __GLIBC__
+static void leave_exit(int status, void *arg)
+{
+    (void)arg;
+    tbi_streams_flush();
+    _exit(status);
+}
+#else
+static void leave_exit(void)
+{
+    tbi_streams_flush();
+    _exit(1);
+}
+#endif
+
+static void leave_quick_exit(void)
+{
+    _exit(1);
+}
+
+static void begin_exit(void)
+{
+#ifdef __GLIBC__
+    on_exit(leave_exit, NULL);
+#else
+    atexit(leave_exit);
+#endif
+    at_quick_exit(leave_quick_exit);
+}
+
 int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
 {
     static struct executor x; /* the process is new, and this is all of it */
@@ -427,6 +460,8 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
         .start_lanes = start_lanes,
         .port = {&x, send_record, flush, progress, NULL}};
     tbi_process_init(&x.process);
+    begin_exit();
+    tbi_surroundings_start();
     tbi_fault_arm_executor();
     tbi_fault_point(TBI_FAULT_START);
     while ((run = next_run(&x)) != NULL) {

@@ -1,9 +1,11 @@
 /* test_fork.c - holds what a program may do with fork, in tasks, actors and the driver: the child's calls into the
  * library fail with TB_ERR_STATE, a child that returns from the task's function, or leaves main, ends quietly, and
- * the parent notices nothing of all that. */
+ * the parent notices nothing of all that; and what exit in a task does. */
 #include "counter.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { CALLS = 9 };
@@ -167,6 +169,103 @@ static void tb_must_in_a_child_ends_the_child_alone(void **state)
     others_run();
 }
 
+/* ---- children that pthread_atfork does not tell of ---- */
+
+/* vfork, whose child cannot exec and returns as if it were the task. */
+static int vforks_and_both_return(tb_call *call)
+{
+    pid_t pid = vfork();
+
+    if (pid == 0) {
+        execlp("/no/such/program", "program", (char *)NULL);
+        return tb_fail(call, "cannot run it: %s", strerror(errno));
+    }
+    return tb_return(call, end_of(pid));
+}
+TB_TASK(vforks_and_both_return, .max_retries = TB_NONE);
+
+static int forks_by_number(tb_call *call)
+{
+    long pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+    return pid == 0 ? 3 : tb_return(call, end_of((pid_t)pid));
+}
+TB_TASK(forks_by_number, .max_retries = TB_NONE);
+
+/* Its child goes on in its place, and it ends. */
+static int is_daemon(tb_call *call)
+{
+    tb_must(daemon(1, 1));
+    return tb_return(call, 18);
+}
+TB_TASK(is_daemon, .max_retries = TB_NONE);
+
+static void a_child_of_vfork_that_returns_ends_and_later_ones_are_noticed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        tb_ref r;
+        int v;
+
+        assert_int_equal(get_int(tb_remote(vforks_and_both_return)), 1);
+        assert_int_equal(get_int(tb_remote(forks_by_number)), 1);
+        r = tb_remote(is_daemon);
+        assert_int_equal(tb_get(r, &v), TB_ERR_CRASHED);
+        assert_ok(tb_release(r));
+        assert_int_equal(get_int(tb_remote(forks_and_both_return)), 1);
+        others_run();
+    }
+}
+
+/* ---- exit ---- */
+
+static char cleaned[96];      /* made by the driver's handlers, in other processes than its own */
+static pid_t driver;
+static char cleaned_here[96]; /* in a process of tasks: marked by its own handler */
+
+static void clean_driver(void)
+{
+    if (getpid() != driver)
+        close(open(cleaned, O_CREAT | O_WRONLY, 0600));
+}
+
+static void clean_task(void)
+{
+    mark(cleaned_here);
+}
+
+/* arguments: the path of marks; how: 0 exit, 1 quick_exit */
+static int exits_itself(tb_call *call)
+{
+    snprintf(cleaned_here, sizeof cleaned_here, "%s", tb_arg_string(call, 0));
+    if (tb_arg_int(call, 1) == 1)
+        quick_exit(7);
+    atexit(clean_task);
+    exit(7);
+}
+TB_TASK(exits_itself, .max_retries = TB_NONE);
+
+static void exit_in_a_task_runs_its_handlers_and_not_the_drivers(void **state)
+{
+    struct marks own = marks_new();
+
+    (void)state;
+    unlink(cleaned); /* of a child of the driver */
+    for (int how = 0; how < 2; how++) {
+        tb_ref r = tb_remote(exits_itself, own.path, how);
+        tb_error e;
+
+        assert_int_equal(tb_get(r, NULL), TB_ERR_CRASHED);
+        assert_ok(tb_error_detail(r, &e));
+        if (how == 0)
+            assert_non_null(strstr(e.message, "exit status 7"));
+        assert_ok(tb_release(r));
+    }
+    others_run();
+    assert_int_equal(marks_end(&own), 1);
+    assert_int_not_equal(access(cleaned, F_OK), 0);
+}
+
 /* ---- actors ---- */
 
 /* Its constructor, method and fini fork children that return. */
@@ -219,10 +318,22 @@ static void children_of_an_actor_that_return_leave_it_as_it_is(void **state)
     others_run();
 }
 
-RUN(cmocka_unit_test(a_child_of_a_task_cannot_call_the_library),
-    cmocka_unit_test(a_child_of_the_driver_cannot_call_the_library),
-    cmocka_unit_test(a_child_of_the_driver_that_exits_ends_nothing),
-    cmocka_unit_test(a_child_that_returns_from_the_task_ends_with_its_parents_result_untouched),
-    cmocka_unit_test(a_child_that_returns_after_its_parent_does_not_harm_the_tasks_that_follow),
-    cmocka_unit_test(tb_must_in_a_child_ends_the_child_alone),
-    cmocka_unit_test(children_of_an_actor_that_return_leave_it_as_it_is))
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_child_of_a_task_cannot_call_the_library),
+        cmocka_unit_test(a_child_of_the_driver_cannot_call_the_library),
+        cmocka_unit_test(a_child_of_the_driver_that_exits_ends_nothing),
+        cmocka_unit_test(a_child_that_returns_from_the_task_ends_with_its_parents_result_untouched),
+        cmocka_unit_test(a_child_that_returns_after_its_parent_does_not_harm_the_tasks_that_follow),
+        cmocka_unit_test(a_child_of_vfork_that_returns_ends_and_later_ones_are_noticed),
+        cmocka_unit_test(tb_must_in_a_child_ends_the_child_alone),
+        cmocka_unit_test(exit_in_a_task_runs_its_handlers_and_not_the_drivers),
+        cmocka_unit_test(children_of_an_actor_that_return_leave_it_as_it_is)};
+
+    driver = getpid();
+    snprintf(cleaned, sizeof cleaned, "/tmp/tb-cleaned-%d", (int)driver);
+    atexit(clean_driver); /* before tb_init, so that processes of tasks have a copy */
+    at_quick_exit(clean_driver);
+    return cmocka_run_group_tests(tests, run_begin, run_end);
+}

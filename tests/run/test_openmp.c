@@ -1,6 +1,9 @@
 /* test_openmp.c - holds how many threads an OpenMP runtime takes that is loaded before the job begins: those of the
- * task's CPUs, in tasks and in the threads of an actor whose calls run at once. */
+ * task's CPUs, in tasks and in the threads of an actor whose calls run at once; and that the process of tasks whose
+ * runtime keeps its threads is used again. */
 #include "run.h"
+
+#include <unistd.h>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -11,6 +14,20 @@ static int threads(void) { return 1; } /* this compiler has no OpenMP */
 
 static int task_threads(tb_call *call) { return tb_return(call, threads()); }
 TB_TASK(task_threads);
+
+/* Its runtime keeps the threads, which do nothing until the next one needs them. Returns its process. */
+static int computes_in_parallel(tb_call *call)
+{
+    int sum = 0;
+
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(3) reduction(+ : sum)
+#endif
+    for (int i = 0; i < 300; i++)
+        sum += i;
+    return sum == 299 * 150 ? tb_return(call, (int)getpid()) : tb_fail(call, "the sum is %d", sum);
+}
+TB_TASK(computes_in_parallel, .num_cpus = 3);
 
 struct team {
     char unused;
@@ -42,6 +59,16 @@ static void a_task_has_as_many_threads_as_cpus(void **state)
 #endif
 }
 
+static void the_threads_of_a_runtime_do_not_end_their_process(void **state)
+{
+    int first = get(tb_remote(computes_in_parallel)), same = 0;
+
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        same += get(tb_remote(computes_in_parallel)) == first;
+    assert_true(same > 0);
+}
+
 static void so_do_calls_that_run_at_once(void **state)
 {
     tb_actor actor = tb_actor_new(team);
@@ -55,6 +82,7 @@ static void so_do_calls_that_run_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_task_has_as_many_threads_as_cpus),
+                                       cmocka_unit_test(the_threads_of_a_runtime_do_not_end_their_process),
                                        cmocka_unit_test(so_do_calls_that_run_at_once)};
 
     unsetenv("OMP_NUM_THREADS"); /* else the user has chosen */
