@@ -335,10 +335,18 @@ typedef struct tb_config {
  * What a task leaves in C streams is flushed when it ends. Files that the program has opened before are /dev/null in
  * tasks, but for stdout and stderr (see TB_KEEP_DESCRIPTORS in doc/settings.md); stdin is empty there. Processes that a
  * task starts end with it if it is cancelled or dies, with its actor, and at the latest with the job.
- * A task's changes of the working directory, the umask and the environment are undone when it ends, if it makes them
- * by chdir, fchdir, umask, setenv, putenv, unsetenv or clearenv, in the program or in libraries that were loaded before
- * tb_init (not in one loaded by dlopen later, nor in a static program). An actor keeps its own. What else it may leave behind
- * (static variables, signal handlers, limits, threads) stays in its process: .fresh_process gives it one of its own.
+ * What a task changes of its process does not reach the next one. Undone when it ends are changes of the working directory,
+ * the umask, the environment, signal handlers and the signal mask, alarm and setitimer, limits (setrlimit), the
+ * processors it may run on, and rounding, traps and flushing to zero in the task's thread. A process runs no other task
+ * if one has changed its user, group, priority, session, namespaces, descriptors 0 to 2 or standard streams, has made a
+ * POSIX timer or left a blocked signal waiting, or if a thread that it started goes on: the process then ends with the
+ * task, and the thread with it. (Threads that OpenMP, BLAS, MKL, FFTW, TBB and the libraries of GPUs keep for later may
+ * stay.) All this holds for what the program, or a library that was loaded before tb_init, changes by a call, not for
+ * one that is loaded by dlopen later, nor in a static program. An actor keeps its own. What else a task leaves behind
+ * (static variables, strings of the environment that it has overwritten) stays in its process: .fresh_process gives
+ * it one of its own.
+ * exit in a task ends its process, and fails the task; of the handlers of atexit those run that were registered in the
+ * process, not those that the program had registered before tb_init. vfork is fork in tasks.
  * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.

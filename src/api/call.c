@@ -437,16 +437,25 @@ static const uint16_t *place_of(const struct msg_run *run)
                               run->data_bytes);
 }
 
+static void finish(struct tbi_call *call, struct tbi_error_link *chain, int links)
+{
+    tbi_crash_about(NULL, NULL);
+    settle(call, links > 0);
+    end(call, chain, links);
+    free_call(call);
+}
+
 void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg_run *run)
 {
-    struct tbi_call call = {.process = p, .run = run, .placed = run, .thread = pthread_self(), .slot = slot,
-                           .instance = run->kind == TBI_TASK ? NULL : p->instance,
-                           .arg = (const struct tbi_run_arg *)(run + 1),
-                           .function = tbi_registry_row((int)run->fn)->name,
-                           .nreturns = run->kind == TBI_ACTOR ? 0 : run->nreturns};
+    static _Thread_local struct tbi_call call; /* not on the stack, which is gone when tbi_call_abandon needs it */
     struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];
     int links;
 
+    call = (struct tbi_call){.process = p, .run = run, .placed = run, .thread = pthread_self(), .slot = slot,
+                             .instance = run->kind == TBI_TASK ? NULL : p->instance,
+                             .arg = (const struct tbi_run_arg *)(run + 1),
+                             .function = tbi_registry_row((int)run->fn)->name,
+                             .nreturns = run->kind == TBI_ACTOR ? 0 : run->nreturns};
     if (run->kind == TBI_CALL && call.instance->run != NULL)
         call.placed = call.instance->run;
     call.data = (const uint8_t *)(call.arg + run->nargs);
@@ -468,8 +477,29 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
         links = begin_again(&call) ? run_once(&call, chain) : judge(&call, 0, chain);
     if (run->kind == TBI_TASK && !tbi_surroundings_end())
         p->unfit = true; /* for another task */
-    tbi_crash_about(NULL, NULL);
-    settle(&call, links > 0);
-    end(&call, chain, links);
-    free_call(&call);
+    finish(&call, chain, links);
+}
+
+void tbi_call_describe_abandoned(char *text, size_t size, const char *function)
+{
+    snprintf(text, size, "'%s' ended its thread, by pthread_exit or pthread_cancel, instead of returning", function);
+}
+
+const struct msg_run *tbi_call_abandon(void)
+{
+    struct tbi_call *call = tbi_process_own_call();
+    struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];
+    const struct msg_run *run;
+    char why[256];
+
+    if (call == NULL)
+        return NULL;
+    run = call->run;
+    tbi_locked_end();
+    tbi_streams_flush();
+    call->run_us = ran_for(call);
+    tbi_call_describe_abandoned(why, sizeof why, call->function);
+    tbi_call_stick(call, TB_ERR_TASK, why);
+    finish(call, chain, judge(call, 0, chain));
+    return run;
 }

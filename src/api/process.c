@@ -203,6 +203,11 @@ struct tbi_call *tbi_process_call(const struct tbi_process *p)
     return p->running != NULL && p->running->next == NULL ? p->running : NULL;
 }
 
+struct tbi_call *tbi_process_own_call(void)
+{
+    return current;
+}
+
 void tbi_process_begin_call(struct tbi_process *p, struct tbi_call *call)
 {
     call->handle = (tb_call *)(uintptr_t)(++p->ncalls * 16);
@@ -406,10 +411,12 @@ static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uin
 {
     struct tbi_waiter waiter;
     uint64_t seen;
+    int cancels;
     bool ok;
 
     if (done(arg))
         return true;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancels); /* a thread that ended here would keep the lock */
     begin_waiting(p, &waiter, depth > 0 ? entered : NULL);
     /* The call is looked for each time: that of another thread may end meanwhile. */
     while (!(ok = done(arg)) && !p->closing &&
@@ -433,6 +440,7 @@ static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uin
             pthread_cond_broadcast(&p->changed);
     }
     end_waiting(p, &waiter);
+    pthread_setcancelstate(cancels, NULL);
     return ok;
 }
 

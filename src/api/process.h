@@ -183,6 +183,8 @@ void tbi_process_leave(struct tbi_process *process);
 /* The call that this thread runs; or, in a thread that a task has started, the one that there is: NULL if several
  * run, or none. */
 struct tbi_call *tbi_process_call(const struct tbi_process *process);
+/* The call that this thread runs, or NULL. */
+struct tbi_call *tbi_process_own_call(void);
 /* This thread runs it from now on, or no longer. */
 void tbi_process_begin_call(struct tbi_process *process, struct tbi_call *call);
 void tbi_process_end_call(struct tbi_process *process, struct tbi_call *call);

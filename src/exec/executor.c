@@ -3,6 +3,7 @@
 #include "exec/children.h"
 #include "exec/zygote.h"
 #include "api/call.h"
+#include "api/forked.h"
 #include "api/instance.h"
 #include "exec/lanes.h"
 #include "exec/lines.h"
@@ -320,11 +321,18 @@ static void run_in_lane(void *ctx, struct msg_run *run)
     free(run);
 }
 
+static void lost_in_lane(void *ctx)
+{
+    (void)ctx;
+    tbi_forked_leave(1);
+    free((void *)tbi_call_abandon());
+}
+
 static int start_lanes(struct tbi_process *process, const struct msg_actor *actor)
 {
     struct executor *x = process->port.ctx;
 
-    x->lanes = tbi_lanes_create(actor->lane, actor->nlanes, run_in_lane, x);
+    x->lanes = tbi_lanes_create(actor->lane, actor->nlanes, run_in_lane, lost_in_lane, x);
     return x->lanes != NULL ? 0 : errno;
 }
 
@@ -420,6 +428,29 @@ static void leave_quick_exit(void)
     _exit(1);
 }
 
+/* The main thread ends, without the process if others go on: then nobody would run what comes next. */
+static void on_main_end(void *arg)
+{
+    const struct executor *x = arg;
+    const struct tbi_call *call = tbi_process_own_call();
+    char why[256];
+
+    tbi_forked_leave(1);
+    tbi_call_describe_abandoned(why, sizeof why, call != NULL ? call->function : "the fini of an actor");
+    tbi_call_end_now(TB_ERR_TASK, why);
+    fprintf(stderr, "thornback: executor %u of rank %u ends: %s\n", x->proc, x->config->rank, why);
+    _exit(1);
+}
+
+static void guard_main(struct executor *x)
+{
+    pthread_key_t key;
+
+    pthread_key_create(&key, on_main_end);
+    pthread_setspecific(key, x);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+}
+
 static void begin_exit(void)
 {
 #ifdef __GLIBC__
@@ -461,6 +492,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
         .port = {&x, send_record, flush, progress, NULL}};
     tbi_process_init(&x.process);
     begin_exit();
+    guard_main(&x);
     tbi_surroundings_start();
     tbi_fault_arm_executor();
     tbi_fault_point(TBI_FAULT_START);

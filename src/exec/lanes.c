@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 struct waiting {
     struct waiting *next;
@@ -25,7 +26,9 @@ struct tbi_lanes {
     struct lane lane[TBI_LANES_MAX];
     unsigned nlanes, running;
     bool draining;
+    pthread_key_t key;          /* whose destructor runs in a thread that ends */
     tbi_lanes_fn *fn;
+    tbi_lanes_lost_fn *lost;
     void *ctx;
 };
 
@@ -46,6 +49,8 @@ static void *serve(void *ctx)
     struct lane *lane = ctx;
     struct tbi_lanes *all = lane->all;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* it is not a method's to end */
+    pthread_setspecific(all->key, lane);
     tbi_bind_thread();
     tbi_crash_begin_thread();
     pthread_mutex_lock(&all->lock);
@@ -85,7 +90,27 @@ static int start(struct lane *lane)
     return rc;
 }
 
-struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_lanes_fn *fn, void *ctx)
+/* A thread of the lane ends: only what a call does can be why. The next calls have another. */
+static void on_end(void *ctx)
+{
+    struct lane *lane = ctx;
+    struct tbi_lanes *all = lane->all;
+    int rc;
+
+    all->lost(all->ctx);
+    pthread_mutex_lock(&all->lock);
+    if (--all->running == 0)
+        pthread_cond_signal(&all->idle);
+    pthread_mutex_unlock(&all->lock);
+    rc = start(lane);
+    if (rc == 0)
+        return;
+    fprintf(stderr, "thornback: a method ended its thread, and another cannot be started: %s\n", strerror(rc));
+    _exit(1);
+}
+
+struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_lanes_fn *fn, tbi_lanes_lost_fn *lost,
+                                   void *ctx)
 {
     struct tbi_lanes *l = tbi_alloc_zeroed(1, sizeof *l);
 
@@ -93,6 +118,8 @@ struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_la
     tbi_condition_init(&l->idle);
     l->nlanes = nlanes;
     l->fn = fn;
+    l->lost = lost;
+    pthread_key_create(&l->key, on_end);
     l->ctx = ctx;
     for (unsigned i = 0; i < nlanes; i++) {
         l->lane[i].all = l;

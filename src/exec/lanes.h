@@ -1,5 +1,6 @@
 /* lanes.h - the threads of an actor whose calls run at once: each lane has as many as it may run, and calls that
- * have come before one is free wait there in their order. Threads stay to the end of the process. */
+ * have come before one is free wait there in their order. Threads stay to the end of the process; one that a call
+ * ends (pthread_exit) is replaced. */
 #ifndef TBI_LANES_H
 #define TBI_LANES_H
 
@@ -16,8 +17,12 @@ struct tbi_lanes;
 /* Runs one call, in a thread of its lane; the call is the function's to free. */
 typedef void tbi_lanes_fn(void *ctx, struct msg_run *run);
 
+/* Called in a thread that is ending in the middle of a call, in its last moments: tells of the call's end. */
+typedef void tbi_lanes_lost_fn(void *ctx);
+
 /* Starts lane[i] threads for each lane. NULL with errno: not all of them could be. */
-struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_lanes_fn *fn, void *ctx);
+struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_lanes_fn *fn,
+                                   tbi_lanes_lost_fn *lost, void *ctx);
 
 /* The call is run as soon as its lane has a thread; one of a lane that there is not is run in the first. */
 void tbi_lanes_give(struct tbi_lanes *lanes, struct msg_run *run);
