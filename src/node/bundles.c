@@ -48,15 +48,20 @@ static void count_job(struct tbi_agent *agent, const struct tbi_job *job, int si
 {
     struct tbi_demand demand = tbi_job_demand(job);
 
-    if (job->bundle == &agent->whole)
+    if (job->counted)
         count_needed(agent, &demand, sign);
 }
 
-void tbi_bundles_enter(struct tbi_agent *agent, struct tbi_bundle *bundle, struct tbi_job *job)
+void tbi_bundles_enter(struct tbi_bundle *bundle, struct tbi_job *job)
 {
     job->bundle = bundle;
     bundle->jobs++;
     tbi_list_append(&bundle->members, &job->member);
+}
+
+void tbi_bundles_count(struct tbi_agent *agent, struct tbi_job *job)
+{
+    job->counted = job->bundle == &agent->whole;
     count_job(agent, job, 1);
 }
 
@@ -254,7 +259,7 @@ static bool is_needed(const struct tbi_agent *agent)
         const struct tbi_job *job = e.value;
         struct tbi_demand demand = tbi_job_demand(job);
 
-        if (job->bundle != &agent->whole)
+        if (!job->counted)
             continue;
         needed[TBI_CPUS] += demand.cpus;
         for (unsigned i = 0; i < demand.nmore; i++)

@@ -291,7 +291,7 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
     job = tbi_alloc_zeroed(1, sizeof *job);
     job->m = tbi_copy(m, record->len - sizeof *record);
     job->wanted = m->flags & TBI_DISPATCH_WANTED;
-    tbi_bundles_enter(agent, bundle, job);
+    tbi_bundles_enter(bundle, job);
     tbi_map_put(&agent->jobs, m->task, job);
     if (actor != NULL && tbi_calls_enter(actor, job)) {
         tbi_error_link(&link, TB_ERR_CANCELLED, "cancelled before it began");
@@ -312,6 +312,7 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
         fail_job(agent, job, false);
         return NULL;
     }
+    tbi_bundles_count(agent, job);
     if (may_be_admitted(agent, job))
         admit(agent, job);
     else

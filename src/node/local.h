@@ -115,6 +115,7 @@ struct tbi_job {
     struct msg_dispatch *m;     /* with its tail */
     struct tbi_bundle *bundle;  /* that it takes its resources of: the node, if it is in none */
     struct tbi_link member;     /* ... in its `members` */
+    bool counted;               /* what it asks for is in `needed` */
     unsigned missing;           /* arguments that are not on this host yet */
     uint64_t arrival;           /* in the order in which tasks could first start here; 0: it could not yet */
     bool wanted;                /* a blocked task waits for it, or it is an elder */
@@ -313,8 +314,10 @@ const char *tbi_bundles_unreserve(struct tbi_agent *agent, struct tbi_id id);
 bool tbi_bundles_feasible(const struct tbi_agent *agent, const struct tbi_bundle *bundle,
                           const struct tbi_demand *demand);
 /* A new task is of this bundle; it has ended. */
-void tbi_bundles_enter(struct tbi_agent *agent, struct tbi_bundle *bundle, struct tbi_job *job);
+void tbi_bundles_enter(struct tbi_bundle *bundle, struct tbi_job *job);
 void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_job *job);
+/* It may run here one day: nothing is set aside that it could miss then. */
+void tbi_bundles_count(struct tbi_agent *agent, struct tbi_job *job);
 /* The job needs no CPUs any more. */
 void tbi_bundles_need_no_cpus(struct tbi_agent *agent, struct tbi_job *job);
 void tbi_bundles_destroy(struct tbi_agent *agent); /* those that are left */
