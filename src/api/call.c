@@ -21,11 +21,32 @@ enum { LONG_ENOUGH_US = 8 /* to have made a process in it */ };
 
 /* ---- what has gone wrong ---- */
 
-void tbi_call_note_cause(struct tbi_call *call, const void *error, size_t bytes)
+static void forget_cause(struct tbi_call *call)
 {
     free(call->cause);
+    free(call->cause_text);
+    call->cause = NULL;
+    call->cause_text = NULL;
+    call->cause_bytes = 0;
+}
+
+void tbi_call_note_cause(struct tbi_call *call, const void *error, size_t bytes)
+{
+    forget_cause(call);
     call->cause = tbi_copy(error, bytes);
     call->cause_bytes = bytes;
+    call->cause_text = tbi_copy(tb_last_error(), strlen(tb_last_error()) + 1);
+}
+
+/* If the last error is still that of the get that failed last: how that failure began, said without those who only
+ * passed it on, or a text would grow by each of them until the reason has no room. Else NULL. */
+static const char *words_of_cause(const struct tbi_call *call)
+{
+    const struct tbi_error_link *link = call->cause;
+
+    if (link == NULL || strcmp(tb_last_error(), call->cause_text) != 0)
+        return NULL;
+    return link->root > 0 ? link->message + link->root - 1 : call->cause_text;
 }
 
 const char *tbi_call_hint_to_keep(const struct tbi_process *p)
@@ -97,13 +118,21 @@ int tb_fail(tb_call *handle, const char *fmt, ...)
     return tbi_call_stick(call, TB_ERR_TASK, message);
 }
 
-void tbi_call_end_now(int code, const char *message)
+/* `because`: the message ends where the last error is to follow. */
+static void end_now(int code, const char *message, bool because)
 {
     struct tbi_process *p = tbi_process_enter("tb_must");
     struct tbi_call *call = p != NULL ? tbi_process_call(p) : NULL;
 
     if (call != NULL) {
-        tbi_call_stick(call, code, message);
+        const char *words = because ? words_of_cause(call) : NULL;
+        bool first = call->failed == 0;
+        char whole[512];
+
+        snprintf(whole, sizeof whole, "%s%s", message, words != NULL ? words : because ? tb_last_error() : "");
+        tbi_call_stick(call, code, whole);
+        if (first && words != NULL && strlen(message) < sizeof whole)
+            call->error.root = (uint32_t)strlen(message) + 1;
         leave_error(call);
         atomic_store(&call->slot->begun, call->run->number + 1);
         tbi_process_leave(p);
@@ -114,16 +143,21 @@ void tbi_call_end_now(int code, const char *message)
         tbi_process_leave(p);
 }
 
+void tbi_call_end_now(int code, const char *message)
+{
+    end_now(code, message, false);
+}
+
 void tb_must_(int rc, const char *expression, const char *file, int line)
 {
     char message[512];
 
     if (rc >= 0)
         return;
-    snprintf(message, sizeof message, "%s:%d: %s: %s%s%s", file, line, expression, tb_strerror(rc),
-             tb_last_error()[0] ? ": " : "", tb_last_error());
-    tbi_call_end_now(rc, message);
-    fprintf(stderr, "%s\n", message);
+    snprintf(message, sizeof message, "%s:%d: %s: %s%s", file, line, expression, tb_strerror(rc),
+             tb_last_error()[0] ? ": " : "");
+    end_now(rc, message, true);
+    fprintf(stderr, "%s%s\n", message, tb_last_error());
     tbi_forked_leave(1);
     exit(1);
 }
@@ -145,14 +179,18 @@ static int judge(struct tbi_call *call, int rc, struct tbi_error_link *chain)
         chain[0] = call->error;
     } else {
         bool code = rc < 0 && rc >= TB_ERR_LAST_;
+        const char *words = code ? words_of_cause(call) : NULL;
 
-        if (code && tb_last_error()[0] != 0)
+        if (words != NULL)
+            tbi_error_link(&chain[0], rc, "%s", words);
+        else if (code && tb_last_error()[0] != 0)
             tbi_error_link(&chain[0], rc, "%s", tb_last_error());
         else if (code)
             tbi_error_link(&chain[0], rc, "'%s' returned %d: %s", call->function, rc,
                            tb_strerror(rc));
         else
             tbi_error_link(&chain[0], TB_ERR_TASK, "'%s' returned %d", call->function, rc);
+        chain[0].root = words != NULL;
         chain[0].number = rc;
         describe(call, &chain[0]);
     }
@@ -329,9 +367,7 @@ static void undo(struct tbi_call *call)
     tbi_results_undo(call);
     tbi_scope_destroy(p, call->scope);
     call->scope = tbi_scope_create();
-    free(call->cause);
-    call->cause = NULL;
-    call->cause_bytes = 0;
+    forget_cause(call);
     call->failed = 0;
     atomic_store(&call->slot->sticks, 0);
     call->nsubmitted = 0;
@@ -426,7 +462,7 @@ static void free_call(struct tbi_call *call)
         free(call->copy[--call->ncopies]);
     free(call->copy);
     free(call->borrowed);
-    free(call->cause);
+    forget_cause(call);
     free(call->cores);
 }
 

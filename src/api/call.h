@@ -43,6 +43,7 @@ struct tbi_call {
     struct tbi_error_link error;    /* of `failed` */
     void *cause;                    /* the error that the last failed get gave; for chains */
     size_t cause_bytes;
+    char *cause_text;               /* what tb_last_error said of it */
     bool exits;                     /* the actor ends with it */
     unsigned users, entries;        /* under the lock: other threads in a function with it now; and ever */
     bool over;                      /* under the lock: its function has returned, and no thread enters any more */
@@ -77,7 +78,8 @@ const struct msg_run *tbi_call_abandon(void);
 /* What is said of it. */
 void tbi_call_describe_abandoned(char *text, size_t size, const char *function);
 
-/* Remembers why a get failed, for the chain of causes if the task then fails with the same code. */
+/* Remembers why a get failed, and what tb_last_error says of it, for the chain of causes if the task then fails with
+ * the same code. */
 void tbi_call_note_cause(struct tbi_call *call, const void *error, size_t bytes);
 
 /* The call fails with this whatever its function does next. Returns the code. */

@@ -127,16 +127,23 @@ void tbi_get_end(struct tbi_process *p, struct tbi_handle **handle, size_t n)
         tbi_handle_drop_use(p, handle[i]);
 }
 
-static int set_error(const struct tbi_process *p, const struct tbi_error_link *error)
+/* The last error, with the root cause behind it if a task on the way had words of its own that do not tell it. */
+static int set_error(const struct tbi_process *p, const struct tbi_error_link *error, size_t bytes)
 {
+    const struct tbi_error_link *root = error + tbi_error_links(error, bytes) - 1;
     const char *last = strrchr(error->output, '\n');
     const char *output = last != NULL ? last + 1 : error->output;
     bool named = error->function[0] != 0, printed = output[0] != 0;
+    bool root_named = root > error && root->function[0] != 0;
+    bool tells = root <= error || strstr(error->message, root->message) != NULL;
 
-    return tbi_error_set(error->code, "%s%s%s%s%s%s%.200s", named ? "'" : "", error->function,
+    return tbi_error_set(error->code, "%s%s%s%s%s%s%.200s%s%s%s%s", named ? "'" : "", error->function,
                          named ? "' failed: " : "", error->message,
                          error->code == TB_ERR_REF && !named ? tbi_call_hint_to_keep(p) : "",
-                         printed ? "; the last it wrote to stderr: " : "", output);
+                         printed ? "; the last it wrote to stderr: " : "", output,
+                         tells ? "" : root_named ? "; the root cause: '" : "; the root cause: ",
+                         tells ? "" : root->function, tells || !root_named ? "" : "' failed: ",
+                         tells ? "" : root->message);
 }
 
 int tbi_get_open(const struct tbi_process *p, const struct tbi_handle *h, struct tbi_view *view)
@@ -154,16 +161,18 @@ int tbi_get_open(const struct tbi_process *p, const struct tbi_handle *h, struct
 int tbi_get_view(struct tbi_process *p, struct tbi_handle *h, struct tbi_view *view)
 {
     struct tbi_call *call;
+    int rc;
 
     if (h->state != TBI_HANDLE_FAILED) {
         tbi_fault_point(TBI_FAULT_READ);
         return tbi_get_open(p, h, view);
     }
     tbi_handle_see(p, h);
+    rc = set_error(p, h->blob, h->bytes);
     call = tbi_process_call(p);
     if (call != NULL)
         tbi_call_note_cause(call, h->blob, h->bytes);
-    return set_error(p, h->blob);
+    return rc;
 }
 
 /* ---- what the public functions differ in: how a value is taken ---- */

@@ -42,7 +42,7 @@ int tbi_error_links(const void *blob, size_t bytes)
     if (n < 1 || n > TBI_ERROR_CHAIN_MAX || bytes % sizeof *link != 0)
         return 0;
     for (size_t i = 0; i < n; i++)
-        if (link[i].code >= 0 || memchr(link[i].host, 0, sizeof link[i].host) == NULL ||
+        if (link[i].code >= 0 || link[i].root > sizeof link[i].message || memchr(link[i].host, 0, sizeof link[i].host) == NULL ||
             memchr(link[i].function, 0, sizeof link[i].function) == NULL ||
             memchr(link[i].message, 0, sizeof link[i].message) == NULL ||
             memchr(link[i].output, 0, sizeof link[i].output) == NULL)

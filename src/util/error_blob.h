@@ -16,6 +16,8 @@ struct tbi_error_link {
     int32_t rank;       /* where it happened, -1 if nowhere in particular */
     int32_t pid;
     uint32_t attempt;
+    uint32_t root;      /* from message[root - 1] on stands how the failure began that was returned on and on; or 0 */
+    uint32_t pad;
     char host[64];
     char function[96];
     char message[512];

@@ -399,6 +399,100 @@ static void another_number_of_arguments_than_the_task_takes_is_refused(void **st
     assert_ok(tb_release(r[0]));
 }
 
+/* Each gets the one before it, and is nothing but its failure. */
+static int passes_on(tb_call *call)
+{
+    return tb_get(tb_arg_ref(call, 0), NULL);
+}
+TB_TASK(passes_on);
+
+static int must_pass_on(tb_call *call)
+{
+    tb_must(tb_get(tb_arg_ref(call, 0), NULL));
+    return 0;
+}
+TB_TASK(must_pass_on);
+
+/* ... has words of its own, and keeps the code. */
+static int words_it(tb_call *call)
+{
+    int rc = tb_get(tb_arg_ref(call, 0), NULL);
+
+    return rc == TB_ERR_TASK ? tb_fail(call, "no lunch either") : rc;
+}
+TB_TASK(words_it);
+
+static size_t count_words(const char *text, const char *words)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, words)) != NULL) {
+        text += strlen(words);
+        n++;
+    }
+    return n;
+}
+
+/* The failure of a chain of n tasks that pass it on. */
+static tb_ref fail_through(int n, bool must)
+{
+    tb_ref r = tb_remote(fails_in_words, 0);
+
+    for (int i = 0; i < n; i++) {
+        tb_ref next = must ? tb_remote(must_pass_on, tb_nested(r)) : tb_remote(passes_on, tb_nested(r));
+
+        tb_wait(&next, 1, 1, -1, &(size_t){0});
+        assert_ok(tb_release(r));
+        r = next;
+    }
+    return r;
+}
+
+static void a_text_tells_the_last_link_and_the_root_cause_however_long_the_chain(void **state)
+{
+    static const int depth[] = {1, 2, 10, 1000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof depth / sizeof depth[0]; i++) {
+        tb_ref r = fail_through(depth[i], false);
+
+        assert_int_equal(tb_get(r, NULL), TB_ERR_TASK);
+        assert_string_equal(tb_last_error(), "'passes_on' failed: 'fails_in_words' failed: no cheese today");
+        assert_ok(tb_release(r));
+    }
+}
+
+static void so_does_one_that_tb_must_ended(void **state)
+{
+    static const int depth[] = {1, 2, 30};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof depth / sizeof depth[0]; i++) {
+        tb_ref r = fail_through(depth[i], true);
+
+        assert_fails(TB_ERR_TASK, "'fails_in_words' failed: no cheese today", tb_get(r, NULL));
+        assert_int_equal(count_words(tb_last_error(), "must_pass_on"), 1);
+        assert_int_equal(count_words(tb_last_error(), "tb_get(tb_arg_ref(call, 0), NULL)"), 1);
+        assert_ok(tb_release(r));
+    }
+}
+
+static void words_on_the_way_do_not_hide_the_root_cause(void **state)
+{
+    tb_ref r[3] = {tb_remote(fails_in_words, 0)};
+
+    (void)state;
+    r[1] = tb_remote(words_it, tb_nested(r[0]));
+    r[2] = tb_remote(passes_on, tb_nested(r[1]));
+    assert_int_equal(tb_get(r[1], NULL), TB_ERR_TASK);
+    assert_string_equal(tb_last_error(), "'words_it' failed: no lunch either; the root cause: 'fails_in_words' failed: "
+                                         "no cheese today");
+    assert_int_equal(tb_get(r[2], NULL), TB_ERR_TASK);
+    assert_string_equal(tb_last_error(), "'passes_on' failed: 'words_it' failed: no lunch either; the root cause: "
+                                         "'fails_in_words' failed: no cheese today");
+    assert_ok(tb_release_all(r, 3));
+}
+
 /* Both codes, and how often a text names the task as the reason. */
 static int begins_and_ends(tb_call *call)
 {
@@ -444,7 +538,10 @@ static void another_thread_does_not_end_the_job(void **state)
     assert_ok(tb_get(tb_put(1), NULL));
 }
 
-RUN(cmocka_unit_test(a_task_neither_begins_nor_ends_a_job),
+RUN(cmocka_unit_test(a_text_tells_the_last_link_and_the_root_cause_however_long_the_chain),
+    cmocka_unit_test(so_does_one_that_tb_must_ended),
+    cmocka_unit_test(words_on_the_way_do_not_hide_the_root_cause),
+    cmocka_unit_test(a_task_neither_begins_nor_ends_a_job),
     cmocka_unit_test(another_thread_does_not_end_the_job),
     cmocka_unit_test(another_number_of_arguments_than_the_task_takes_is_refused),
     cmocka_unit_test(a_number_other_than_0_fails_the_task_with_it),
