@@ -1,9 +1,12 @@
 /* test_watchdog.c - holds node/watchdog: a process in which a call of MPI does not return is ended, with one line
- * that says where and why; one that computes, gets no processor or was stopped as a whole is not. */
+ * that says where and why, and one that does not answer SIGUSR2 is named; one that computes, gets no processor or
+ * was stopped as a whole is not ended. */
 #include "unit.h"
 #include "exec/bell.h"
+#include "node/roll_call.h"
 #include "node/watchdog.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -88,6 +91,33 @@ static void gets_no_processor(void)
     tbi_watchdog_stop(dog);
     _exit(5);
 }
+
+/* SIGUSR2 came, and nothing takes notice of it; goes on when that was said. The line is what the parent reads. */
+static void does_not_answer(bool in_mpi)
+{
+    struct tbi_watchdog *dog = tbi_watchdog_start(20000000, 3, "here");
+    struct pollfd said = {.events = POLLIN};
+    char line[512];
+    int fds[2], to = dup(STDERR_FILENO);
+    ssize_t n;
+
+    if (pipe(fds) != 0)
+        _exit(6);
+    dup2(fds[1], STDERR_FILENO);
+    if (in_mpi)
+        tbi_watchdog_enter(dog);
+    tbi_roll_call_ask();
+    n = read(fds[0], line, sizeof line);
+    (void)!write(to, line, n > 0 ? (size_t)n : 0);
+    said.fd = fds[0];
+    n = poll(&said, 1, 2500); /* it looks again meanwhile, and says it once */
+    tbi_roll_call_take();
+    tbi_watchdog_stop(dog);
+    _exit(n == 0 ? 5 : 7);
+}
+
+static void does_not_answer_in_mpi(void) { does_not_answer(true); }
+static void does_not_answer_outside(void) { does_not_answer(false); }
 
 static void does_not_come_to_an_end(void)
 {
@@ -183,6 +213,27 @@ static void who_gets_no_processor_has_missed_nothing(void **state)
     assert_string_equal(text, "");
 }
 
+/* The line with the pid and the seconds, which vary, left out. */
+static void assert_unheard(void (*child)(void), const char *why)
+{
+    char text[512], end[128];
+    int pid, at = 0;
+    double s;
+
+    assert_int_equal(run(child, text, sizeof text), 5);
+    assert_int_equal(sscanf(text, "thornback: rank 3 (pid %d on host here): for %lf s it has %n", &pid, &s, &at), 2);
+    assert_true(s >= 2);
+    snprintf(end, sizeof end, "not said what it waits for: its agent %s\n", why);
+    assert_string_equal(text + at, end);
+}
+
+static void a_rank_that_does_not_answer_a_report_signal_is_named_once(void **state)
+{
+    (void)state;
+    assert_unheard(does_not_answer_in_mpi, "is in a call of MPI");
+    assert_unheard(does_not_answer_outside, "makes no turn");
+}
+
 static void an_end_that_does_not_come_is_ended(void **state)
 {
     char text[512];
@@ -210,6 +261,7 @@ int main(void)
         cmocka_unit_test(who_handles_what_came_within_a_call_is_not),
         cmocka_unit_test(who_computes_between_calls_is_not),
         cmocka_unit_test(who_gets_no_processor_has_missed_nothing),
+        cmocka_unit_test(a_rank_that_does_not_answer_a_report_signal_is_named_once),
         cmocka_unit_test(an_end_that_does_not_come_is_ended),
         cmocka_unit_test(who_was_stopped_has_missed_nothing),
     };
