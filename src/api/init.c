@@ -367,24 +367,34 @@ static struct tbi_loop_config loop_config(struct tbi_job *j, struct tbi_sched_co
 
 /* ---- SIGUSR2: what does this rank wait for? ---- */
 
-static struct tbi_bell *own_bell;
+static struct tbi_bell *_Atomic own_bell;   /* NULL: no loop runs yet, or any more */
+static struct {
+    char text[256];
+    size_t n;
+} before_loop;                              /* what is said then */
 
 static void on_report_signal(int signal)
 {
+    struct tbi_bell *bell = own_bell;
     int before = errno;
 
     (void)signal;
     tbi_roll_call_ask();
-    tbi_bell_ring(own_bell);
+    if (bell != NULL)
+        tbi_bell_ring(bell);
+    else
+        (void)!write(STDERR_FILENO, before_loop.text, before_loop.n);
     errno = before;
 }
 
-/* Only where the signal would else end the process: the program's own handler goes ahead, before and later. */
+/* First of all, for tb_init may wait for ranks that do not come. Only where the signal would else end the process: the
+ * program's own handler goes ahead, before and later. */
 static void begin_reports(const struct tbi_job *j)
 {
     struct sigaction act = {.sa_handler = on_report_signal, .sa_flags = SA_RESTART}, there;
 
-    own_bell = tbi_memory_bell(&j->memory, j->rank);
+    before_loop.n = (size_t)snprintf(before_loop.text, sizeof before_loop.text, "thornback: pid %d on host %s is in "
+                                     "tb_init, and waits for MPI or for other ranks\n", (int)getpid(), j->hostname);
     if (sigaction(SIGUSR2, NULL, &there) == 0 && !(there.sa_flags & SA_SIGINFO) && there.sa_handler == SIG_DFL)
         sigaction(SIGUSR2, &act, NULL);
 }
@@ -396,6 +406,7 @@ static void end_reports(void)
     if (sigaction(SIGUSR2, NULL, &there) == 0 && !(there.sa_flags & SA_SIGINFO) &&
         there.sa_handler == on_report_signal)
         signal(SIGUSR2, SIG_IGN); /* one may be on its way, and must not end what goes on */
+    own_bell = NULL;
 }
 
 static void stop(struct tbi_job *j)
@@ -465,9 +476,11 @@ static int start(struct tbi_job *j, const tb_config *config)
 {
     struct tbi_sched_config sched;
     struct tbi_loop_config loop;
-    int rc = check_threads(), settings;
+    int rc, settings;
 
     gethostname(j->hostname, sizeof j->hostname - 1);
+    begin_reports(j);
+    rc = check_threads();
     open_closed_stdio();
     j->mpi.shared = j->mpi.window = MPI_WIN_NULL;
     if (rc == 0)
@@ -478,7 +491,6 @@ static int start(struct tbi_job *j, const tb_config *config)
     if (!tbi_mpi_launched())
         tbi_settings_warn(stderr);
     j->process.job = (unsigned)getpid() & TBI_ID_JOB_MAX;
-    gethostname(j->hostname, sizeof j->hostname - 1);
     tbi_descriptors_list(&j->own_descriptors); /* before those of MPI */
     if (tbi_mpi_launched())
         rc = start_mpi(j, rc, settings);
@@ -517,7 +529,7 @@ static int start(struct tbi_job *j, const tb_config *config)
     if (j->mpi.nhosts > 1 && j->settings.heartbeat > 0)
         j->watchdog = tbi_watchdog_start((uint64_t)(j->settings.heartbeat * 1e6), j->rank,
                                          j->hostname);
-    begin_reports(j);
+    own_bell = tbi_memory_bell(&j->memory, j->rank);
     loop = loop_config(j, &sched);
     if (j->rank != 0)
         serve(j, &loop);
