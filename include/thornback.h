@@ -1042,7 +1042,8 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
     tb_put_value_(tb_array_as((type), (ptr), (n), (ndim), (shape)))
 #define tb_put_records(ptr, n) tb_put_value_(tb_records(ptr, n))
 
-/* Room for an array of n in the store, to be written through *pptr and sealed by tb_seal.
+/* Room for an array of n in the store, to be written through *pptr and sealed by tb_seal; what writes there after that,
+ * or when the ref is released unsealed, is ended by SIGSEGV.
  * Returns: its ref; on failure *pptr is NULL. Blocks: until the store has room. */
 #define tb_create_array(pptr, n)                                                                   \
     tb_create_array_(tb_type_of_room_(pptr), 0, (n), 0, NULL, (void *)(pptr))

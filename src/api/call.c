@@ -317,7 +317,7 @@ static void end(struct tbi_call *call, struct tbi_error_link *chain, int links)
         tbi_process_send_id(p, TBI_MSG_HOLD, kept[--nkept]);
     for (unsigned i = 0; i < call->nreturns; i++)
         if (call->result[i].stored)
-            tbi_memory_close(p->memory, call->result[i].offset, call->result[i].bytes);
+            tbi_memory_take_back(p->memory, call->result[i].offset, call->result[i].bytes);
     if (links > 0)
         send_failure(call, chain, links, kept, nkept);
     else if (call->run->kind == TBI_ACTOR)
@@ -487,11 +487,15 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];
     int links;
 
-    call = (struct tbi_call){.process = p, .run = run, .placed = run, .thread = pthread_self(), .slot = slot,
-                             .instance = run->kind == TBI_TASK ? NULL : p->instance,
-                             .arg = (const struct tbi_run_arg *)(run + 1),
-                             .function = tbi_registry_row((int)run->fn)->name,
-                             .nreturns = run->kind == TBI_ACTOR ? 0 : run->nreturns};
+    memset(&call, 0, offsetof(struct tbi_call, error));
+    call.process = p;
+    call.run = call.placed = run;
+    call.thread = pthread_self();
+    call.slot = slot;
+    call.instance = run->kind == TBI_TASK ? NULL : p->instance;
+    call.arg = (const struct tbi_run_arg *)(run + 1);
+    call.function = tbi_registry_row((int)run->fn)->name;
+    call.nreturns = run->kind == TBI_ACTOR ? 0 : run->nreturns;
     if (run->kind == TBI_CALL && call.instance->run != NULL)
         call.placed = call.instance->run;
     call.data = (const uint8_t *)(call.arg + run->nargs);

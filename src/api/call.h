@@ -40,7 +40,6 @@ struct tbi_call {
     uint64_t inline_bytes;          /* of results so far */
     size_t nrefs;                   /* in results so far */
     int failed;                     /* the first error that sticks, or 0 */
-    struct tbi_error_link error;    /* of `failed` */
     void *cause;                    /* the error that the last failed get gave; for chains */
     size_t cause_bytes;
     char *cause_text;               /* what tb_last_error said of it */
@@ -49,6 +48,7 @@ struct tbi_call {
     bool over;                      /* under the lock: its function has returned, and no thread enters any more */
     void **copy;                    /* aligned copies of inline arrays, freed at the end */
     size_t ncopies;
+    struct tbi_error_link error;    /* of `failed`; the last, for it is large and not cleared */
 };
 
 /* Runs one task or call and sends its DONE, or CONSTRUCTED. Without the process's lock. */

@@ -56,10 +56,12 @@ void tbi_handle_forget(struct tbi_process *p, struct tbi_handle *h)
 {
     tbi_handle_report_unread(h);
     tbi_inner_close(p, h);
-    if (h->state == TBI_HANDLE_STORED)
+    if (h->state == TBI_HANDLE_STORED) {
         tbi_process_send_id(p, TBI_MSG_UNPIN, h->id);
-    else if (h->state == TBI_HANDLE_OPEN)
+    } else if (h->state == TBI_HANDLE_OPEN) {
+        tbi_memory_take_back(p->memory, h->offset, h->bytes);
         tbi_process_send_id(p, TBI_MSG_ABANDON, h->id);
+    }
     if (h->asked || h->asked_exists)
         tbi_process_send_id(p, TBI_MSG_FORGET, h->id);
     tbi_map_take(&p->handles, h->id);

@@ -11,7 +11,7 @@ static bool is_answered(void *arg)
     return ((struct tbi_creating *)arg)->answered;
 }
 
-void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, uint64_t *offset,
+void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, bool lent, uint64_t *offset,
                  struct tbi_error_link *error)
 {
     struct tbi_creating creating = {.next = p->creating, .id = id, .error = error};
@@ -41,14 +41,14 @@ void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, uint64
     tbi_fault_point(TBI_FAULT_ROOM);
     *offset = creating.offset;
     pthread_mutex_unlock(&p->lock); /* getting pages can take long */
-    to = tbi_memory_open(p->memory, creating.offset, bytes, creating.cold);
+    to = (lent ? tbi_memory_lend : tbi_memory_open)(p->memory, creating.offset, bytes, creating.cold);
     pthread_mutex_lock(&p->lock);
     if (to == NULL) {
         tbi_error_link(error, TB_ERR_STORE_FULL,
                        "host %s has no memory for an object of %llu bytes, though the store has "
                        "room: /dev/shm or the memory limit of the job is smaller than the store; "
                        "set TB_STORE lower", p->host, (unsigned long long)bytes);
-        tbi_memory_close(p->memory, creating.offset, bytes);
+        (lent ? tbi_memory_take_back : tbi_memory_close)(p->memory, creating.offset, bytes);
         tbi_process_send_id(p, TBI_MSG_ABANDON, id);
     }
     return to;
@@ -137,7 +137,7 @@ int tbi_put(struct tbi_process *p, const tb_value *v, struct tbi_id *id,
         pack_padded(v, bytes, write_contained(v, m + 1));
     } else {
         uint64_t offset;
-        void *to = tbi_create(p, *id, bytes, &offset, error);
+        void *to = tbi_create(p, *id, bytes, false, &offset, error);
 
         if (to == NULL)
             return error->code;
@@ -208,7 +208,7 @@ tb_ref tb_create_array_(tb_type type, size_t elem, size_t n, int ndim, const uin
     if (rc == 0) {
         id = tbi_process_new_id(p);
         bytes = tbi_value_packed_size(&v);
-        at = tbi_create(p, id, bytes, &offset, &error);
+        at = tbi_create(p, id, bytes, true, &offset, &error);
         rc = at == NULL ? error.code : 0;
         if (rc != 0)
             tbi_error_set(rc, "%s", error.message);
@@ -252,7 +252,7 @@ int tb_seal(tb_ref ref)
 
         tbi_fault_point(TBI_FAULT_SEAL);
         m = p->port.send(p->port.ctx, TBI_MSG_SEAL, sizeof *m);
-        tbi_memory_close(p->memory, h->offset, h->bytes);
+        tbi_memory_take_back(p->memory, h->offset, h->bytes);
         *m = (struct msg_seal){h->id, h->bytes, 0, p->rank};
         h->state = TBI_HANDLE_EXISTS;
         h->near = true;

@@ -12,8 +12,9 @@ int tbi_put(struct tbi_process *process, const tb_value *value, struct tbi_id *i
             struct tbi_error_link *error);
 
 /* Room in the own rank's segment: waits for it. Returns where to write, and *offset, or NULL with
- * the error described. */
-void *tbi_create(struct tbi_process *process, struct tbi_id id, uint64_t bytes, uint64_t *offset,
+ * the error described. `lent`: the program is to write there, until tbi_memory_take_back; else we are, until
+ * tbi_memory_close. */
+void *tbi_create(struct tbi_process *process, struct tbi_id id, uint64_t bytes, bool lent, uint64_t *offset,
                  struct tbi_error_link *error);
 
 /* The ids of what travels inside a value and is counted: refs as refs, and actors. They lie in memory of the

@@ -44,11 +44,11 @@ static void *room_for(struct tbi_call *call, size_t i, size_t bytes, int *rc)
         return NULL;
     }
     if (r->stored) {
-        tbi_memory_close(p->memory, r->offset, r->bytes);
+        tbi_memory_take_back(p->memory, r->offset, r->bytes);
         tbi_process_send_id(p, TBI_MSG_ABANDON, id);
     }
     *r = (struct tbi_call_result){0};
-    at = tbi_create(p, id, bytes, &r->offset, &error);
+    at = tbi_create(p, id, bytes, true, &r->offset, &error);
     if (at == NULL)
         *rc = tbi_error_set(error.code, "%s", error.message);
     else
@@ -181,7 +181,7 @@ void tbi_results_undo(struct tbi_call *call)
 
         free(r->blob);
         if (r->stored) {
-            tbi_memory_close(p->memory, r->offset, r->bytes);
+            tbi_memory_take_back(p->memory, r->offset, r->bytes);
             tbi_process_send_id(p, TBI_MSG_ABANDON, tbi_id_with_index(call->run->task, i));
         }
         *r = (struct tbi_call_result){0};

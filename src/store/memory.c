@@ -117,6 +117,32 @@ void tbi_memory_close(const struct tbi_memory *m, uint64_t offset, uint64_t byte
         mprotect(m->writable + offset, whole_pages(m, bytes), PROT_NONE);
 }
 
+/* Else `writable` is closed to the program anyway, or there are no views apart from it. */
+static bool lends_view(const struct tbi_memory *m)
+{
+    return !m->guarded && m->view[m->rank] != m->base[m->rank];
+}
+
+void *tbi_memory_lend(const struct tbi_memory *m, uint64_t offset, uint64_t bytes, bool cold)
+{
+    void *at = m->view[m->rank] + offset;
+
+    if (!lends_view(m))
+        return tbi_memory_open(m, offset, bytes, cold);
+    bytes = whole_pages(m, bytes);
+    if (mprotect(at, bytes, PROT_READ | PROT_WRITE) != 0)
+        return NULL;
+    return tbi_memory_populate(at, bytes) ? at : NULL;
+}
+
+void tbi_memory_take_back(const struct tbi_memory *m, uint64_t offset, uint64_t bytes)
+{
+    if (lends_view(m))
+        mprotect(m->view[m->rank] + offset, whole_pages(m, bytes), PROT_READ);
+    else
+        tbi_memory_close(m, offset, bytes);
+}
+
 bool tbi_memory_populate(void *at, uint64_t bytes)
 {
     int rc;

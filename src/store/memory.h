@@ -6,7 +6,8 @@
  *     +-----------------+----------------------------------------+
  *
  * In a rank's own process `base` is readable and writable. The driver reads objects through second mappings of
- * the same memory that are read-only (`view`): a write through a view ends the program where it happens.
+ * the same memory that are read-only (`view`): a write through a view ends the program where it happens. What the
+ * program itself is to write is opened there for that time.
  * In the zygote, and so in all executors, objects can only be read, and written through a second mapping of
  * the own rank's segment that is closed except for what is lent to the executor; of the bells they reach
  * their rank's alone. A second mapping is made by mremap with an old size of 0. */
@@ -60,6 +61,11 @@ int tbi_memory_guard_views(struct tbi_memory *memory);
  * an error here and no SIGBUS later. NULL: there is none. */
 void *tbi_memory_open(const struct tbi_memory *memory, uint64_t offset, uint64_t bytes, bool cold);
 void tbi_memory_close(const struct tbi_memory *memory, uint64_t offset, uint64_t bytes);
+
+/* The same for the program to write there itself, in the driver as in tasks: at the address where it reads the object
+ * later, and only until it is taken back. */
+void *tbi_memory_lend(const struct tbi_memory *memory, uint64_t offset, uint64_t bytes, bool cold);
+void tbi_memory_take_back(const struct tbi_memory *memory, uint64_t offset, uint64_t bytes);
 
 /* Gets pages before they are touched. False: there are no more. */
 bool tbi_memory_populate(void *at, uint64_t bytes);

@@ -188,21 +188,50 @@ static void a_view_of_the_driver_is_read_only(void **state)
     }
 }
 
-static void what_the_driver_makes_in_place_is_read_where_it_cannot_be_written(void **state)
+static void what_the_driver_makes_in_place_cannot_be_written_once_it_is_sealed(void **state)
 {
     const char *view;
-    char *bytes;
+    char *bytes, *beside;
     size_t n;
+    tb_ref unsealed = tb_create_array(&beside, LARGE);
     tb_ref r = tb_create_array(&bytes, LARGE);
 
     (void)state;
     assert_true(may_write(bytes));
     memset(bytes, 5, LARGE);
     assert_ok(tb_seal(r));
+    assert_false(may_write(bytes)); /* by the pointer that the driver wrote through */
+    assert_false(may_write(bytes + LARGE - 1));
+    assert_int_equal(bytes[0] + bytes[LARGE - 1], 10);
+    assert_true(may_write(beside));
+    assert_true(may_write(beside + LARGE - 1));
+    assert_ok(tb_release(unsealed));
+    assert_false(may_write(beside));
+    assert_false(may_write(beside + LARGE - 1));
     assert_ok(tb_get_array(r, &view, &n));
     assert_int_equal(n, LARGE);
     assert_false(may_write(view));
     assert_int_equal(view[0] + view[LARGE - 1], 10);
+}
+
+static int gives_up(tb_call *call)
+{
+    char *bytes;
+    tb_ref r = tb_create_array(&bytes, LARGE);
+    bool before = may_write(bytes);
+
+    tb_must(tb_release(r));
+    return tb_return(call, before && !may_write(bytes));
+}
+TB_TASK(gives_up);
+
+static void what_a_task_gives_up_unsealed_cannot_be_written_any_more(void **state)
+{
+    bool closed;
+
+    (void)state;
+    assert_ok(tb_get(tb_remote(gives_up), &closed));
+    assert_true(closed);
 }
 
 /* What a test makes is released with it. */
@@ -230,7 +259,8 @@ int main(void)
         SCOPED(memory_that_the_program_shares_itself_stays_shared),
         SCOPED(an_argument_is_read_only),
         SCOPED(a_view_of_the_driver_is_read_only),
-        SCOPED(what_the_driver_makes_in_place_is_read_where_it_cannot_be_written),
+        SCOPED(what_the_driver_makes_in_place_cannot_be_written_once_it_is_sealed),
+        SCOPED(what_a_task_gives_up_unsealed_cannot_be_written_any_more),
     };
 
     own = mmap(NULL, tbi_page_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
