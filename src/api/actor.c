@@ -7,6 +7,7 @@
 #include "api/registry.h"
 #include "api/submit.h"
 #include "util/error_blob.h"
+#include "util/plural.h"
 
 #include <string.h>
 
@@ -96,8 +97,8 @@ static int find_class(struct tbi_draft *d, struct tb_actor_class_ cls, const tb_
 {
     d->fn = tbi_registry_find_class(cls, d->name);
     if (d->fn >= 0 && cls.record->cls->init == NULL && d->nvalues > 0)
-        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is made with %zu arguments, but its class has no .init that "
-                             "would read them", d->name, d->nvalues);
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is made with %zu argument%s, but its class has no .init that "
+                             "would read them", d->name, d->nvalues, tbi_s(d->nvalues));
     return d->fn < 0 ? TB_ERR_UNREGISTERED
                      : tbi_options_read_actor(d->name, cls.record->options, options, d->p->cluster->resources,
                                               &d->terms);

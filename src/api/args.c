@@ -2,6 +2,7 @@
 #include "api/call.h"
 #include "api/errors.h"
 #include "util/alloc.h"
+#include "util/plural.h"
 
 static int argument_error(struct tbi_call *call, size_t i, int rc)
 {
@@ -19,7 +20,7 @@ static int open_arg(struct tbi_call *call, size_t i, struct tbi_view *view)
 
     if (i >= call->run->nargs)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' has %u argument%s; number %zu was asked for, and they count from 0", call->function,
-                             call->run->nargs, call->run->nargs == 1 ? "" : "s", i);
+                             call->run->nargs, tbi_s(call->run->nargs), i);
     arg = &call->arg[i];
     at = arg->rank == TBI_ARG_INLINE ? call->data + arg->offset
                                      : tbi_memory_at(call->process->memory, arg->rank, arg->offset);

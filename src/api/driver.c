@@ -3,6 +3,7 @@
 #include "node/report.h"
 #include "util/alloc.h"
 #include "util/fair_lock.h"
+#include "util/plural.h"
 #include "util/thread.h"
 
 #include <errno.h>
@@ -103,7 +104,8 @@ static void report(void *ctx, const struct tbi_sched *sched, FILE *to)
     char text[256], object[160];
 
     pthread_mutex_lock(&p->lock);
-    fprintf(to, "thornback: rank 0: %u calls of the driver are under way\n", p->calls);
+    fprintf(to, "thornback: rank 0: %u call%s of the driver %s under way\n", p->calls, tbi_s(p->calls),
+            tbi_plural(p->calls, "is", "are"));
     for (const struct tbi_waiter *w = p->waiters; w != NULL; w = w->next) {
         const struct tbi_handle *h = tbi_waiter_text(w, text, sizeof text);
 

@@ -1,6 +1,7 @@
 #include "api/errors.h"
 #include "util/error_blob.h"
 #include "util/id.h"
+#include "util/plural.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -78,8 +79,8 @@ void tbi_error_report_unread(const void *error)
     if (link == NULL)
         return;
     if (link->rank >= 0 && link->signal == 0) /* else the text has it */
-        snprintf(where, sizeof where, " (rank %d, host %s, pid %d)", link->rank, link->host,
-                 link->pid);
+        snprintf(where, sizeof where, link->pid != 0 ? " (rank %d, host %s, pid %d)" : " (rank %d, host %s)",
+                 link->rank, link->host, link->pid);
     fprintf(stderr, "thornback: %s%s%s failed and nobody has read why: %s: %s%s\n",
             link->function[0] ? "'" : "", link->function[0] ? link->function : "an object",
             link->function[0] ? "'" : "", tb_strerror(link->code), link->message, where);
@@ -93,10 +94,10 @@ void tbi_error_report_rest(void)
         if (k->again > 0)
             fprintf(stderr, "thornback: %s%s%s failed in the same way %lu more time%s, unread: %s\n",
                     k->first.function[0] ? "'" : "", k->first.function[0] ? k->first.function : "an object",
-                    k->first.function[0] ? "'" : "", k->again, k->again == 1 ? "" : "s", tb_strerror(k->first.code));
+                    k->first.function[0] ? "'" : "", k->again, tbi_s(k->again), tb_strerror(k->first.code));
     }
     if (reports.more > 0)
-        fprintf(stderr, "thornback: and %lu more failures that nobody has read\n", reports.more);
+        fprintf(stderr, "thornback: and %lu more failure%s that nobody has read\n", reports.more, tbi_s(reports.more));
 }
 
 const char *tb_last_error(void)

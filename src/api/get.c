@@ -6,6 +6,7 @@
 #include "util/alloc.h"
 #include "util/error_blob.h"
 #include "util/fault.h"
+#include "util/plural.h"
 
 #include <string.h>
 
@@ -115,8 +116,8 @@ int tbi_get_begin(struct tbi_process *p, const tb_ref *refs, struct tbi_handle *
         return 0;
     rc = tbi_process_why_ended(p);
     if (rc == 0)
-        rc = tbi_error_set(TB_ERR_TIMEOUT, "%zu of %zu objects did not come within %g seconds",
-                           n - awaited.next, n, timeout);
+        rc = tbi_error_set(TB_ERR_TIMEOUT, "%zu of %zu object%s did not come within %g second%s",
+                           n - awaited.next, n, tbi_s(n), timeout, timeout == 1 ? "" : "s");
     tbi_get_end(p, handle, n);
     return rc;
 }
@@ -354,8 +355,8 @@ int tb_get_string_timeout(tb_ref ref, char *buf, size_t size, double timeout)
         if (rc == 0)
             rc = tbi_value_read_string(&view, &text);
         if (rc == 0 && view.count > size)
-            rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_get_string: the string needs %llu bytes, the "
-                               "buffer has %zu", (unsigned long long)view.count, size);
+            rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_get_string: the string needs %llu byte%s, the "
+                               "buffer has %zu", (unsigned long long)view.count, tbi_s(view.count), size);
         if (rc == 0)
             memcpy(buf, text, (size_t)view.count);
         tbi_get_end(p, &h, 1);

@@ -5,6 +5,7 @@
 #include "api/get.h"
 #include "api/options.h"
 #include "util/alloc.h"
+#include "util/plural.h"
 
 enum { BUNDLES_MAX = 65534 /* their numbers, from 1, are the index of an id */ };
 
@@ -100,7 +101,7 @@ static int check(const tb_bundle *bundles, int n, int strategy)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_group_new: n = %d bundles: 1 to %d are possible", n,
                              BUNDLES_MAX);
     if (bundles == NULL)
-        return tbi_error_set(TB_ERR_ARGUMENT, "tb_group_new: %d bundles at NULL", n);
+        return tbi_error_set(TB_ERR_ARGUMENT, "tb_group_new: %d bundle%s at NULL", n, tbi_s((uint64_t)n));
     if (strategy < TB_GROUP_PACK || strategy > TB_GROUP_STRICT_SPREAD)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_group_new: strategy = %d, which is none of TB_GROUP_*",
                              strategy);
@@ -269,7 +270,7 @@ static int wait_for(const char *function, tb_group group, double timeout, int *r
         if (rc == TB_ERR_REF)
             tbi_error_set(rc, "no such placement group: it was removed, or never was of this job");
         else if (rc == TB_ERR_TIMEOUT)
-            tbi_error_set(rc, "the group was not reserved within %g seconds", timeout);
+            tbi_error_set(rc, "the group was not reserved within %g second%s", timeout, timeout == 1 ? "" : "s");
     }
     tbi_process_leave(p);
     return rc;

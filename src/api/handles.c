@@ -5,6 +5,7 @@
 #include "api/inner_refs.h"
 #include "util/alloc.h"
 #include "util/fault.h"
+#include "util/plural.h"
 
 struct tbi_handle *tbi_handle_find(const struct tbi_process *p, struct tbi_id id)
 {
@@ -373,7 +374,7 @@ size_t tbi_handles_report_leaks(const struct tbi_process *p, FILE *to)
     if (n == 0)
         return 0;
     fprintf(to, "thornback: %zu ref%s not released before tb_finalize:", n,
-            n == 1 ? " was" : "s were");
+            tbi_plural(n, " was", "s were"));
     for (size_t i = 0; i < n && i < SHOWN; i++) {
         char text[64];
 

@@ -1,6 +1,7 @@
 #include "api/idle.h"
 #include "api/errors.h"
 #include "api/process.h"
+#include "util/plural.h"
 
 #include <inttypes.h>
 
@@ -14,7 +15,7 @@ char *tbi_counts_text(char *text, uint64_t tasks, uint64_t calls, uint64_t actor
     for (int i = 0; i < 3; i++)
         if (part[i].n > 0) {
             at += (size_t)snprintf(text + at, TBI_COUNTS_TEXT - at, "%" PRIu64 " %s%s%s", part[i].n, part[i].one,
-                                   part[i].n == 1 ? "" : "s", left > 2 ? ", " : left == 2 ? " and " : "");
+                                   tbi_s(part[i].n), left > 2 ? ", " : left == 2 ? " and " : "");
             left--;
         }
     return text;
@@ -50,7 +51,7 @@ static int await(struct tbi_process *p, struct tbi_inquiry *inquiry, double time
         return 0;
     tbi_counts_text(text, inquiry->left.tasks, inquiry->left.calls, inquiry->left.actors);
     return tbi_error_set(TB_ERR_TIMEOUT, "tb_wait_idle: after %g s %s %s unfinished%s", timeout, text,
-                         n == 1 ? "is" : "are",
+                         tbi_plural(n, "is", "are"),
                          inquiry->left.actors > 0 ? " (of actors, those that are being made or end)" : "");
 }
 

@@ -20,6 +20,7 @@
 #include "util/alloc.h"
 #include "util/fault.h"
 #include "util/look.h"
+#include "util/plural.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -497,7 +498,7 @@ static int start(struct tbi_job *j, const tb_config *config)
     else if (rc == 0 && settings != 0)
         rc = settings;
     else if (rc == 0 && j->settings.virtual_nodes > 1)
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_VIRTUAL_NODES=%g: there is one rank; start the "
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_VIRTUAL_NODES=%.0f: there is one rank; start the "
                            "program with mpirun", j->settings.virtual_nodes);
     else if (rc == 0)
         rc = start_alone(j);

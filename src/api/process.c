@@ -7,6 +7,7 @@
 #include "util/alloc.h"
 #include "util/fault.h"
 #include "util/look.h"
+#include "util/plural.h"
 
 #include <errno.h>
 #include <math.h>
@@ -380,8 +381,8 @@ const struct tbi_handle *tbi_waiter_text(const struct tbi_waiter *w, char *text,
         snprintf(text, size, "%s has waited for %.1f s", w->function, waited);
         return NULL;
     }
-    snprintf(text, size, "%s has waited for %.1f s: %zu of %zu objects are not here, the first is %s", w->function,
-             waited, missing, w->n, tb_ref_text(tbi_ref_of(w->handle[first]->id), id, sizeof id));
+    snprintf(text, size, "%s has waited for %.1f s: %zu of %zu object%s not here, the first is %s", w->function,
+             waited, missing, w->n, tbi_plural(w->n, " is", "s are"), tb_ref_text(tbi_ref_of(w->handle[first]->id), id, sizeof id));
     return w->handle[first];
 }
 

@@ -5,14 +5,15 @@
 #include "api/get.h"
 #include "api/put.h"
 #include "util/alloc.h"
+#include "util/plural.h"
 
 static int check_index(struct tbi_call *call, size_t i)
 {
     if (tbi_forked())
         return tbi_forked_refuse("tb_return");
     if (i >= call->nreturns)
-        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' was asked for %u results, sets number %zu",
-                             call->function, call->nreturns, i);
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' was asked for %u result%s, sets number %zu",
+                             call->function, call->nreturns, tbi_s(call->nreturns), i);
     return 0;
 }
 
@@ -136,8 +137,8 @@ int tb_return_v_(tb_call *handle, const tb_value *values, size_t n)
     if (tbi_forked())
         return tbi_forked_refuse("tb_return");
     if (n != call->nreturns)
-        rc = tbi_error_set(TB_ERR_TASK, "'%s' returns %zu results, its caller asked for %u",
-                           call->function, n, call->nreturns);
+        rc = tbi_error_set(TB_ERR_TASK, "'%s' returns %zu result%s, its caller asked for %u",
+                           call->function, n, tbi_s(n), call->nreturns);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = set_result(call, i, &values[i]);
     tbi_call_stick_if(call, rc);

@@ -8,6 +8,7 @@
 #include "util/alloc.h"
 #include "util/error_blob.h"
 #include "util/fault.h"
+#include "util/plural.h"
 #include "util/seed.h"
 
 enum { VALUES_MAX = 65535 };
@@ -55,12 +56,12 @@ static int check(struct tbi_draft *d)
     int rc = 0;
 
     if (d->nvalues > VALUES_MAX || d->nreturns > VALUES_MAX)
-        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu arguments for %zu results: "
+        return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu argument%s for %zu result%s: "
                              "%d of each are possible; put them into an array", d->name,
-                             d->nvalues, d->nreturns, VALUES_MAX);
+                             d->nvalues, tbi_s(d->nvalues), d->nreturns, tbi_s(d->nreturns), VALUES_MAX);
     if (d->terms.num_args != TBI_ANY_ARGS && d->nvalues != (size_t)d->terms.num_args)
         return tbi_error_set(TB_ERR_ARGUMENT, "'%s' is called with %zu argument%s, and takes %d (num_args)", d->name,
-                             d->nvalues, d->nvalues == 1 ? "" : "s", d->terms.num_args);
+                             d->nvalues, tbi_s(d->nvalues), d->terms.num_args);
     if (d->terms.strategy == TBI_IN_GROUP)
         rc = tbi_group_check(d->p, tbi_group_of(d->terms.group));
     for (size_t i = 0; i < d->nvalues && rc == 0; i++) {

@@ -1,6 +1,7 @@
 /* value.c - makers of values, and their packed form. Reading is in value_read.c. */
 #include "api/value.h"
 #include "api/errors.h"
+#include "util/plural.h"
 
 #include <complex.h>
 #include <string.h>
@@ -156,8 +157,8 @@ static int check_shape(const tb_value *v)
         product *= v->shape[i];
     }
     if (v->ndim > 0 && product != v->count)
-        return tbi_error_set(TB_ERR_ARGUMENT, "an array has %llu elements, its shape %llu",
-                             (unsigned long long)v->count, (unsigned long long)product);
+        return tbi_error_set(TB_ERR_ARGUMENT, "an array has %llu element%s, its shape %llu",
+                             (unsigned long long)v->count, tbi_s(v->count), (unsigned long long)product);
     return 0;
 }
 
@@ -179,8 +180,8 @@ int tbi_value_check(const tb_value *v)
         return tbi_error_set(TB_ERR_ARGUMENT, "%llu elements of %llu bytes are more than any store "
                              "holds", (unsigned long long)v->count, (unsigned long long)v->elem);
     if (pointed && v->ptr == NULL && v->count > 0)
-        return tbi_error_set(TB_ERR_ARGUMENT, "an array of %llu elements is at NULL",
-                             (unsigned long long)v->count);
+        return tbi_error_set(TB_ERR_ARGUMENT, "an array of %llu element%s is at NULL",
+                             (unsigned long long)v->count, tbi_s(v->count));
     return check_shape(v);
 }
 

@@ -1,6 +1,7 @@
 /* value_read.c - reading values as the type the reader asks for. */
 #include "api/errors.h"
 #include "api/value.h"
+#include "util/plural.h"
 
 #include <float.h>
 #include <math.h>
@@ -142,7 +143,7 @@ static int read_record(const struct tbi_view *view, void *out, size_t size)
     if (view->array || view->type != TB_RECORD)
         return mismatch(view, "struct");
     if (view->elem != size)
-        return tbi_error_set(TB_ERR_TYPE, "expected a struct of %zu bytes, given one of %llu", size,
+        return tbi_error_set(TB_ERR_TYPE, "expected a struct of %zu byte%s, given one of %llu", size, tbi_s(size),
                              (unsigned long long)view->elem);
     memcpy(out, view->data, size);
     return 0;
@@ -193,8 +194,8 @@ int tbi_value_read_array(const struct tbi_view *view, tb_type type, uint64_t ele
                              tbi_type_name(type), view->array ? "an array of " : "",
                              tbi_type_name(view->type));
     if (view->elem != elem)
-        return tbi_error_set(TB_ERR_TYPE, "expected structs of %llu bytes, given structs of %llu",
-                             (unsigned long long)elem, (unsigned long long)view->elem);
+        return tbi_error_set(TB_ERR_TYPE, "expected structs of %llu byte%s, given structs of %llu",
+                             (unsigned long long)elem, tbi_s(elem), (unsigned long long)view->elem);
     *data = view->data;
     *n = (size_t)view->count;
     return 0;

@@ -4,6 +4,7 @@
 #include "node/store_size.h"
 #include "store/segment.h"
 #include "util/alloc.h"
+#include "util/plural.h"
 
 #include <limits.h>
 #include <string.h>
@@ -126,8 +127,9 @@ int tbi_mpi_find_hosts(struct tbi_mpi *mpi, unsigned virtual_nodes, const char *
     MPI_Comm_rank(mpi->physical, &i);
     MPI_Comm_size(mpi->physical, &n);
     if (virtual_nodes < 1 || virtual_nodes > (unsigned)n)
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_VIRTUAL_NODES=%u: the host of rank %u has %d ranks: "
-                           "1 to %d are possible", virtual_nodes, mpi->rank, n, n);
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "TB_VIRTUAL_NODES=%u: the host of rank %u has %d rank%s: %s%d %s "
+                           "possible", virtual_nodes, mpi->rank, n, tbi_s((uint64_t)n), tbi_plural((uint64_t)n, "", "1 to "), n,
+                           tbi_plural((uint64_t)n, "is", "are"));
     MPI_Comm_split(mpi->physical, rc == 0 ? virtual_node(i, n, (int)virtual_nodes) : 0, i,
                    &mpi->node);
     MPI_Allreduce(&mine, &least, 1, MPI_INT, MPI_MIN, mpi->node);

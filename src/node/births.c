@@ -5,6 +5,7 @@
 #include "node/local.h"
 #include "thornback.h"
 #include "util/alloc.h"
+#include "util/plural.h"
 
 enum { PAUSE_MIN_US = 10000, PAUSE_MAX_US = 1000000, TOLD_US = 10000000 };
 
@@ -148,13 +149,14 @@ static void tell_of_limits(struct tbi_agent *agent)
     char text[700];
 
     if (is_full(agent))
-        snprintf(text, sizeof text, "there are %u processes, as many as a rank can have: %u are actors, the tasks of %u "
-                 "wait; what is to begin here waits until one of them ends", agent->executors, agent->nactors,
-                 agent->blocked);
+        snprintf(text, sizeof text, "there are %u processes, as many as a rank can have: %u %s, and in %u a task waits; "
+                 "what is to begin here waits until one of them ends", agent->executors, agent->nactors,
+                 tbi_plural(agent->nactors, "is an actor", "are actors"), agent->blocked);
     else
-        snprintf(text, sizeof text, "no task has begun for %d s although what they ask for is free: %u processes run tasks "
+        snprintf(text, sizeof text, "no task has begun for %d s although what they ask for is free: %u process%s "
                  "(TB_MAX_EXECUTORS); set it higher if these wait for tasks that have not begun", TOLD_US / 1000000,
-                 agent->executors - agent->nactors - agent->blocked);
+                 agent->executors - agent->nactors - agent->blocked,
+                 tbi_plural(agent->executors - agent->nactors - agent->blocked, " runs tasks", "es run tasks"));
     agent->ops.say(agent->ops.ctx, text);
 }
 

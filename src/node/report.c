@@ -1,6 +1,7 @@
 #include "node/report.h"
 #include "node/local.h"
 #include "sched/graph.h"
+#include "util/plural.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -43,7 +44,8 @@ static void describe_wait(const struct tbi_proc *proc, char *text, size_t size)
     else if (room != NULL)
         snprintf(text, size, "for room for %" PRIu64 " bytes in the store", room->bytes);
     else if (!tbi_list_empty(&proc->needs))
-        snprintf(text, size, "for %lu objects on their way here", length(&proc->needs));
+        snprintf(text, size, "for %lu object%s on the way here", length(&proc->needs),
+                 tbi_s(length(&proc->needs)));
     else
         snprintf(text, size, "for what the head knows of");
 }
@@ -55,17 +57,19 @@ static void report_proc(const struct tbi_report_place *place, const struct tbi_p
     char text[128], line[512];
     int n;
 
-    n = snprintf(line, sizeof line, "thornback: rank %u: process %u (pid %" PRId32 ") ", place->rank, proc->proc, pid);
+    n = snprintf(line, sizeof line, "thornback: rank %u: process %u ", place->rank, proc->proc);
+    if (pid != 0) /* else it is only being started */
+        n += snprintf(line + n, sizeof line - (size_t)n, "(pid %" PRId32 ") ", pid);
     if (proc->actor != NULL) {
-        snprintf(line + n, sizeof line - (size_t)n, "is actor '%.100s': %u calls given to it, %lu here in all",
-                 name_of(place, proc->job), proc->nwork, length(&proc->actor->calls));
+        snprintf(line + n, sizeof line - (size_t)n, "is actor '%.100s': %u call%s given to it, %lu here in all",
+                 name_of(place, proc->job), proc->nwork, tbi_s(proc->nwork), length(&proc->actor->calls));
     } else if (waits) {
         describe_wait(proc, text, sizeof text);
         snprintf(line + n, sizeof line - (size_t)n, "in '%.100s' has waited for %.1f s, %s", name_of(place, proc->job),
                  seconds(place, proc->since_us), text);
     } else {
-        snprintf(line + n, sizeof line - (size_t)n, "has run '%.100s' for %.1f s; %u tasks given to it",
-                 name_of(place, proc->job), seconds(place, proc->since_us), proc->nwork);
+        snprintf(line + n, sizeof line - (size_t)n, "has run '%.100s' for %.1f s; %u task%s given to it",
+                 name_of(place, proc->job), seconds(place, proc->since_us), proc->nwork, tbi_s(proc->nwork));
     }
     fprintf(to, "%s\n", line); /* in one go, so that the lines of ranks do not mix */
 }
@@ -88,11 +92,12 @@ void tbi_report_agent(const struct tbi_agent *agent, const struct tbi_report_pla
             left++;
     }
     if (left > 0)
-        fprintf(to, "thornback: rank %u: and %u more processes have tasks\n", place->rank, left);
-    fprintf(to, "thornback: rank %u (pid %d on host %s): %zu tasks here, %u processes, of them %u run or wait in a task "
-            "and %u have given their CPUs away; %lu waits for room in the store\n", place->rank, (int)getpid(),
-            place->host, (size_t)c.jobs, (unsigned)c.executors, (unsigned)c.running, (unsigned)c.blocked,
-            length(&agent->rooms));
+        fprintf(to, "thornback: rank %u: and %u more process%s\n", place->rank, left,
+                tbi_plural(left, " has tasks", "es have tasks"));
+    fprintf(to, "thornback: rank %u (pid %d on host %s): %zu task%s here, %u process%s, in a task: %u, of them with "
+            "CPUs given away: %u; %lu wait%s for room in the store\n", place->rank, (int)getpid(),
+            place->host, (size_t)c.jobs, tbi_s(c.jobs), (unsigned)c.executors, tbi_plural(c.executors, "", "es"),
+            (unsigned)c.running, (unsigned)c.blocked, length(&agent->rooms), tbi_s(length(&agent->rooms)));
 }
 
 /* ---- the head ---- */
@@ -120,7 +125,7 @@ static void report_questions(const struct tbi_sched *sched, const struct tbi_rep
             }
     }
     if (left > 0)
-        fprintf(to, "thornback: rank 0: and there are %u more such waits\n", left);
+        fprintf(to, "thornback: rank 0: and there %s %u more such wait%s\n", tbi_plural(left, "is", "are"), left, tbi_s(left));
 }
 
 void tbi_report_head(const struct tbi_sched *sched, const struct tbi_report_place *place, FILE *to)
@@ -139,7 +144,7 @@ void tbi_report_head(const struct tbi_sched *sched, const struct tbi_report_plac
     for (unsigned s = 0; s < STATES; s++)
         if (count[s] > 0)
             n += (size_t)snprintf(line + n, sizeof line - n, " %zu %s;", count[s], state_name[s]);
-    fprintf(to, "%s %zu have not ended\n", line, sched->tasks);
+    fprintf(to, "%s %zu %s not ended\n", line, sched->tasks, tbi_plural(sched->tasks, "has", "have"));
     report_questions(sched, place, to);
 }
 

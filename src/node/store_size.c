@@ -1,4 +1,5 @@
 #include "node/store_size.h"
+#include "util/plural.h"
 
 #include <stdio.h>
 
@@ -55,19 +56,22 @@ uint64_t tbi_store_size(const struct tbi_store_host *h, uint64_t wanted, char *w
         bytes = least = LEAST; /* then one of these says what is short */
     if (most_in_shm(h) < least)
         snprintf(why, size, "/dev/shm is too small on host %s: MPI and the object store need %llu MB a rank there, whatever "
-                 "TB_STORE is, and %llu MB are free for %u ranks; make it larger, or start fewer ranks", h->name,
-                 mega(h->shm_fixed + with_spare(h->mapped > 1 ? LEAST : 0)), mega(h->shm_free), h->ranks);
+                 "TB_STORE is, and %llu MB are free for %u rank%s; make it larger%s", h->name,
+                 mega(h->shm_fixed + with_spare(h->mapped > 1 ? LEAST : 0)), mega(h->shm_free), h->ranks, tbi_s(h->ranks),
+                 tbi_plural(h->ranks, "", ", or start fewer ranks"));
     else if (most_in_shm(h) < bytes)
-        snprintf(why, size, "the object store does not fit on host %s: %u ranks of %llu MB need %llu MB, /dev/shm has %llu MB "
-                 "free; set TB_STORE lower, or make it larger", h->name, h->ranks, mega(bytes),
+        snprintf(why, size, "the object store does not fit on host %s: %u rank%s of %llu MB need%s %llu MB, /dev/shm has %llu MB "
+                 "free; set TB_STORE lower, or make it larger", h->name, h->ranks, tbi_s(h->ranks), mega(bytes),
+                 tbi_plural(h->ranks, "s", ""),
                  mega(h->ranks * (with_spare(bytes) + h->shm_fixed)), mega(h->shm_free));
     else if (most_mapped(h) < bytes)
         snprintf(why, size, "the object store does not fit on host %s: a process maps %u times %llu MB, and the limit of its "
                  "address space (ulimit -v) leaves %llu MB; set TB_STORE lower, or that higher", h->name, 2 * h->mapped,
                  mega(bytes), mega(h->address_space));
     else if (h->memory / h->ranks < bytes)
-        snprintf(why, size, "the object store does not fit on host %s: %u ranks of %llu MB need %llu MB, it has %llu MB of "
-                 "memory; set TB_STORE lower", h->name, h->ranks, mega(bytes), mega(h->ranks * bytes), mega(h->memory));
+        snprintf(why, size, "the object store does not fit on host %s: %u rank%s of %llu MB need%s %llu MB, it has %llu MB of "
+                 "memory; set TB_STORE lower", h->name, h->ranks, tbi_s(h->ranks), mega(bytes),
+                 tbi_plural(h->ranks, "s", ""), mega(h->ranks * bytes), mega(h->memory));
     else
         return bytes;
     return 0;

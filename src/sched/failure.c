@@ -1,6 +1,7 @@
 #include "sched/failure.h"
 #include "sched/place.h"
 #include "thornback.h"
+#include "util/plural.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -172,8 +173,9 @@ struct tbi_payload *tbi_failure_infeasible_group(const struct tbi_sched *sched,
             return payload_of(&link);
         }
     tbi_error_link(&link, TB_ERR_INFEASIBLE,
-                   "the placement group's %u bundles do not fit%s, even if nothing else ran: ask for "
-                   "less, or start the job with more ranks", group->n, how[group->strategy]);
+                   "the placement group's %u bundle%s not fit%s, even if nothing else ran: ask for "
+                   "less, or start the job with more ranks", group->n, tbi_plural(group->n, " does", "s do"),
+                   how[group->strategy]);
     return payload_of(&link);
 }
 
@@ -183,8 +185,8 @@ struct tbi_payload *tbi_failure_too_much_inline(const struct tbi_sched *sched,
     struct tbi_error_link link;
 
     tbi_error_link(&link, TB_ERR_ARGUMENT,
-                   "the task's %u small arguments make a message of %zu bytes, and %zu are possible: put them "
-                   "into one array", task->nargs, bytes, (size_t)TBI_BODY_MAX);
+                   "the task's %u small argument%s a message of %zu bytes, and %zu are possible: put them "
+                   "into one array", task->nargs, tbi_plural(task->nargs, " makes", "s make"), bytes, (size_t)TBI_BODY_MAX);
     name(sched, &link, task->fn);
     return unread(payload_of(&link));
 }
@@ -323,8 +325,8 @@ struct tbi_payload *tbi_failure_too_many_calls(const struct tbi_sched *sched,
     struct tbi_error_link link;
 
     tbi_error_link(&link, TB_ERR_ACTOR_UNAVAILABLE,
-                   "%u calls of the actor have not ended, as many as its max_pending_calls allows: wait "
-                   "for some of them first", most);
+                   "%u call%s of the actor %s not ended, as many as its max_pending_calls allows: wait "
+                   "for some of them first", most, tbi_s(most), tbi_plural(most, "has", "have"));
     name(sched, &link, call->fn);
     return unread(payload_of(&link));
 }

@@ -5,6 +5,7 @@
 #include "api/errors.h"
 #include "tools/held.h"
 #include "util/alloc.h"
+#include "util/plural.h"
 
 enum { CHUNKS_A_CPU = 8, AHEAD_A_CPU = 4, AHEAD_MIN = 4, AHEAD_MAX = 1024 };
 
@@ -87,7 +88,7 @@ static int take(struct map *m, const struct piece *p)
     int rc = tb_get_array_(p->ref, m->type, m->type == TB_RECORD ? m->elem : 0, &view, &n, -1);
 
     if (rc == 0 && n != p->n)
-        rc = tbi_error_set(TB_ERR_TYPE, "'%s' returned %zu elements for %zu", m->name, n, p->n);
+        rc = tbi_error_set(TB_ERR_TYPE, "'%s' returned %zu element%s for %zu", m->name, n, tbi_s(n), p->n);
     if (rc != 0)
         return fail(m, p, rc);
     memcpy(m->out + p->at * m->elem, view, n * m->elem);
@@ -101,8 +102,8 @@ static int gather(struct map *m, double deadline)
     int rc = tb_wait(m->refs, m->npieces, 1, tbi_timeout_until(deadline), &ready);
 
     if (rc == 0 && ready == 0)
-        rc = tbi_error_set(TB_ERR_TIMEOUT, "tb_map of '%s': %llu elements were not done in time", m->name,
-                           (unsigned long long)m->in.count);
+        rc = tbi_error_set(TB_ERR_TIMEOUT, "tb_map of '%s': %llu element%s not done in time", m->name,
+                           (unsigned long long)m->in.count, tbi_plural(m->in.count, " was", "s were"));
     if (rc != 0)
         return rc;
     while (!tb_ref_equal(m->piece[at].ref, m->refs[0]))

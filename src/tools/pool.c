@@ -6,6 +6,7 @@
 #include "tools/held.h"
 #include "util/alloc.h"
 #include "util/list.h"
+#include "util/plural.h"
 
 struct work {
     struct tbi_link link;       /* WAITING: in line; ENDED: in the order of the ends */
@@ -138,8 +139,8 @@ static int gather(struct tb_pool *pool, double timeout)
     if (rc != 0)
         return rc;
     if (ready == 0)
-        return tbi_error_set(TB_ERR_TIMEOUT, "none of the %zu calls that the pool's actors run has ended in time",
-                             pool->nrunning);
+        return tbi_error_set(TB_ERR_TIMEOUT, "none of the %zu call%s that the pool's actors run has ended in time",
+                             pool->nrunning, tbi_s(pool->nrunning));
     while (!tb_ref_equal(pool->running[at]->result, pool->awaited[0]))
         at++;
     struct work *w = pool->running[at];
@@ -250,7 +251,7 @@ tb_pool *tb_pool_new(const tb_actor *actors, size_t n)
     struct tb_pool *pool;
 
     if (actors == NULL && n > 0) {
-        tbi_error_set(TB_ERR_ARGUMENT, "tb_pool_new: %zu actors at NULL", n);
+        tbi_error_set(TB_ERR_ARGUMENT, "tb_pool_new: %zu actor%s at NULL", n, tbi_s(n));
         return NULL;
     }
     pool = tbi_alloc_zeroed(1, sizeof *pool);
@@ -295,7 +296,8 @@ int tb_pool_pop_idle(tb_pool *pool, tb_actor *actor)
     *actor = (tb_actor){0};
     look(pool);
     if (pool->nidle == 0)
-        return tbi_error_set(TB_ERR_TIMEOUT, "none of the pool's %zu actors is idle now", pool->nrunning);
+        return tbi_error_set(TB_ERR_TIMEOUT, "none of the pool's %zu actor%s is idle now", pool->nrunning,
+                             tbi_s(pool->nrunning));
     *actor = pool->idle[--pool->nidle];
     tb_scope_give_actor(*actor);
     return 0;
@@ -320,7 +322,8 @@ int tb_pool_submit_(tb_pool *pool, tb_function_ *method, const char *name, const
     struct work *w;
 
     if (rc == 0 && values == NULL && nvalues > 0)
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_pool_submit: '%s' is called with %zu values at NULL", name, nvalues);
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_pool_submit: '%s' is called with %zu value%s at NULL", name, nvalues,
+                           tbi_s(nvalues));
     if (rc != 0)
         return rc;
     w = add_work(pool);

@@ -9,6 +9,7 @@
 #include "tools/held.h"
 #include "util/alloc.h"
 #include "util/list.h"
+#include "util/plural.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -176,7 +177,8 @@ static int put(tb_call *call, struct queue *q)
     if (rc == 0)
         append(q, refs, n);
     else if (rc == TB_ERR_TIMEOUT)
-        tbi_error_set(rc, "the queue is full: it holds %zu of %zu values, no room for %zu", q->n, q->max, n);
+        tbi_error_set(rc, "the queue is full: it holds %zu of %zu value%s, no room for %zu", q->n, q->max, tbi_s(q->max),
+                      n);
     pthread_mutex_unlock(&q->lock);
     return rc != 0 ? rc : tb_return(call, true);
 }
@@ -226,7 +228,7 @@ static int get(tb_call *call, struct queue *q)
     if (rc == 0)
         rc = take(call, q, (size_t)n);
     else if (rc == TB_ERR_TIMEOUT)
-        tbi_error_set(rc, q->n == 0 ? "the queue is empty" : "the queue holds %zu values, not %lld", q->n,
+        tbi_error_set(rc, q->n == 0 ? "the queue is empty" : "the queue holds %zu value%s, not %lld", q->n, tbi_s(q->n),
                       (long long)n);
     pthread_mutex_unlock(&q->lock);
     return rc;

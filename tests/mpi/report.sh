@@ -5,7 +5,7 @@ set -u
 lines=('rank 0 \(pid [0-9]+ on host [^)]+\): '
     'rank 1 \(pid [0-9]+ on host [^)]+\): '
     'rank 2 \(pid [0-9]+ on host [^)]+\): '
-    "rank [12]: process [0-9]+ \\(pid [1-9][0-9]*\\) has run 'lasts' for [0-9.]+ s; 1 tasks given to it")
+    "rank [12]: process [0-9]+ \\(pid [1-9][0-9]*\\) has run 'lasts' for [0-9.]+ s; 1 task given to it")
 coproc JOB { timeout -k 5 120 mpirun -np 3 --oversubscribe tests/mpi/report 2>&1; }
 job=$JOB_PID
 exec {in}>&"${JOB[1]}"

@@ -14,7 +14,7 @@ static int count(const char *text, const char *what)
 
 static void who_waits_for_long_says_what_for(void **state)
 {
-    static const char line[] = "objects are not here, the first is ", in_task[] = ", in 'outer'\n";
+    static const char line[] = "1 of 1 object is not here, the first is ", in_task[] = ", in 'outer'\n";
     struct gate gate = gate_new();
     struct captured c;
     int got[2] = {0, 0};

@@ -115,9 +115,9 @@ static void a_signal_makes_a_rank_say_what_it_waits_for(void **state)
     c = capture_begin();
     text = report_with(c.fds[0], "tb_get has waited for "); /* the other thread */
     capture_pause(&c);
-    assert_non_null(strstr(text, "1 of 1 objects are not here, the first is "));
+    assert_non_null(strstr(text, "1 of 1 object is not here, the first is "));
     assert_non_null(strstr(text, "a result of 'lasts', sent to a node\n"));
-    assert_non_null(strstr(text, "1 have not ended\n"));
+    assert_non_null(strstr(text, " 1 has not ended\n"));
     gate_open(&gate);
     pthread_join(thread, NULL);
     assert_int_equal(got, 7);

@@ -304,7 +304,7 @@ static void calls_of_an_actor_that_failed_at_once_fail_as_it_did(void **state)
     expect(tb_remote(task, a), TB_ERR_ARGUMENT, "an actor has max_restarts");
     assert_int_equal(tb_kill(a, 0), 0);
     b = tb_actor_new(bare, 1);
-    expect(tb_actor_call(b, bare_save), TB_ERR_ARGUMENT, "'bare' is made with 1 arguments, but its class has no");
+    expect(tb_actor_call(b, bare_save), TB_ERR_ARGUMENT, "'bare' is made with 1 argument, but its class has no");
     assert_int_equal(tb_actor_release(a), 0);
     assert_int_equal(tb_actor_release(b), 0);
     nothing_more(f);
@@ -482,7 +482,7 @@ static void a_failing_constructor_is_a_failing_task(void **state)
     done_says(f, TB_ERR_TASK, "-3 is negative");
     assert_true(tbi_id_is_null(f->instance.id));
     construct(f, 1000, 0);
-    done_says(f, TB_ERR_TASK, "'counter' returns 1 results, its caller asked for 0");
+    done_says(f, TB_ERR_TASK, "'counter' returns 1 result, its caller asked for 0");
     run(f, TBI_ACTOR, tbi_registry_find_class(counter_tb_class_, "counter"), me, 2, (int[]){1, 2}, 0);
     done_says(f, TB_ERR_TASK, "'counter' returned 77");
     end_life(f);

@@ -169,7 +169,7 @@ static void above_the_number_of_processes_actors_and_tasks_wait(void **state)
     dispatch(f, 6, 1, 0, -1);
     assert_said(f, "");
     tick(f, tbi_agent_deadline(f->agent));
-    assert_said(f, "say: there are 3 processes, as many as a rank can have: 0 are actors, the tasks of 0 wait; what is "
+    assert_said(f, "say: there are 3 processes, as many as a rank can have: 0 are actors, and in 0 a task waits; what is "
                    "to begin here waits until one of them ends\n");
     assert_true(tbi_agent_deadline(f->agent) == UINT64_MAX);
     crash(f, 2);

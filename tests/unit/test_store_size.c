@@ -71,7 +71,7 @@ static void what_does_not_fit_is_refused_with_what_is_short(void **state)
 
     (void)state;
     refused(four, 1900 * MB, "4 ranks of 1900 MB need 8107 MB, /dev/shm has 8000 MB free; set TB_STORE lower", NULL);
-    refused(alone, 20000 * MB, "1 ranks of 20000 MB need 20000 MB, it has 10000 MB of memory; set TB_STORE lower", NULL);
+    refused(alone, 20000 * MB, "1 rank of 20000 MB needs 20000 MB, it has 10000 MB of memory; set TB_STORE lower", NULL);
     host.address_space = 1000 * MB;
     refused(host, 300 * MB, "a process maps 8 times 300 MB, and the limit of its address space (ulimit -v) leaves 1000 MB",
             NULL);

@@ -117,7 +117,7 @@ static void strings_and_refs_and_structs_travel(void **state)
     assert_int_equal(tbi_value_read(&view, TB_RECORD, &t, sizeof t), 0);
     assert_true(t.a == 1 && t.b == 2.5);
     assert_int_equal(tbi_value_read(&view, TB_RECORD, &small, 1), TB_ERR_TYPE);
-    assert_string_equal(tb_last_error(), "expected a struct of 1 bytes, given one of 16");
+    assert_string_equal(tb_last_error(), "expected a struct of 1 byte, given one of 16");
     assert_null(tbi_value_refs(&view, &n));
 }
 
