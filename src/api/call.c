@@ -525,21 +525,18 @@ void tbi_call_describe_abandoned(char *text, size_t size, const char *function)
     snprintf(text, size, "'%s' ended its thread, by pthread_exit or pthread_cancel, instead of returning", function);
 }
 
-const struct msg_run *tbi_call_abandon(void)
+void tbi_call_abandon(void)
 {
     struct tbi_call *call = tbi_process_own_call();
     struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];
-    const struct msg_run *run;
     char why[256];
 
     if (call == NULL)
-        return NULL;
-    run = call->run;
+        return;
     tbi_locked_end();
     tbi_streams_flush();
     call->run_us = ran_for(call);
     tbi_call_describe_abandoned(why, sizeof why, call->function);
     tbi_call_stick(call, TB_ERR_TASK, why);
     finish(call, chain, judge(call, 0, chain));
-    return run;
 }

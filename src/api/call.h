@@ -72,9 +72,9 @@ void tbi_call_wait_alone(struct tbi_call *call);
 /* NULL is not. */
 bool tbi_call_is_cancelled(const struct tbi_call *call);
 
-/* This thread is ending in the middle of its call, which fails. Returns what ran, which is the caller's to free; NULL: it
- * was in none. From the destructor of a thread-specific value. */
-const struct msg_run *tbi_call_abandon(void);
+/* This thread is ending, in the middle of its call, which fails, or in none. From the destructor of a thread-specific
+ * value. */
+void tbi_call_abandon(void);
 /* What is said of it. */
 void tbi_call_describe_abandoned(char *text, size_t size, const char *function);
 

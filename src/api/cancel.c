@@ -1,6 +1,7 @@
 /* cancel.c - tb_cancel, and how a task sees that it is cancelled. */
 #include "api/call.h"
 #include "api/errors.h"
+#include "exec/lanes.h"
 
 int tb_cancel(tb_ref ref, int flags)
 {
@@ -22,12 +23,14 @@ int tb_cancel(tb_ref ref, int flags)
     return rc;
 }
 
-/* The agent writes the task's number there. */
+/* The agent writes the task's number into the slot, where a task that computes finds it. Of calls that run at once
+ * another may come to have the same place, so they are marked by their process, too. */
 bool tbi_call_is_cancelled(const struct tbi_call *call)
 {
     return call != NULL &&
-           atomic_load_explicit(&call->slot->cancelled[call->run->number % TBI_SLOT_CANCELS],
-                                memory_order_acquire) == call->run->number + 1;
+           (tbi_run_is_cancelled(call->run) ||
+            atomic_load_explicit(&call->slot->cancelled[call->run->number % TBI_SLOT_CANCELS],
+                                 memory_order_acquire) == call->run->number + 1);
 }
 
 /* Who is left of a task that has ended is not wanted either. */

@@ -184,15 +184,6 @@ static void progress(void *ctx, uint64_t seen, uint64_t deadline_us)
 
 /* ---- the loop ---- */
 
-/* Who waits looks whether it is cancelled. A system call that it may be in is another thread's concern, if calls
- * have threads: the signal from outside comes to the main thread. */
-static void interrupt(struct executor *x, const struct msg_task *m)
-{
-    for (const struct tbi_call *c = x->process.running; x->lanes != NULL && c != NULL; c = c->next)
-        if (tbi_id_equal(c->run->task, m->task) && c->run->attempt == m->attempt)
-            pthread_kill(c->thread, TBI_LANE_SIGNAL);
-}
-
 static bool take_other(struct tbi_process *process, const struct tbi_record *record)
 {
     struct executor *x = process->port.ctx;
@@ -200,11 +191,9 @@ static bool take_other(struct tbi_process *process, const struct tbi_record *rec
 
     if (record->type == TBI_MSG_EXIT)
         x->exiting = true;
-    else if (record->type == TBI_MSG_RUN)
-        memcpy(tbi_outbox_append(&x->runs, TBI_MSG_RUN, x->proc, size), record + 1, size);
-    else if (record->type == TBI_MSG_INTERRUPT)
-        interrupt(x, (const struct msg_task *)(record + 1));
-    else
+    else if (record->type == TBI_MSG_RUN || (record->type == TBI_MSG_INTERRUPT && x->lanes != NULL))
+        memcpy(tbi_outbox_append(&x->runs, (enum tbi_msg)record->type, x->proc, size), record + 1, size);
+    else if (record->type != TBI_MSG_INTERRUPT) /* who runs one after the other finds it in the slot */
         return false;
     return true;
 }
@@ -232,6 +221,22 @@ static void reap_now_and_then(struct executor *x)
         tbi_children_reap();
 }
 
+/* Takes the first of `runs`. NULL: it was not a RUN. */
+static struct msg_run *take_run(struct executor *x)
+{
+    const struct tbi_record *record = (const void *)(x->runs.data + x->runs.begin);
+    struct msg_run *run = NULL;
+
+    if (record->type == TBI_MSG_RUN)
+        run = tbi_copy(record + 1, record->len - sizeof *record);
+    else
+        tbi_lanes_cancel(x->lanes, (const struct msg_task *)(record + 1)); /* of a call that came before */
+    x->runs.begin += record->len;
+    if (x->runs.begin == x->runs.end)
+        tbi_outbox_clear(&x->runs);
+    return run;
+}
+
 /* The next task, ours to free, or NULL: it is time to leave. */
 static struct msg_run *next_run(struct executor *x)
 {
@@ -247,15 +252,12 @@ static struct msg_run *next_run(struct executor *x)
     if (tbi_outbox_bytes(&x->runs) == 0)
         tell_skipped(x);
     x->exiting |= x->process.unfit;
-    tbi_process_wait_idle(&x->process, has_work, x);
-    if (!x->instance.exits && !x->process.unfit && tbi_outbox_bytes(&x->runs) > 0) {
-        const struct tbi_record *record = (const void *)(x->runs.data + x->runs.begin);
-
-        run = tbi_copy(record + 1, record->len - sizeof *record);
-        x->runs.begin += record->len;
-        if (x->runs.begin == x->runs.end)
-            tbi_outbox_clear(&x->runs);
-    }
+    do {
+        tbi_process_wait_idle(&x->process, has_work, x);
+        if (x->instance.exits || x->process.unfit || tbi_outbox_bytes(&x->runs) == 0)
+            break;
+        run = take_run(x);
+    } while (run == NULL);
     pthread_mutex_unlock(&x->process.lock);
     return run;
 }
@@ -315,17 +317,16 @@ static void run_task(struct executor *x, const struct msg_run *run)
 
 /* ---- calls that run at once ---- */
 
-static void run_in_lane(void *ctx, struct msg_run *run)
+static void run_in_lane(void *ctx, const struct msg_run *run)
 {
     run_task(ctx, run);
-    free(run);
 }
 
 static void lost_in_lane(void *ctx)
 {
     (void)ctx;
     tbi_forked_leave(1);
-    free((void *)tbi_call_abandon());
+    tbi_call_abandon();
 }
 
 static int start_lanes(struct tbi_process *process, const struct msg_actor *actor)

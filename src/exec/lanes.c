@@ -3,6 +3,7 @@
 #include "exec/bind.h"
 #include "exec/zygote.h"
 #include "util/alloc.h"
+#include "util/list.h"
 #include "util/look.h"
 
 #include <errno.h>
@@ -20,10 +21,19 @@ struct lane {
     struct waiting *first, **last;
 };
 
+/* Not on its own stack: it is read when that has been left, see on_end. */
+struct worker {
+    struct tbi_link link;
+    struct lane *lane;
+    pthread_t thread;
+    struct msg_run *run;        /* or NULL */
+};
+
 struct tbi_lanes {
     pthread_mutex_t lock;
     pthread_cond_t idle;        /* nothing runs */
     struct lane lane[TBI_LANES_MAX];
+    struct tbi_link workers;
     unsigned nlanes, running;
     bool draining;
     pthread_key_t key;          /* whose destructor runs in a thread that ends */
@@ -44,28 +54,39 @@ static struct msg_run *take(struct lane *lane)
     return run;
 }
 
+/* With the lock. */
+static void end_call(struct worker *w)
+{
+    struct tbi_lanes *all = w->lane->all;
+
+    free(w->run);
+    w->run = NULL;
+    if (--all->running == 0)
+        pthread_cond_signal(&all->idle);
+}
+
 static void *serve(void *ctx)
 {
-    struct lane *lane = ctx;
+    struct worker *w = ctx;
+    struct lane *lane = w->lane;
     struct tbi_lanes *all = lane->all;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* it is not a method's to end */
-    pthread_setspecific(all->key, lane);
+    pthread_setspecific(all->key, w);
     tbi_bind_thread();
     tbi_crash_begin_thread();
     pthread_mutex_lock(&all->lock);
+    w->thread = pthread_self();
+    tbi_list_append(&all->workers, &w->link);
     for (;;) {
-        struct msg_run *run;
-
         while (lane->first == NULL || all->draining)
             tbi_condition_wait(&lane->wake, &all->lock, UINT64_MAX);
-        run = take(lane);
+        w->run = take(lane);
         all->running++;
         pthread_mutex_unlock(&all->lock);
-        all->fn(all->ctx, run);
+        all->fn(all->ctx, w->run);
         pthread_mutex_lock(&all->lock);
-        if (--all->running == 0)
-            pthread_cond_signal(&all->idle);
+        end_call(w);
     }
     return NULL;
 }
@@ -74,34 +95,40 @@ static void *serve(void *ctx)
  * for the process. */
 static int start(struct lane *lane)
 {
+    struct worker *w = tbi_alloc_zeroed(1, sizeof *w);
     sigset_t blocked, before;
     pthread_t thread;
     int rc;
 
+    w->lane = lane;
     pthread_sigmask(SIG_BLOCK, NULL, &before);
     blocked = before;
     sigaddset(&blocked, TBI_INTERRUPT_SIGNAL);
     sigdelset(&blocked, TBI_LANE_SIGNAL);
     pthread_sigmask(SIG_SETMASK, &blocked, NULL);
-    rc = pthread_create(&thread, NULL, serve, lane);
+    rc = pthread_create(&thread, NULL, serve, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc == 0)
         pthread_detach(thread);
+    else
+        free(w);
     return rc;
 }
 
 /* A thread of the lane ends: only what a call does can be why. The next calls have another. */
 static void on_end(void *ctx)
 {
-    struct lane *lane = ctx;
+    struct worker *w = ctx;
+    struct lane *lane = w->lane;
     struct tbi_lanes *all = lane->all;
     int rc;
 
     all->lost(all->ctx);
     pthread_mutex_lock(&all->lock);
-    if (--all->running == 0)
-        pthread_cond_signal(&all->idle);
+    tbi_list_unlink(&w->link);
+    end_call(w);
     pthread_mutex_unlock(&all->lock);
+    free(w);
     rc = start(lane);
     if (rc == 0)
         return;
@@ -116,6 +143,7 @@ struct tbi_lanes *tbi_lanes_create(const uint16_t *lane, unsigned nlanes, tbi_la
 
     pthread_mutex_init(&l->lock, NULL);
     tbi_condition_init(&l->idle);
+    tbi_list_init(&l->workers);
     l->nlanes = nlanes;
     l->fn = fn;
     l->lost = lost;
@@ -148,6 +176,34 @@ void tbi_lanes_give(struct tbi_lanes *l, struct msg_run *run)
     *lane->last = w;
     lane->last = &w->next;
     pthread_cond_signal(&lane->wake);
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void mark(struct msg_run *run)
+{
+    atomic_store(&run->cancelled, 1);
+}
+
+static bool is(const struct msg_run *run, const struct msg_task *task)
+{
+    return run != NULL && tbi_id_equal(run->task, task->task) && run->attempt == task->attempt;
+}
+
+void tbi_lanes_cancel(struct tbi_lanes *l, const struct msg_task *task)
+{
+    pthread_mutex_lock(&l->lock);
+    for (unsigned i = 0; i < l->nlanes; i++)
+        for (struct waiting *w = l->lane[i].first; w != NULL; w = w->next)
+            if (is(w->run, task))
+                mark(w->run);
+    for (struct tbi_link *k = l->workers.next; k != &l->workers; k = k->next) {
+        struct worker *w = TBI_ENTRY(k, struct worker, link);
+
+        if (is(w->run, task)) {
+            mark(w->run);
+            pthread_kill(w->thread, TBI_LANE_SIGNAL);
+        }
+    }
     pthread_mutex_unlock(&l->lock);
 }
 

@@ -33,8 +33,8 @@ struct tbi_slot {
      * behind the last one offered, to take back what was not begun. */
     _Alignas(64) _Atomic uint64_t next;
     /* The numbers + 1 of tasks here that are not wanted any more, each at its number modulo the size; written by
-     * the agent. Of calls that run at once, one may displace another that has not seen it yet: then the
-     * program does not learn of that one's cancel, but the head knows. */
+     * the agent. Calls that run at once can displace one another, so their process is told, too: see
+     * tbi_lanes_cancel. */
     _Atomic uint64_t cancelled[TBI_SLOT_CANCELS];
     /* The number of the task that runs, or ran last, + 1: the executor's alone, unlike `next`. Of calls that run
      * at once, the one that was begun last, so what is told by it of a crash may be another's. */

@@ -26,6 +26,8 @@
 
 #include "util/id.h"
 
+#include <stdatomic.h>
+
 #define TBI_PROTOCOL_VERSION 2
 #define TBI_PROC_DRIVER 0u
 #define TBI_PROC_NONE 0xffffffffu
@@ -631,7 +633,7 @@ struct msg_run {
     uint64_t number;        /* in the order in which this executor gets tasks, from 0 */
     uint32_t retry_codes, retry_delay_ms; /* TBI_CALL: as in msg_call */
     int32_t max_retries;
-    uint32_t unused;
+    _Atomic uint32_t cancelled; /* 0. The executor's: set when it is told, if it runs calls in lanes */
     uint64_t seed;          /* as in SUBMIT */
 };
 /* One argument: rank == TBI_ARG_INLINE: `bytes` of data at `offset` there; else in a segment. */

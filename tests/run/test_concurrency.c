@@ -109,6 +109,17 @@ static int pool_listen(tb_call *call, struct pool *self)
     return tb_return(call, 0);
 }
 
+/* Marks that it is there, and that it is cancelled, which it does not look at before there is a mark in another file. */
+static int pool_heed_late(tb_call *call, struct pool *self)
+{
+    (void)self;
+    mark(tb_arg_string(call, 0));
+    while (marks_count(tb_arg_string(call, 1)) == 0 || !tb_cancelled(call))
+        usleep(1000);
+    mark(tb_arg_string(call, 0));
+    return tb_return(call, 0);
+}
+
 static int pool_wrong(tb_call *call, struct pool *self)
 {
     (void)self;
@@ -152,6 +163,7 @@ TB_METHOD(pool, pool_compute, .concurrency_group = "compute");
 TB_METHOD(pool, pool_nest);
 TB_METHOD(pool, pool_ask_late);
 TB_METHOD(pool, pool_listen);
+TB_METHOD(pool, pool_heed_late);
 TB_METHOD(pool, pool_wrong);
 TB_METHOD(pool, pool_leave);
 TB_METHOD(pool, pool_must);
@@ -315,6 +327,32 @@ static void one_call_is_cancelled_and_the_others_go_on(void **state)
     assert_ok(tb_actor_release(p));
 }
 
+/* However far apart they came. */
+static void each_of_many_calls_cancelled_at_once_learns_of_it(void **state)
+{
+    enum { CALLS = 4, BETWEEN = 63 };
+    struct marks m = marks_new(), look = marks_new();
+    tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = CALLS + 1));
+    tb_ref r[CALLS];
+
+    (void)state;
+    for (int i = 0; i < CALLS; i++) {
+        r[i] = tb_actor_call(p, pool_heed_late, m.path, look.path);
+        for (int k = 0; k < BETWEEN; k++)
+            assert_true(get_int(tb_actor_call(p, pool_add)) > 0);
+    }
+    assert_soon(marks_count(m.path) == CALLS);
+    for (int i = 0; i < CALLS; i++)
+        assert_ok(tb_cancel(r[i], TB_CANCEL_DEFAULT));
+    for (int i = 0; i < CALLS; i++)
+        assert_call_fails(TB_ERR_CANCELLED, "", r[i]);
+    mark(look.path);
+    assert_soon(marks_count(m.path) == 2 * CALLS);
+    marks_end(&m);
+    marks_end(&look);
+    assert_ok(tb_actor_release(p));
+}
+
 static void an_error_is_of_its_call_alone(void **state)
 {
     struct gate g = gate_new();
@@ -440,6 +478,7 @@ RUN(cmocka_unit_test(as_many_calls_run_at_once_as_were_asked_for),
     cmocka_unit_test(calls_that_run_at_once_wait_each_for_its_own),
     cmocka_unit_test(a_handle_that_two_calls_came_with_stays_until_both_have_ended),
     cmocka_unit_test(one_call_is_cancelled_and_the_others_go_on),
+    cmocka_unit_test(each_of_many_calls_cancelled_at_once_learns_of_it),
     cmocka_unit_test(an_error_is_of_its_call_alone),
     cmocka_unit_test(tb_must_in_one_call_says_why_all_have_ended),
     cmocka_unit_test(an_actor_leaves_when_all_its_calls_have_ended),
