@@ -24,9 +24,7 @@ static inline void tbi_floats_read(uint64_t word[2])
 #elif defined __aarch64__
     __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(word[0]), "=r"(word[1]));
 #else
-    static uint64_t changes;
-
-    word[0] = word[1] = __atomic_add_fetch(&changes, 1, __ATOMIC_RELAXED); /* whatever they are, they are set */
+    word[0] = word[1] = 0; /* whatever they are, they are set */
 #endif
 }
 
@@ -37,13 +35,28 @@ static inline void tbi_floats_save(struct tbi_floats *f)
     tbi_floats_read(f->word);
 }
 
+/* Most numbers raise the flag of an inexact result: that is set back without fesetenv. */
 static inline void tbi_floats_restore(const struct tbi_floats *f)
 {
     uint64_t word[2];
 
     tbi_floats_read(word);
-    if (word[0] != f->word[0] || word[1] != f->word[1])
+#if defined __x86_64__
+    if (word[0] != f->word[0]) {
+        uint32_t sse = (uint32_t)f->word[0];
+
+        __asm__ volatile("ldmxcsr %0" : : "m"(sse));
+    }
+    if (word[1] != f->word[1])
         fesetenv(&f->all);
+#elif defined __aarch64__
+    if (word[0] != f->word[0])
+        __asm__ volatile("msr fpcr, %0" : : "r"(f->word[0]));
+    if (word[1] != f->word[1])
+        __asm__ volatile("msr fpsr, %0" : : "r"(f->word[1]));
+#else
+    fesetenv(&f->all);
+#endif
 }
 
 #endif
