@@ -293,7 +293,7 @@ static void send_constructed(const struct tbi_call *call, const struct tbi_id *k
 /* No other thread is in it, or will be. One that still was may have taken back a result. */
 static int close_call(struct tbi_call *call, struct tbi_error_link *chain, int links)
 {
-    call->over = true;
+    tbi_call_close(call);
     if (call->entries == 0)
         return links;
     tbi_call_wait_alone(call);

@@ -69,6 +69,11 @@ static inline int tbi_call_none(const tb_call *handle)
 /* With the lock: until no other thread is in it. Those that wait do so no longer once it is over. */
 void tbi_call_wait_alone(struct tbi_call *call);
 
+/* With the lock: it is over. */
+void tbi_call_close(struct tbi_call *call);
+
+/* Without the lock: of the task that runs here. *known: it is the one that was asked for. */
+bool tbi_task_is_cancelled(const tb_call *handle, bool *known);
 /* NULL is not. */
 bool tbi_call_is_cancelled(const struct tbi_call *call);
 

@@ -28,15 +28,20 @@ int tb_cancel(tb_ref ref, int flags)
 bool tbi_call_is_cancelled(const struct tbi_call *call)
 {
     return call != NULL &&
-           (tbi_run_is_cancelled(call->run) ||
-            atomic_load_explicit(&call->slot->cancelled[call->run->number % TBI_SLOT_CANCELS],
-                                 memory_order_acquire) == call->run->number + 1);
+           (tbi_run_is_cancelled(call->run) || tbi_slot_is_cancelled(call->slot, call->run->number));
 }
 
 /* Who is left of a task that has ended is not wanted either. */
-bool tb_cancelled(const tb_call *handle)
+static bool is_cancelled_or_over(const tb_call *handle)
 {
     TBI_ENTER_CALL(call, handle, "tb_cancelled");
 
     return call != NULL ? tbi_call_is_cancelled(call) : handle != NULL && !tbi_process_is_inside();
+}
+
+bool tb_cancelled(const tb_call *handle)
+{
+    bool known, cancelled = tbi_task_is_cancelled(handle, &known);
+
+    return known ? cancelled : is_cancelled_or_over(handle);
 }

@@ -26,6 +26,11 @@ static _Thread_local struct {
     size_t n;
 } awaited;                              /* the objects that it is going to wait for */
 static _Thread_local struct tbi_call *current; /* the task, or method, that this thread runs */
+static struct {
+    _Atomic(tb_call *) handle;          /* NULL: none runs */
+    const struct tbi_slot *slot;        /* of the process */
+} task;                                 /* that runs here */
+enum { HANDLE = 16 };                   /* a handle is the number of its call + 1, times this */
 static _Thread_local struct tbi_call *helped;  /* another thread's, which this one is in a function with */
 
 void tbi_process_init(struct tbi_process *p)
@@ -211,10 +216,28 @@ struct tbi_call *tbi_process_own_call(void)
 
 void tbi_process_begin_call(struct tbi_process *p, struct tbi_call *call)
 {
-    call->handle = (tb_call *)(uintptr_t)(++p->ncalls * 16);
+    call->handle = (tb_call *)(uintptr_t)((call->run->number + 1) * HANDLE);
     call->next = p->running;
     p->running = call;
     current = call;
+    if (call->run->kind != TBI_TASK) /* which may run beside others, and be cancelled otherwise */
+        return;
+    task.slot = call->slot;
+    atomic_store_explicit(&task.handle, call->handle, memory_order_release);
+}
+
+/* Of the task that runs this is known without the lock, for a loop in many threads may ask it each time. */
+bool tbi_task_is_cancelled(const tb_call *handle, bool *known)
+{
+    *known = handle != NULL && atomic_load_explicit(&task.handle, memory_order_acquire) == handle;
+    return *known && tbi_slot_is_cancelled(task.slot, (uintptr_t)handle / HANDLE - 1);
+}
+
+void tbi_call_close(struct tbi_call *call)
+{
+    call->over = true;
+    if (atomic_load_explicit(&task.handle, memory_order_relaxed) == call->handle)
+        atomic_store_explicit(&task.handle, NULL, memory_order_release);
 }
 
 /* With the lock, or in the child of a fork, which has one thread. */

@@ -143,7 +143,6 @@ struct tbi_process {
     struct tbi_limits limits;
     const struct tbi_cluster *cluster;
     struct tbi_process_port port;
-    uint64_t ncalls;            /* executors: that have run */
     struct tbi_call *running;   /* executors: the running task, or calls of the actor */
     struct tbi_instance *instance; /* executors: room for an actor */
     bool (*take_other)(struct tbi_process *, const struct tbi_record *); /* RUN, EXIT, INTERRUPT */

@@ -47,6 +47,11 @@ struct tbi_slot {
     struct tbi_error_link sticky;
 };
 
+static inline bool tbi_slot_is_cancelled(const struct tbi_slot *slot, uint64_t number)
+{
+    return atomic_load_explicit(&slot->cancelled[number % TBI_SLOT_CANCELS], memory_order_acquire) == number + 1;
+}
+
 struct tbi_slots;
 
 struct tbi_slots *tbi_slots_create(uint32_t page); /* bytes of one; NULL with errno: no memory */

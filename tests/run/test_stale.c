@@ -145,7 +145,7 @@ static void *helps(void *arg)
     int x;
 
     for (int i = 0; i < ROUNDS; i++)
-        if (tb_arg(h->call, 0, &x) != 0 || tb_call_rank(h->call) < 0)
+        if (tb_arg(h->call, 0, &x) != 0 || tb_call_rank(h->call) < 0 || tb_cancelled(h->call))
             return "failed to read";
     pthread_mutex_lock(&one_returns);
     if (tb_return_at(h->call, (size_t)h->index, x + h->index) != 0)
