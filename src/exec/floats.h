@@ -11,16 +11,16 @@ struct tbi_floats {
     uint64_t word[2];
 };
 
-/* The registers as two words, with no flag set that was not. */
+/* The registers as two words. The flags of the x87, which costs as much as all the rest, are left out. */
 static inline void tbi_floats_read(uint64_t word[2])
 {
 #if defined __x86_64__
     uint32_t sse;
-    uint16_t control, status;
+    uint16_t control;
 
-    __asm__ volatile("stmxcsr %0\n\tfnstcw %1\n\tfnstsw %2" : "=m"(sse), "=m"(control), "=m"(status));
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(sse), "=m"(control));
     word[0] = sse;
-    word[1] = (uint64_t)control << 16 | (status & 0x3f);
+    word[1] = control;
 #elif defined __aarch64__
     __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(word[0]), "=r"(word[1]));
 #else
@@ -35,7 +35,7 @@ static inline void tbi_floats_save(struct tbi_floats *f)
     tbi_floats_read(f->word);
 }
 
-/* Most numbers raise the flag of an inexact result: that is set back without fesetenv. */
+/* Most computing raises the flag of an inexact result: that is set back without fesetenv. */
 static inline void tbi_floats_restore(const struct tbi_floats *f)
 {
     uint64_t word[2];
@@ -44,8 +44,12 @@ static inline void tbi_floats_restore(const struct tbi_floats *f)
 #if defined __x86_64__
     if (word[0] != f->word[0]) {
         uint32_t sse = (uint32_t)f->word[0];
+        uint16_t x87;
 
         __asm__ volatile("ldmxcsr %0" : : "m"(sse));
+        __asm__ volatile("fnstsw %0" : "=m"(x87));
+        if (x87 & 0x3f)
+            __asm__ volatile("fnclex");
     }
     if (word[1] != f->word[1])
         fesetenv(&f->all);
