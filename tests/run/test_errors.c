@@ -528,6 +528,7 @@ static void *finalizes(void *said)
 
 static void another_thread_does_not_end_the_job(void **state)
 {
+    tb_ref r = tb_put(1);
     pthread_t thread;
     bool said = false;
 
@@ -535,7 +536,8 @@ static void another_thread_does_not_end_the_job(void **state)
     assert_int_equal(pthread_create(&thread, NULL, finalizes, &said), 0);
     pthread_join(thread, NULL);
     assert_true(said);
-    assert_ok(tb_get(tb_put(1), NULL));
+    assert_ok(tb_get(r, NULL));
+    assert_ok(tb_release(r));
 }
 
 RUN(cmocka_unit_test(a_text_tells_the_last_link_and_the_root_cause_however_long_the_chain),
