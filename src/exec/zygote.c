@@ -399,8 +399,12 @@ bool tbi_zygote_lives(struct tbi_zygote *zygote, char *how, size_t size)
     pid_t pid;
 
     /* Its end of the socket is its alone. Its pid would not do: the program may have reaped it. */
-    if (recv(zygote->commands, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno != ECONNRESET)
-        return true;
+    if (recv(zygote->commands, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno != ECONNRESET) {
+        if (errno != EBADF && errno != ENOTSOCK)
+            return true;
+        snprintf(how, size, "is out of reach, for the program closed a descriptor of the library (by closefrom?)");
+        return false;
+    }
     while ((pid = waitpid(zygote->pid, &status, 0)) < 0 && errno == EINTR) {
     }
     if (pid != zygote->pid)
@@ -419,17 +423,20 @@ void tbi_zygote_stop(struct tbi_zygote *zygote)
     struct pollfd ends = {.fd = zygote->commands, .events = POLLIN};
     char how[64];
 
-    if (zygote->pid <= 0 || !tbi_zygote_lives(zygote, how, sizeof how)) {
+    if (zygote->pid > 0 && !tbi_zygote_lives(zygote, how, sizeof how) && zygote->pid > 0)
+        ends.fd = -1; /* it lives, but the descriptor is not ours any more */
+    if (zygote->pid <= 0) {
         close(zygote->commands);
         *zygote = (struct tbi_zygote){0, -1};
         return;
     }
     kill(zygote->pid, TBI_ZYGOTE_END);
-    while (poll(&ends, 1, STOP_MS) < 0 && errno == EINTR) { /* its end of the socket is its alone */
+    while (ends.fd >= 0 && poll(&ends, 1, STOP_MS) < 0 && errno == EINTR) { /* its end of the socket is its alone */
     }
     kill(zygote->pid, SIGKILL); /* it has ended, or cannot */
     while (waitpid(zygote->pid, NULL, 0) < 0 && errno == EINTR) {
     }
-    close(zygote->commands);
+    if (ends.fd >= 0)
+        close(zygote->commands);
     *zygote = (struct tbi_zygote){0, -1};
 }

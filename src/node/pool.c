@@ -188,6 +188,9 @@ static const char *limit_of(int code)
         return "ulimit -u, or pids.max of its control group";
     case ENOMEM:
         return "the job's memory, or vm.overcommit_memory";
+    case EBADF:
+    case ENOTSOCK:
+        return "the program closed a descriptor of the library, by closefrom perhaps";
     default:
         return "see fork(2)";
     }

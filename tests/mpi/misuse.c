@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <thornback.h>
 
@@ -91,6 +92,11 @@ int main(int argc, char **argv)
             tb_must(tb_release(failed));
         }
         return tb_finalize();
+    }
+    if (strcmp(how, "closes") == 0) {
+        for (int fd = 3; fd < 256; fd++)
+            close(fd);
+        report(tb_get(tb_remote(one), &v));
     }
     if (strcmp(how, "affinity") == 0) {
         tb_must(tb_get(tb_remote(affinity), &there));

@@ -295,6 +295,17 @@ static void its_end_is_noticed_when_the_program_has_reaped_it(void **state)
     assert_string_equal(how, "ended");
 }
 
+static void it_is_out_of_reach_when_the_program_has_closed_its_descriptor(void **state)
+{
+    struct tbi_zygote *zygote = *state;
+    char how[96];
+
+    close(zygote->commands);
+    assert_false(tbi_zygote_lives(zygote, how, sizeof how));
+    assert_string_equal(how, "is out of reach, for the program closed a descriptor of the library (by closefrom?)");
+    assert_true(zygote->pid > 0); /* the teardown ends it */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(its_end_is_noticed_with_its_cause, start, stop),
         cmocka_unit_test_setup_teardown(its_end_is_noticed_when_the_program_has_reaped_it, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(it_is_out_of_reach_when_the_program_has_closed_its_descriptor, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
