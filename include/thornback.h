@@ -347,6 +347,8 @@ typedef struct tb_config {
  * it one of its own.
  * exit in a task ends its process, and fails the task; of the handlers of atexit those run that were registered in the
  * process, not those that the program had registered before tb_init. vfork is fork in tasks.
+ * Descriptors that the library has open are needed until tb_finalize: a program that closes what it has not opened, by
+ * closefrom say, ends the job, and MPI may hang.
  * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.
@@ -969,7 +971,9 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
  * the caller. Never fails: what goes wrong, at once or later, is what tb_get reports. Up to 20
  * arguments; each is evaluated once and copied. A ref stands for its value; the task starts when it
  * is there. Blocks: until the store has room for large arguments, and for flow control: in a task, while some 2,000
- * tasks that its process has submitted have not begun; its CPUs go to them meanwhile. */
+ * tasks that its process has submitted have not begun; its CPUs go to them meanwhile. The driver is not slowed, for
+ * what it submits may wait for what it does later: its tasks are queued without a limit, some 600 bytes each on rank 0
+ * with the ref, and their small arguments. With many millions, wait for some before more are submitted. */
 #define tb_remote(...)                                                                             \
     tb_remote_(TB_FIRST_(__VA_ARGS__), TB_FIRST_NAME_(__VA_ARGS__), NULL, TB_REST_(__VA_ARGS__))
 
