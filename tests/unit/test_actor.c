@@ -6,6 +6,7 @@
 #include "api/errors.h"
 #include "api/instance.h"
 #include "api/registry.h"
+#include "exec/surroundings.h"
 #include "net/codec.h"
 
 struct counter { int value; char text[16]; };
@@ -616,5 +617,6 @@ int main(void)
         TEST(a_method_ends_its_actor),
         TEST(an_actor_may_keep_a_handle_of_itself),
     };
+    tbi_surroundings_start(); /* as an executor does */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
