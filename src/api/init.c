@@ -544,11 +544,21 @@ static int start(struct tbi_job *j, const tb_config *config)
     return 0;
 }
 
+/* MPI_Finalize would never return without its own. */
+static void check_descriptors(struct tbi_job *j)
+{
+    char how[96];
+
+    if (j->has_zygote && !tbi_zygote_lives(&j->zygote, how, sizeof how))
+        tbi_end_job(j->rank, j->hostname, "the process that starts executors %s: the job ends", how);
+}
+
 /* The end, by tb_finalize or, if the program leaves without it, in exit(). */
 static void end(struct tbi_job *j, bool leaves)
 {
     bool settles;
 
+    check_descriptors(j);
     tbi_process_close(&j->process, leaves);
     if (leaves)
         tbi_late_park(&j->memory);
