@@ -444,6 +444,13 @@ static int run_once(struct tbi_call *call, struct tbi_error_link *chain)
     return judge(call, rc, chain);
 }
 
+/* It was claimed, and cancelled meanwhile: nothing would interrupt it. */
+static int refuse(struct tbi_call *call, struct tbi_error_link *chain)
+{
+    tbi_call_stick(call, TB_ERR_CANCELLED, "cancelled before it began");
+    return judge(call, 0, chain);
+}
+
 /* What becomes of the actor. */
 static void settle(struct tbi_call *call, bool failed)
 {
@@ -512,7 +519,7 @@ void tbi_call_run(struct tbi_process *p, struct tbi_slot *slot, const struct msg
     tbi_fault_point(TBI_FAULT_BEGIN);
     if (run->kind == TBI_TASK)
         tbi_surroundings_begin();
-    links = run_once(&call, chain);
+    links = run->kind == TBI_CALL && tbi_call_is_cancelled(&call) ? refuse(&call, chain) : run_once(&call, chain);
     while (links > 0 && may_try_again(&call, chain[0].code))
         links = begin_again(&call) ? run_once(&call, chain) : judge(&call, 0, chain);
     if (run->kind == TBI_TASK && !tbi_surroundings_end())

@@ -23,7 +23,8 @@ enum {
     BACKLOG_MAX = 1 << 20,  /* bytes waiting for room in the ring before a thread waits */
     REAP_EVERY = 64,        /* times that nothing is left to run */
     RING_EVERY_US = 50,     /* while there is more work, the agent is woken no more often */
-    LOOK_EVERY_US = 1000000 /* a sleeper looks again, for its bell may have been overwritten */
+    LOOK_EVERY_US = 1000000, /* a sleeper looks again, for its bell may have been overwritten */
+    INTERRUPT_US = 10000000 /* for a signal to come */
 };
 
 struct executor {
@@ -276,9 +277,29 @@ static void volunteer_for_oom(void)
 }
 
 /* Its arrival is all: a system call that the cancelled task is in returns with EINTR. */
+static volatile sig_atomic_t interrupted;
+
 static void on_interrupt(int signal)
 {
     (void)signal;
+    interrupted = 1;
+}
+
+/* The signal that was meant for the call which has ended: it must not come to the next. The zygote sends it, and may
+ * have to wait for a processor; or it has died, and this process will. */
+static void await_interrupt(void)
+{
+    uint64_t until_us = tbi_now_us() + INTERRUPT_US;
+    struct timespec look = {0, 100000000};
+    sigset_t set, before;
+
+    sigemptyset(&set);
+    sigaddset(&set, TBI_INTERRUPT_SIGNAL);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    while (!interrupted && tbi_now_us() < until_us)
+        if (sigtimedwait(&set, NULL, &look) == TBI_INTERRUPT_SIGNAL)
+            break;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void accept_interrupts(void)
@@ -315,6 +336,16 @@ static void run_task(struct executor *x, const struct msg_run *run)
     tbi_call_run(&x->process, x->slot, run);
 }
 
+/* A call of an actor without lanes. */
+static void run_call(struct executor *x, const struct msg_run *run)
+{
+    interrupted = 0;
+    tbi_slot_enter(x->slot, run->number);
+    run_task(x, run);
+    if (tbi_slot_leave(x->slot, run->number))
+        await_interrupt();
+}
+
 /* ---- calls that run at once ---- */
 
 static void run_in_lane(void *ctx, const struct msg_run *run)
@@ -345,7 +376,10 @@ static void run_claimed(struct executor *x, struct msg_run *run)
         tbi_lanes_give(x->lanes, run);
         return;
     }
-    run_task(x, run);
+    if (run->kind == TBI_CALL)
+        run_call(x, run);
+    else
+        run_task(x, run);
     if (x->instance.run != run) /* which stays with the actor */
         free(run);
 }

@@ -36,6 +36,8 @@ struct tbi_slot {
      * the agent. Calls that run at once can displace one another, so their process is told, too: see
      * tbi_lanes_cancel. */
     _Atomic uint64_t cancelled[TBI_SLOT_CANCELS];
+    /* What the signal that interrupts would hit in an actor: tbi_slot_aim. */
+    _Atomic uint64_t target;
     /* The number of the task that runs, or ran last, + 1: the executor's alone, unlike `next`. Of calls that run
      * at once, the one that was begun last, so what is told by it of a crash may be another's. */
     _Alignas(64) _Atomic uint64_t begun;
@@ -49,7 +51,33 @@ struct tbi_slot {
 
 static inline bool tbi_slot_is_cancelled(const struct tbi_slot *slot, uint64_t number)
 {
-    return atomic_load_explicit(&slot->cancelled[number % TBI_SLOT_CANCELS], memory_order_acquire) == number + 1;
+    return atomic_load(&slot->cancelled[number % TBI_SLOT_CANCELS]) == number + 1;
+}
+
+/* Whom the signal that interrupts would hit in an actor whose calls run one after the other: `target` is the number of
+ * a call times 4, and how far it is. The executor enters and leaves, the agent aims. All of it is sequentially
+ * consistent, and so is the agent's write of `cancelled` before it aims: a call that it finds not begun finds the
+ * cancel when it has entered; one that has ended is not aimed at; and one that was aimed at waits for the signal before
+ * it makes way for the next. */
+enum { TBI_TARGET_RUNS = 1, TBI_TARGET_AIMED, TBI_TARGET_OVER };
+
+static inline void tbi_slot_enter(struct tbi_slot *slot, uint64_t number)
+{
+    atomic_store(&slot->target, number * 4 + TBI_TARGET_RUNS);
+}
+
+/* True: a signal is on its way. */
+static inline bool tbi_slot_leave(struct tbi_slot *slot, uint64_t number)
+{
+    return atomic_exchange(&slot->target, number * 4 + TBI_TARGET_OVER) == number * 4 + TBI_TARGET_AIMED;
+}
+
+/* May the signal be sent? */
+static inline bool tbi_slot_aim(struct tbi_slot *slot, uint64_t number)
+{
+    uint64_t runs = number * 4 + TBI_TARGET_RUNS;
+
+    return atomic_compare_exchange_strong(&slot->target, &runs, number * 4 + TBI_TARGET_AIMED);
 }
 
 struct tbi_slots;

@@ -36,15 +36,27 @@ static void kill_process(struct tbi_agent *agent, struct tbi_job *job)
     agent->ops.kill(agent->ops.ctx, job->proc->proc);
 }
 
+/* A process runs its tasks one after the other: if it has claimed a later one it is done with this, as its DONE will
+ * say, and what is meant for this would hit the later one. What it has not claimed was taken back. */
+static bool is_over(const struct tbi_job *job)
+{
+    return job->proc->actor == NULL && &job->link != job->proc->work.prev;
+}
+
 static void abort_running(struct tbi_agent *agent, struct tbi_job *job, bool force)
 {
     struct tbi_proc *proc = job->proc;
 
+    if (is_over(job)) {
+        tbi_list_unlink(&job->timer);
+        job->aborted = true;
+        return;
+    }
     if (force) {
         kill_process(agent, job);
     } else if (!job->aborted) {
         send_task(agent, agent->config.rank, TBI_MSG_INTERRUPT, proc->proc, job);
-        agent->ops.interrupt(agent->ops.ctx, proc->proc, job->number);
+        agent->ops.interrupt(agent->ops.ctx, proc->proc, job->number, proc->actor != NULL);
         tbi_list_unlink(&job->timer);
         if (!tbi_job_is_call(job)) /* a call that takes no notice does not cost the actor its life */
             set_timer(agent, job, agent->now_us + agent->config.grace_us);

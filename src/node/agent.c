@@ -334,7 +334,7 @@ static const char *check_procs(const struct tbi_agent *agent)
 
             if (!tbi_demand_equal(&demand, &first) || job->bundle != proc->job->bundle)
                 return "an executor was given a task of another demand";
-            if (job->proc != proc || (job->aborted && !proc->leaving))
+            if (job->proc != proc || (job->aborted && !proc->leaving && &job->link == proc->work.prev))
                 return "a task does not know who runs it, or is aborted and that process may go on";
             if (tbi_list_linked(&job->timer) && job != proc->job && !job->aborted)
                 return "a task is timed before it begins";

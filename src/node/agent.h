@@ -62,8 +62,9 @@ struct tbi_agent_ops {
      * killed, and all of its tasks count as begun. */
     uint64_t (*take_back)(void *ctx, uint32_t proc, uint64_t begun, uint64_t offered);
     /* Tells the task of this number, which the executor runs, that it is not wanted any more, and
-     * interrupts the system call it may be in. */
-    void (*interrupt)(void *ctx, uint32_t proc, uint64_t number);
+     * interrupts the system call it may be in. `others`: the executor may begin another task meanwhile, which must not
+     * be interrupted. */
+    void (*interrupt)(void *ctx, uint32_t proc, uint64_t number, bool others);
     /* Kills the executor; its death is told by tbi_agent_died. */
     void (*kill)(void *ctx, uint32_t proc);
     /* One line for the user: something that is short, and why. NULL: nobody reads it. */

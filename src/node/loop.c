@@ -130,9 +130,9 @@ static uint64_t take_back(void *ctx, uint32_t proc, uint64_t begun, uint64_t off
     return tbi_pool_take_back(((struct tbi_loop *)ctx)->pool, proc, begun, offered);
 }
 
-static void interrupt(void *ctx, uint32_t proc, uint64_t number)
+static void interrupt(void *ctx, uint32_t proc, uint64_t number, bool others)
 {
-    tbi_pool_interrupt(((struct tbi_loop *)ctx)->pool, proc, number);
+    tbi_pool_interrupt(((struct tbi_loop *)ctx)->pool, proc, number, others);
 }
 
 static void kill_executor(void *ctx, uint32_t proc)

@@ -368,14 +368,17 @@ static bool order_again(struct tbi_pool *pool)
     return pool->nlate < n;
 }
 
-void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number)
+void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number, bool others)
 {
     struct executor *x = tbi_map_get(&pool->executors, key(proc));
+    struct tbi_slot *slot;
 
     if (x == NULL || x->slot == TBI_SLOTS_MAX)
         return;
-    atomic_store(&tbi_slots_slot(pool->config.slots, x->slot)->cancelled[number % TBI_SLOT_CANCELS], number + 1);
-    order(pool, proc, false);
+    slot = tbi_slots_slot(pool->config.slots, x->slot);
+    atomic_store(&slot->cancelled[number % TBI_SLOT_CANCELS], number + 1);
+    if (!others || tbi_slot_aim(slot, number))
+        order(pool, proc, false);
 }
 
 int32_t tbi_pool_pid(struct tbi_pool *pool, uint32_t proc)

@@ -43,7 +43,7 @@ void *tbi_pool_send(struct tbi_pool *pool, uint32_t proc, enum tbi_msg type, siz
 uint64_t tbi_pool_take_back(struct tbi_pool *pool, uint32_t proc, uint64_t begun, uint64_t offered);
 
 /* As in tbi_agent_ops. */
-void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number);
+void tbi_pool_interrupt(struct tbi_pool *pool, uint32_t proc, uint64_t number, bool others);
 void tbi_pool_kill(struct tbi_pool *pool, uint32_t proc);
 /* What it says of itself, for reports; 0: it has not begun, or is none. */
 int32_t tbi_pool_pid(struct tbi_pool *pool, uint32_t proc);

@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 static int marks_it(tb_call *call)
 {
@@ -316,6 +318,68 @@ static void a_cancel_that_races_with_the_end_gives_one_or_the_other(void **state
     print_message("%d of 2000 cancelled\n", cancelled);
 }
 
+/* Fails if a signal comes that is not for it. */
+static int naps(tb_call *call)
+{
+    struct timespec t = {0, tb_arg_int(call, 0) % 5 * 100000};
+
+    if (nanosleep(&t, NULL) != 0 && !tb_cancelled(call))
+        return tb_fail(call, "it was interrupted, and not cancelled");
+    return tb_return(call, tb_arg_int(call, 0));
+}
+TB_TASK(naps, .max_retries = TB_NONE);
+
+struct bed { int unused; };
+static int bed_naps(tb_call *call, struct bed *bed)
+{
+    (void)bed;
+    return naps(call);
+}
+TB_ACTOR(bed, struct bed);
+TB_METHOD(bed, bed_naps);
+
+/* One in three is cancelled, at any moment; calls of one actor run one after the other, and so do tasks that were given
+ * to a process ahead. */
+static void cancel_one_in_three(tb_actor on, int flags)
+{
+    enum { ROUNDS = 300, N = 24 };
+
+    for (int round = 0; round < ROUNDS; round++) {
+        tb_ref r[N];
+        int v;
+
+        for (int i = 0; i < N; i++)
+            r[i] = tb_actor_is_null(on) ? tb_remote(naps, round * 7 + i) : tb_actor_call(on, bed_naps, round * 7 + i);
+        for (int i = 0; i < round % 20; i++)
+            sched_yield();
+        for (int i = round % 3; i < N; i += 3)
+            assert_ok(tb_cancel(r[i], flags));
+        for (int i = 0; i < N; i++) {
+            int rc = tb_get(r[i], &v);
+
+            if (rc != 0 && (rc != TB_ERR_CANCELLED || i % 3 != round % 3))
+                fail_msg("task %d of round %d: %s", i, round, tb_last_error());
+        }
+        assert_ok(tb_release_all(r, N));
+    }
+}
+
+static void a_cancel_interrupts_and_kills_no_other_task(void **state)
+{
+    (void)state;
+    cancel_one_in_three((tb_actor){0}, TB_CANCEL_DEFAULT);
+    cancel_one_in_three((tb_actor){0}, TB_CANCEL_FORCE);
+}
+
+static void nor_another_call_of_the_actor(void **state)
+{
+    tb_actor on = tb_actor_new(bed);
+
+    (void)state;
+    cancel_one_in_three(on, TB_CANCEL_DEFAULT);
+    assert_ok(tb_actor_release(on));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +393,8 @@ int main(void)
         cmocka_unit_test(wrong_use_is_refused),
         cmocka_unit_test(of_5000_queued_tasks_each_ends_when_some_are_cancelled),
         cmocka_unit_test(a_cancel_that_races_with_the_end_gives_one_or_the_other),
+        cmocka_unit_test(a_cancel_interrupts_and_kills_no_other_task),
+        cmocka_unit_test(nor_another_call_of_the_actor),
     };
 
     setenv("TB_CANCEL_GRACE", "2", 1); /* enough for who listens, on a busy machine too */

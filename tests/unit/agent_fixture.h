@@ -220,8 +220,9 @@ static inline uint64_t fake_take_back(void *ctx, uint32_t proc, uint64_t begun, 
     return f->never_born ? 0 : offered - f->not_begun;
 }
 
-static inline void fake_interrupt(void *ctx, uint32_t proc, uint64_t number)
+static inline void fake_interrupt(void *ctx, uint32_t proc, uint64_t number, bool others)
 {
+    (void)others;
     describe(ctx);
     print(ctx, "interrupt p%u in task number %u\n", proc, (unsigned)number);
 }

@@ -501,6 +501,29 @@ static void what_is_aborted_before_it_began_never_runs(void **state)
     assert_said(f, "take back 2 from p1\nFINISHED 2 to 0 error=-3\nRUN 3 to p1\n");
 }
 
+/* Its DONE has not come, but the next is running. */
+static void one_that_is_over_is_aborted_without_harm_to_the_next(void **state)
+{
+    struct fake *f = *state;
+
+    for (int k = 1; k <= 3; k++)
+        dispatch(f, k, 2, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\n");
+    f->not_begun = 1;
+    abort_task(f, 1, 0, 1);
+    assert_said(f, "take back 1 from p1\nRUN 3 to p1\n");
+    f->not_begun = 1;
+    abort_task(f, 1, 0, 0);
+    assert_said(f, "take back 1 from p1\nRUN 3 to p1\n");
+    f->not_begun = 0;
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_null(done(f, 1, 2, TBI_AT_INLINE));
+    assert_null(done(f, 1, 3, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nFINISHED 2 to 0\nFINISHED 3 to 0\n");
+    dispatch(f, 4, 2, 0, -1);
+    assert_said(f, "RUN 4 to p1\n");
+}
+
 static void a_running_task_is_interrupted_and_then_killed(void **state)
 {
     struct fake *f = *state;
@@ -687,6 +710,7 @@ int main(void)
         AHEAD(an_executor_that_is_doomed_is_given_no_task),
         AHEAD(only_what_was_taken_back_can_be_skipped),
         AHEAD(what_is_aborted_before_it_began_never_runs),
+        AHEAD(one_that_is_over_is_aborted_without_harm_to_the_next),
         ON(a_running_task_is_interrupted_and_then_killed),
         ON(a_process_whose_task_was_interrupted_runs_no_other),
         ON(by_force_it_is_killed_at_once),

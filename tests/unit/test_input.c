@@ -183,9 +183,9 @@ static uint64_t take_back(void *ctx, uint32_t proc, uint64_t begun, uint64_t off
     return begun + pick((unsigned)(offered - begun) + 1);
 }
 
-static void no_interrupt(void *ctx, uint32_t proc, uint64_t number)
+static void no_interrupt(void *ctx, uint32_t proc, uint64_t number, bool others)
 {
-    (void)ctx, (void)proc, (void)number;
+    (void)ctx, (void)proc, (void)number, (void)others;
 }
 
 static const int64_t totals[3][TBI_CUSTOM] = {{0}, {20000, 10000}, {20000}};

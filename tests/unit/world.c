@@ -92,11 +92,12 @@ static void world_copy(void *ctx, uint32_t ticket, unsigned rank, uint64_t from,
     *c = (struct copying){ticket, self->rank, true};
 }
 
-static void world_interrupt(void *ctx, uint32_t number, uint64_t task)
+static void world_interrupt(void *ctx, uint32_t number, uint64_t task, bool others)
 {
     struct world_self *self = ctx;
     struct proc *p = find_proc(self->world, self->rank, number);
 
+    (void)others;
     if (p->running && p->run.number == task)
         p->cancelled = true;
 }
