@@ -3,12 +3,12 @@
 #include "api/get.h"
 #include "util/alloc.h"
 
-enum { CHECKED = 64 };
+enum { CHECKED = 64, MANY = 1000, LOOK_NS = 50 /* that a look at a ref takes, about */ };
 
 struct waiting {
     const struct tbi_process *process;
     struct tbi_handle **handle;
-    size_t n, wanted;
+    size_t n, wanted;   /* n: of those given, how many were looked at */
     bool only_exists;
     size_t missing;     /* so many were not ready when we looked last, ... */
     uint64_t heard;     /* ... when the process had heard of so many */
@@ -49,16 +49,18 @@ static bool are_all_polled(void *arg)
     return w->polled == w->n;
 }
 
-/* Uses the handles of the first `looked` refs: of all, unless enough of the first are ready. Whoever waits for one of
- * many, many times, would else have all looked at each time. A mistake is found among the first CHECKED always. */
-static int begin(struct tbi_process *p, const tb_ref *refs, struct waiting *w, size_t *looked)
+/* Uses the handles of the first refs, up to `most`, or until enough are ready. A mistake is found among the first CHECKED
+ * always. May be called again with more. */
+static int look(struct tbi_process *p, const tb_ref *refs, struct waiting *w, size_t most)
 {
     struct tbi_handle **handle = w->handle;
     size_t i, ready = 0;
     bool twice = false;
     int rc = 0;
 
-    for (i = 0; i < w->n && (i < CHECKED || ready < w->wanted) && (rc = tbi_get_use(p, refs[i], &handle[i])) == 0; i++) {
+    for (i = 0; i < most && (i < CHECKED || ready < w->wanted); i++) {
+        if (i >= w->n && (rc = tbi_get_use(p, refs[i], &handle[i])) != 0)
+            break;
         twice |= handle[i]->marked;
         handle[i]->marked = true;
         ready += is_ready(handle[i], w->only_exists);
@@ -66,10 +68,11 @@ static int begin(struct tbi_process *p, const tb_ref *refs, struct waiting *w, s
     for (size_t k = 0; k < i; k++)
         handle[k]->marked = false;
     if (rc == 0 && twice)
-        rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: a ref stands twice among the %zu", w->n);
+        rc = tbi_error_set(TB_ERR_ARGUMENT, "tb_wait: a ref stands twice among those given");
+    w->n = i;
+    w->missing = 0;
     if (rc != 0)
         tbi_get_end(p, handle, i);
-    *looked = i;
     return rc;
 }
 
@@ -105,6 +108,18 @@ static void ask(struct tbi_process *p, const struct waiting *w)
     }
 }
 
+/* Whoever waits for one of many, many times, would have all looked at each time: so the first ones are waited for as long
+ * as a look at the others would take, which at worst doubles that time. Are enough of them ready? */
+static bool wait_for_the_first(struct tbi_process *p, struct waiting *w, size_t n, uint64_t deadline_us)
+{
+    uint64_t until_us = tbi_now_us() + n * LOOK_NS / 1000;
+
+    if (w->wanted > w->n)
+        return false;
+    ask(p, w);
+    return tbi_process_wait(p, are_enough_ready, w, until_us < deadline_us ? until_us : deadline_us);
+}
+
 /* Asks how things are, waits for the answers, and starts to fetch what is ready elsewhere. */
 static void poll_all(struct tbi_process *p, struct waiting *w)
 {
@@ -123,7 +138,7 @@ static void poll_all(struct tbi_process *p, struct waiting *w)
 int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int flags,
                  size_t *ready)
 {
-    struct waiting w = {.n = n, .wanted = num_returns, .only_exists = flags & TB_WAIT_ONLY_EXISTS};
+    struct waiting w = {.wanted = num_returns, .only_exists = flags & TB_WAIT_ONLY_EXISTS};
     bool poll = tbi_timeout_is_none(timeout);
     struct tbi_process *p;
     int rc;
@@ -144,7 +159,9 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
         return TB_ERR_STATE;
     w.process = p;
     w.handle = tbi_alloc(n * sizeof *w.handle);
-    rc = begin(p, refs, &w, &w.n);
+    rc = look(p, refs, &w, n < MANY ? n : CHECKED);
+    if (rc == 0 && w.n < n && !are_enough_ready(&w) && (poll || !wait_for_the_first(p, &w, n, tbi_deadline(timeout))))
+        rc = look(p, refs, &w, n);
     if (rc == 0) {
         if (are_enough_ready(&w)) {
             /* nothing to wait for */
