@@ -4,11 +4,9 @@
  * number of times, so that it does not starve. */
 #include "node/local.h"
 #include "util/alloc.h"
+#include "util/turns.h"
 
-enum {
-    OLDEST = 16, /* kinds that are looked at when one is overtaken */
-    MOST = 8     /* doublings of what may pass the oldest of a kind */
-};
+enum { OLDEST = 16 /* kinds that are looked at when one is overtaken */ };
 
 /* The places of the node that those in the grant stand for. */
 static void write_places(uint16_t *to, const struct tbi_bundle *bundle,
@@ -217,14 +215,12 @@ static bool may_fit(const struct tbi_agent *agent, const struct tbi_job_kind *ki
 }
 
 /* One begins, perhaps before the oldest of the kind, which could begin as well but is not so deep: tasks that submit without
- * end would keep it waiting for ever. So it is let through, an elder, when as many have as a task may be overtaken by.
- * That doubles with each elder that has not ended: one may be blocked until deeper ones have run, and if they were
- * let through again and again, trees of tasks would be unrolled. */
+ * end would keep it waiting for ever. So it is let through, an elder, when its turn has come (util/turns.h). */
 static void count_passing(struct tbi_agent *agent, struct tbi_job_kind *kind, const struct tbi_job *by)
 {
     struct tbi_job *oldest;
 
-    if (++kind->passed < (uint64_t)agent->config.overtakes << (agent->elders < MOST ? agent->elders : MOST))
+    if (!tbi_turn_has_come(++kind->passed, agent->config.overtakes, agent->elders))
         return;
     kind->passed = 0;
     oldest = tbi_kind_oldest(kind);

@@ -1,11 +1,11 @@
 #include "sched/ready.h"
 #include "sched/ledger.h"
 #include "util/alloc.h"
+#include "util/turns.h"
 
 enum {
     OLDEST = 16,  /* classes, or depths, of which the oldest is sought */
-    FAILURES = 32, /* classes that find no node although some have gained, before it is asked whether any can */
-    MOST = 8      /* doublings of the limit */
+    FAILURES = 32 /* classes that find no node although some have gained, before it is asked whether any can */
 };
 
 void tbi_ready_init(struct tbi_ready *ready, unsigned limit)
@@ -282,7 +282,7 @@ struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class
     struct tbi_maker *oldest;
     unsigned looked = 0;
 
-    if (++class->passed < (uint64_t)ready->limit << (class->elders < MOST ? class->elders : MOST) || class->count == 0)
+    if (!tbi_turn_has_come(++class->passed, ready->limit, class->elders) || class->count == 0)
         return NULL;
     class->passed = 0;
     oldest = tbi_ready_best_of(class);

@@ -3,8 +3,7 @@
  * Order: tasks that a blocked task waits for, then deeper tasks, then older ones. Depth first keeps
  * the number of blocked processes near depth x CPUs: a tree of tasks is walked, not unrolled. So that tasks which
  * submit without end do not keep all others from running, the oldest of a class is let through (an elder) when `limit`
- * others were sent since the last one was. The limit doubles with each elder that has not ended: few at a time, or the
- * tree would be unrolled after all; but one that runs for hours keeps no other waiting. When
+ * others were sent since the last one was (util/turns.h). When
  * the best of a class finds no node, the rest of it cannot either: the class is stuck, and stands
  * aside until some node has gained room. The others are in a heap: O(log classes) to add and to remove. When nodes have
  * gained, what is stuck comes back one by one, best first, for as long as one of these nodes may have room for any of

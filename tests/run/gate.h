@@ -3,6 +3,7 @@
 #ifndef TB_GATE_H
 #define TB_GATE_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,20 @@ static inline void gate_wait(const char *path)
         abort();
     while (read(fd, &byte, 1) > 0) {
     }
+    close(fd);
+}
+
+/* The same, whatever signals come. */
+static inline void gate_wait_through(const char *path)
+{
+    int fd = open(path, O_RDONLY);
+    ssize_t n = 1;
+    char byte;
+
+    if (fd < 0)
+        abort();
+    while (n > 0 || (n < 0 && errno == EINTR))
+        n = read(fd, &byte, 1);
     close(fd);
 }
 

@@ -109,14 +109,14 @@ static int pool_listen(tb_call *call, struct pool *self)
     return tb_return(call, 0);
 }
 
-/* Marks that it is there, and that it is cancelled, which it does not look at before there is a mark in another file. */
+/* Does not look whether it is cancelled before the gate is opened; then marks that it is. */
 static int pool_heed_late(tb_call *call, struct pool *self)
 {
     (void)self;
-    mark(tb_arg_string(call, 0));
-    while (marks_count(tb_arg_string(call, 1)) == 0 || !tb_cancelled(call))
-        usleep(1000);
-    mark(tb_arg_string(call, 0));
+    gate_wait_through(tb_arg_string(call, 0));
+    while (!tb_cancelled(call))
+        poll(NULL, 0, 100);
+    mark(tb_arg_string(call, 1));
     return tb_return(call, 0);
 }
 
@@ -331,25 +331,27 @@ static void one_call_is_cancelled_and_the_others_go_on(void **state)
 static void each_of_many_calls_cancelled_at_once_learns_of_it(void **state)
 {
     enum { CALLS = 4, BETWEEN = 63 };
-    struct marks m = marks_new(), look = marks_new();
+    struct marks m = marks_new();
+    struct gate look[CALLS];
     tb_actor p = tb_actor_new_with(pool, TB_OPTIONS(.max_concurrency = CALLS + 1));
     tb_ref r[CALLS];
 
     (void)state;
     for (int i = 0; i < CALLS; i++) {
-        r[i] = tb_actor_call(p, pool_heed_late, m.path, look.path);
+        look[i] = gate_new();
+        r[i] = tb_actor_call(p, pool_heed_late, look[i].path, m.path);
+        gate_reach(&look[i]);
         for (int k = 0; k < BETWEEN; k++)
             assert_true(get_int(tb_actor_call(p, pool_add)) > 0);
     }
-    assert_soon(marks_count(m.path) == CALLS);
     for (int i = 0; i < CALLS; i++)
         assert_ok(tb_cancel(r[i], TB_CANCEL_DEFAULT));
     for (int i = 0; i < CALLS; i++)
         assert_call_fails(TB_ERR_CANCELLED, "", r[i]);
-    mark(look.path);
-    assert_soon(marks_count(m.path) == 2 * CALLS);
+    for (int i = 0; i < CALLS; i++)
+        gate_open(&look[i]);
+    assert_soon(marks_count(m.path) == CALLS);
     marks_end(&m);
-    marks_end(&look);
     assert_ok(tb_actor_release(p));
 }
 

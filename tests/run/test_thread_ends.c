@@ -38,7 +38,7 @@ static int lanes_cancel(tb_call *call, struct lanes *self)
 {
     (void)self;
     pthread_cancel(pthread_self());
-    usleep(1);
+    pthread_testcancel();
     return tb_return(call, 2);
 }
 

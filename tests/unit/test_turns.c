@@ -58,14 +58,22 @@ static void and_by_those_that_are_given_ahead(void **state)
     assert_said(f, "FINISHED 1 to 0\nRUN 2 to p1\n");
 }
 
-/* Done: `task` by p1, and this is what runs next. */
-static void is_followed_by(struct fake *f, int task, int next)
+/* The process does the first of these, of which 0 is the end, and is given the next then. */
+static void run_in_turn(struct fake *f, uint32_t proc, const int *task)
 {
-    char expected[80];
+    for (; task[1] != 0; task++) {
+        char expected[80];
 
-    assert_null(done(f, 1, task, TBI_AT_INLINE));
-    snprintf(expected, sizeof expected, "FINISHED %d to 0\nRUN %d to p1\n", task, next);
-    assert_said(f, expected);
+        assert_null(done(f, proc, task[0], TBI_AT_INLINE));
+        snprintf(expected, sizeof expected, "FINISHED %d to 0\nRUN %d to p%u\n", task[0], task[1], (unsigned)proc);
+        assert_said(f, expected);
+    }
+}
+
+static void dispatch_deep(struct fake *f, int from, int to, double cpus)
+{
+    for (int k = from; k <= to; k++)
+        dispatch(f, k, cpus, 5, -1);
 }
 
 static void the_oldest_of_equal_demand_is_passed_by_deeper_ones_only_so_often(void **state)
@@ -74,13 +82,9 @@ static void the_oldest_of_equal_demand_is_passed_by_deeper_ones_only_so_often(vo
 
     dispatch(f, 1, 2, 0, -1);
     dispatch(f, 2, 2, 0, -1);
-    for (int k = 3; k <= 6; k++)
-        dispatch(f, k, 2, 5, -1);
+    dispatch_deep(f, 3, 6, 2);
     assert_said(f, "fork p1\nRUN 1 to p1\n");
-    is_followed_by(f, 1, 3);
-    is_followed_by(f, 3, 4);
-    is_followed_by(f, 4, 2);
-    is_followed_by(f, 2, 5);
+    run_in_turn(f, 1, (int[]){1, 3, 4, 2, 5, 0});
 }
 
 static void so_is_one_that_fits_but_has_no_process(void **state)
@@ -90,13 +94,9 @@ static void so_is_one_that_fits_but_has_no_process(void **state)
     dispatch(f, 1, 0.1, 0, -1);
     dispatch(f, 2, 0.1, 0, -1);
     dispatch(f, 3, 0.2, 0, -1);
-    for (int k = 4; k <= 7; k++)
-        dispatch(f, k, 0.1, 5, -1);
+    dispatch_deep(f, 4, 7, 0.1);
     assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 2 to p2\n");
-    is_followed_by(f, 1, 4);
-    is_followed_by(f, 4, 5);
-    is_followed_by(f, 5, 3);
-    is_followed_by(f, 3, 6);
+    run_in_turn(f, 1, (int[]){1, 4, 5, 3, 6, 0});
 }
 
 static void those_given_ahead_pass_it_as_often(void **state)
@@ -104,16 +104,14 @@ static void those_given_ahead_pass_it_as_often(void **state)
     struct fake *f = *state; /* up to two are given ahead */
 
     dispatch(f, 1, 2, 5, -1);
-    for (int k = 2; k <= 3; k++)
-        dispatch(f, k, 2, 5, -1);
+    dispatch_deep(f, 2, 3, 2);
     assert_said(f, "fork p1\nRUN 1 to p1\nRUN 2 to p1\nRUN 3 to p1\n");
     dispatch(f, 4, 2, 0, -1);
-    for (int k = 5; k <= 8; k++)
-        dispatch(f, k, 2, 5, -1);
-    is_followed_by(f, 1, 5);
-    is_followed_by(f, 2, 6);
-    is_followed_by(f, 3, 4);
-    is_followed_by(f, 5, 7);
+    dispatch_deep(f, 5, 8, 2);
+    run_in_turn(f, 1, (int[]){1, 5, 0});
+    run_in_turn(f, 1, (int[]){2, 6, 0});
+    run_in_turn(f, 1, (int[]){3, 4, 0});
+    run_in_turn(f, 1, (int[]){5, 7, 0});
 }
 
 /* The first that was let through is blocked: a tree of tasks would be unrolled. */
@@ -124,22 +122,13 @@ static void while_one_has_not_ended_the_next_is_passed_twice_as_often(void **sta
     dispatch(f, 1, 2, 0, -1);
     dispatch(f, 2, 2, 0, -1);
     dispatch(f, 3, 2, 0, -1);
-    for (int k = 4; k <= 10; k++)
-        dispatch(f, k, 2, 5, -1);
+    dispatch_deep(f, 4, 10, 2);
     assert_said(f, "fork p1\nRUN 1 to p1\n");
-    is_followed_by(f, 1, 4);
-    is_followed_by(f, 4, 5);
-    is_followed_by(f, 5, 2);
+    run_in_turn(f, 1, (int[]){1, 4, 5, 2, 0});
     assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 2));
     assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 2));
     assert_said(f, "BLOCK 2 to 0\nfork p2\nRUN 6 to p2\n");
-    for (int k = 6; k <= 9; k++) {
-        char expected[80];
-
-        assert_null(done(f, 2, k, TBI_AT_INLINE));
-        snprintf(expected, sizeof expected, "FINISHED %d to 0\nRUN %d to p2\n", k, k < 9 ? k + 1 : 3);
-        assert_said(f, expected);
-    }
+    run_in_turn(f, 2, (int[]){6, 7, 8, 9, 3, 0});
 }
 
 #define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
