@@ -30,9 +30,9 @@ static struct {
 
 /* ---- the directory, the umask and the environment ---- */
 
-static int (*own_chdir)(const char *);
-static int (*own_fchdir)(int);
-static mode_t (*own_umask)(mode_t);
+TBI_NOTED(TBI_NOTED_DIRECTORY, int, chdir, (const char *path), (path))
+TBI_NOTED(TBI_NOTED_DIRECTORY, int, fchdir, (int fd), (fd))
+TBI_NOTED(TBI_NOTED_UMASK, mode_t, umask, (mode_t mask), (mask))
 
 static void save_directory(void)
 {
@@ -86,24 +86,6 @@ TBI_NOTED(TBI_NOTED_VARIABLES, int, setenv, (const char *name, const char *value
 TBI_NOTED(TBI_NOTED_VARIABLES, int, putenv, (char *text), (text))
 TBI_NOTED(TBI_NOTED_VARIABLES, int, unsetenv, (const char *name), (name))
 TBI_NOTED(TBI_NOTED_VARIABLES, int, clearenv, (void), ())
-
-static int noted_chdir(const char *path)
-{
-    tbi_note(TBI_NOTED_DIRECTORY);
-    return own_chdir(path);
-}
-
-static int noted_fchdir(int fd)
-{
-    tbi_note(TBI_NOTED_DIRECTORY);
-    return own_fchdir(fd);
-}
-
-static mode_t noted_umask(mode_t mask)
-{
-    tbi_note(TBI_NOTED_UMASK);
-    return own_umask(mask);
-}
 
 static const struct tbi_noted noted_surroundings[] = {
     TBI_NOTED_ROW(chdir), TBI_NOTED_ROW(fchdir), TBI_NOTED_ROW(umask), TBI_NOTED_ROW(setenv), TBI_NOTED_ROW(putenv),

@@ -37,11 +37,11 @@ bool tbi_bundles_feasible(const struct tbi_agent *agent, const struct tbi_bundle
     return true;
 }
 
-static void count_needed(struct tbi_agent *agent, const struct tbi_demand *demand, int sign)
+static void count_needed(tbi_total *needed, const struct tbi_demand *demand, int sign)
 {
-    agent->needed[TBI_CPUS] += (tbi_total)demand->cpus * sign;
+    needed[TBI_CPUS] += (tbi_total)demand->cpus * sign;
     for (unsigned i = 0; i < demand->nmore; i++)
-        agent->needed[demand->more[i].resource] += (tbi_total)demand->more[i].amount * sign;
+        needed[demand->more[i].resource] += (tbi_total)demand->more[i].amount * sign;
 }
 
 static void count_job(struct tbi_agent *agent, const struct tbi_job *job, int sign)
@@ -49,7 +49,7 @@ static void count_job(struct tbi_agent *agent, const struct tbi_job *job, int si
     struct tbi_demand demand = tbi_job_demand(job);
 
     if (job->counted)
-        count_needed(agent, &demand, sign);
+        count_needed(agent->needed, &demand, sign);
 }
 
 void tbi_bundles_enter(struct tbi_bundle *bundle, struct tbi_job *job)
@@ -145,7 +145,7 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
     tbi_list_init(&bundle->resuming);
     tbi_list_init(&bundle->waiting);
     tbi_list_init(&bundle->members);
-    count_needed(agent, &demand, 1);
+    count_needed(agent->needed, &demand, 1);
     tbi_grants_take(agent->whole.grants, &bundle->demand, NULL, &bundle->grant);
     answer->gpus = tbi_grant_gpus(&bundle->grant);
     bundle->grants = grants_of(agent, bundle);
@@ -183,7 +183,7 @@ static void give_back(struct tbi_agent *agent, struct tbi_bundle *bundle)
     tbi_map_take(&agent->bundles, bundle->id);
     tbi_grants_give(agent->whole.grants, &bundle->demand, &bundle->grant);
     agent->held_cpus -= bundle->demand.cpus;
-    count_needed(agent, &bundle->demand, -1);
+    count_needed(agent->needed, &bundle->demand, -1);
     m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNRESERVED, TBI_PROC_NONE, sizeof *m);
     m->id = bundle->id;
     destroy(agent, bundle);
@@ -248,22 +248,14 @@ static bool is_needed(const struct tbi_agent *agent)
     tbi_total needed[TBI_RESOURCES_MAX] = {0};
     struct tbi_map_slot e;
 
-    for (size_t at = 0; tbi_map_next(&agent->bundles, &at, &e);) {
-        const struct tbi_demand *demand = &((const struct tbi_bundle *)e.value)->demand;
-
-        needed[TBI_CPUS] += demand->cpus;
-        for (unsigned i = 0; i < demand->nmore; i++)
-            needed[demand->more[i].resource] += demand->more[i].amount;
-    }
+    for (size_t at = 0; tbi_map_next(&agent->bundles, &at, &e);)
+        count_needed(needed, &((const struct tbi_bundle *)e.value)->demand, 1);
     for (size_t at = 0; tbi_map_next(&agent->jobs, &at, &e);) {
         const struct tbi_job *job = e.value;
         struct tbi_demand demand = tbi_job_demand(job);
 
-        if (!job->counted)
-            continue;
-        needed[TBI_CPUS] += demand.cpus;
-        for (unsigned i = 0; i < demand.nmore; i++)
-            needed[demand.more[i].resource] += demand.more[i].amount;
+        if (job->counted)
+            count_needed(needed, &demand, 1);
     }
     return memcmp(needed, agent->needed, sizeof needed) == 0;
 }
