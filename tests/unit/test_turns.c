@@ -115,20 +115,20 @@ static void those_given_ahead_pass_it_as_often(void **state)
 }
 
 /* The first that was let through is blocked: a tree of tasks would be unrolled. */
-static void while_one_has_not_ended_the_next_is_passed_twice_as_often(void **state)
+static void while_one_has_not_ended_the_next_is_passed_by_eight_times_as_many(void **state)
 {
     struct fake *f = *state;
 
     dispatch(f, 1, 2, 0, -1);
     dispatch(f, 2, 2, 0, -1);
     dispatch(f, 3, 2, 0, -1);
-    dispatch_deep(f, 4, 10, 2);
+    dispatch_deep(f, 4, 24, 2);
     assert_said(f, "fork p1\nRUN 1 to p1\n");
     run_in_turn(f, 1, (int[]){1, 4, 5, 2, 0});
     assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 2));
     assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 2));
     assert_said(f, "BLOCK 2 to 0\nfork p2\nRUN 6 to p2\n");
-    run_in_turn(f, 2, (int[]){6, 7, 8, 9, 3, 0});
+    run_in_turn(f, 2, (int[]){6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 3, 22, 0});
 }
 
 #define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -143,7 +143,7 @@ int main(void)
         ON(the_oldest_of_equal_demand_is_passed_by_deeper_ones_only_so_often),
         ON(so_is_one_that_fits_but_has_no_process),
         AHEAD(those_given_ahead_pass_it_as_often),
-        ON(while_one_has_not_ended_the_next_is_passed_twice_as_often),
+        ON(while_one_has_not_ended_the_next_is_passed_by_eight_times_as_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
