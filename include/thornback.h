@@ -352,6 +352,9 @@ typedef struct tb_config {
  * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.
+ * A signal handler that interrupted a call of Thornback can make none: each fails at once with TB_ERR_STATE (tb_last_error
+ * of the interrupted call may then tell of that one instead), and those that have no code, as tb_arg_int, give 0. One that
+ * interrupted the program's own code can make calls if it could call malloc there, too. A flag that it sets is safe always.
  * The C library's random generators (rand, random, drand48) are seeded differently in each process of tasks. Which
  * process runs a task is chance: numbers that are to be the same in each run need a seed of their own, as tb_call_seed.
  * Blocks:  until all ranks are there.

@@ -49,7 +49,7 @@ static void borrow(struct tbi_call *call, const struct tbi_view *view)
     size_t n;
     const tb_ref *ref = tbi_value_refs(view, &n);
 
-    if (n == 0 || (p = tbi_process_enter("tb_arg")) == NULL)
+    if (n == 0 || (p = tbi_process_enter_for_call("tb_arg")) == NULL)
         return;
     for (size_t k = 0; k < n; k++)
         tbi_handle_borrow(p, call, tbi_id_of(ref[k]));

@@ -118,11 +118,18 @@ int tb_fail(tb_call *handle, const char *fmt, ...)
     return tbi_call_stick(call, TB_ERR_TASK, message);
 }
 
-/* `because`: the message ends where the last error is to follow. */
+/* `because`: the message ends where the last error is to follow. Without a call the last error is as before. A signal
+ * handler that interrupted a call of the library cannot take the lock, but its thread's call is nobody else's. */
 static void end_now(int code, const char *message, bool because)
 {
-    struct tbi_process *p = tbi_process_enter("tb_must");
-    struct tbi_call *call = p != NULL ? tbi_process_call(p) : NULL;
+    char last[1024];
+    struct tbi_process *p;
+    struct tbi_call *call;
+
+    snprintf(last, sizeof last, "%s", tb_last_error());
+    p = tbi_process_enter("tb_must");
+    call = p != NULL ? tbi_process_call(p) : tbi_process_is_inside() && !tbi_forked() ? tbi_process_own_call() : NULL;
+    tbi_error_set(code, "%s", last);
 
     if (call != NULL) {
         const char *words = because ? words_of_cause(call) : NULL;
@@ -135,8 +142,10 @@ static void end_now(int code, const char *message, bool because)
             call->error.root = (uint32_t)strlen(message) + 1;
         leave_error(call);
         atomic_store(&call->slot->begun, call->run->number + 1);
-        tbi_process_leave(p);
-        tbi_streams_flush();
+        if (p != NULL) {
+            tbi_process_leave(p);
+            tbi_streams_flush();
+        }
         _exit(1); /* the task ends here; its node replaces the process */
     }
     if (p != NULL)
@@ -402,7 +411,7 @@ static uint32_t ran_for(const struct tbi_call *call)
     return us < 1 ? 1 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
-static int run_function(struct tbi_call *call)
+static int call_function(struct tbi_call *call)
 {
     switch (call->run->kind) {
     case TBI_ACTOR:
@@ -412,6 +421,16 @@ static int run_function(struct tbi_call *call)
     default:
         return tbi_registry_row((int)call->run->fn)->fn(call->handle);
     }
+}
+
+/* Around the program's function all is the library's: a signal handler finds it in the middle of a call. */
+static int run_function(struct tbi_call *call)
+{
+    bool before = tbi_process_stay_inside(false);
+    int rc = call_function(call);
+
+    tbi_process_stay_inside(before);
+    return rc;
 }
 
 /* Once a process, for it may be what each call does. */
@@ -540,10 +559,12 @@ void tbi_call_abandon(void)
 
     if (call == NULL)
         return;
+    tbi_process_stay_inside(true); /* but not what other destructors do */
     tbi_locked_end();
     tbi_streams_flush();
     call->run_us = ran_for(call);
     tbi_call_describe_abandoned(why, sizeof why, call->function);
     tbi_call_stick(call, TB_ERR_TASK, why);
     finish(call, chain, judge(call, 0, chain));
+    tbi_process_stay_inside(false);
 }

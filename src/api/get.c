@@ -296,9 +296,9 @@ static int get(const char *function, const tb_ref *refs, size_t n, const struct 
             zero(t, n);
         tbi_get_end(p, handle, n);
     }
-    tbi_process_leave(p);
     if (handle != few)
         free(handle);
+    tbi_process_leave(p);
     return rc;
 }
 

@@ -137,8 +137,8 @@ tb_group tb_group_new(const tb_bundle *bundles, int n, int strategy)
     } else {
         group = failed(p, rc);
     }
-    tbi_process_leave(p);
     free(packed);
+    tbi_process_leave(p);
     return group;
 }
 

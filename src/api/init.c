@@ -461,6 +461,7 @@ static _Noreturn void serve(struct tbi_job *j, const struct tbi_loop_config *con
     }
     tbi_loop_destroy(loop);
     stop(j);
+    tbi_process_stay_inside(false);
     exit(0);
 }
 
@@ -605,6 +606,8 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
     int rc;
 
     (void)argc, (void)argv;
+    if (tbi_process_is_inside())
+        return tbi_process_refuse_handler("tb_init");
     if (tbi_forked())
         return tbi_forked_refuse("tb_init");
     if (tbi_process_runs_tasks())
@@ -615,12 +618,14 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
     if (state != NEVER)
         return tbi_error_set(TB_ERR_STATE, "tb_init after tb_finalize: it can be started once in a "
                              "process");
+    tbi_process_stay_inside(true);
     rc = start(&job, config);
     if (rc != 0) {
         bool worker = job.uses_mpi && job.rank != 0;
 
         stop(&job);
         tbi_registry_thaw();
+        tbi_process_stay_inside(false);
         if (worker)
             exit(0); /* the driver says what went wrong, and with which status the job ends */
         return rc;
@@ -631,6 +636,7 @@ int tb_init(int *argc, char ***argv, const tb_config *config)
     refuse_mpi_calls(&job);
     state = RUNNING;
     atexit(at_exit); /* runs before what MPI and its libraries do there */
+    tbi_process_stay_inside(false);
     return 0;
 }
 

@@ -98,8 +98,12 @@ void tbi_instance_end(struct tbi_instance *i)
     if (tbi_id_is_null(i->id))
         return;
     tbi_fault_point(TBI_FAULT_LEAVE);
-    if (i->cls->cls->fini != NULL)
+    if (i->cls->cls->fini != NULL) {
+        bool before = tbi_process_stay_inside(false);
+
         i->cls->cls->fini(i->state);
+        tbi_process_stay_inside(before);
+    }
     tbi_forked_leave(0);
     tbi_instance_drop(i);
 }
@@ -118,7 +122,7 @@ tb_actor tb_call_actor(tb_call *handle)
 
     if (!is_of_actor(call))
         return (tb_actor){0};
-    p = tbi_process_enter("tb_call_actor");
+    p = tbi_process_enter_for_call("tb_call_actor");
     if (p == NULL)
         return (tb_actor){0};
     tbi_handle_borrow(p, call, call->instance->id); /* the call holds its actor */
@@ -176,7 +180,7 @@ int tb_actor_checkpoint(tb_call *handle, tb_ref ref)
         return tbi_call_none(handle);
     if (!is_of_actor(call))
         return tbi_error_set(TB_ERR_STATE, "tb_actor_checkpoint in '%s', which is a task", call->function);
-    p = tbi_process_enter("tb_actor_checkpoint");
+    p = tbi_process_enter_for_call("tb_actor_checkpoint");
     if (p == NULL)
         return TB_ERR_STATE;
     rc = check_checkpoint(p, call, tbi_id_of(ref));

@@ -19,8 +19,10 @@ static bool was_finalised;
 static _Atomic bool runs_tasks;         /* it is an executor */
 static enum { NO, YES, DONE } leaving;  /* the program is in exit(): the job is being ended, is ended */
 static pthread_t leaver;
-static _Thread_local unsigned depth;    /* of this thread's calls */
-static _Thread_local const char *entered; /* the function of the API that this thread is in */
+static _Thread_local const char *entered; /* the function of the API that this thread is in, from before it takes
+                                             a lock until after; NULL: in none */
+static _Thread_local bool is_library;   /* this thread runs what is the library's own */
+static _Thread_local bool reads_call;   /* it is in a function with the tb_call of `current` */
 static _Thread_local struct {
     struct tbi_handle *const *handle;
     size_t n;
@@ -121,12 +123,21 @@ bool tbi_process_runs_tasks(void)
 
 bool tbi_process_is_inside(void)
 {
-    return depth > 0;
+    return entered != NULL || is_library || reads_call || helped != NULL;
 }
 
-void tbi_process_stay_inside(bool stay)
+bool tbi_process_stay_inside(bool stay)
 {
-    depth = stay ? depth + 1 : depth - 1;
+    bool before = is_library;
+
+    is_library = stay;
+    return before;
+}
+
+int tbi_process_refuse_handler(const char *function)
+{
+    return tbi_error_set(TB_ERR_STATE, "%s in a signal handler that interrupted another call: let the handler set a flag",
+                         function);
 }
 
 /* While another thread is in exit(): until the job has ended, and then for a moment more. The program
@@ -147,16 +158,12 @@ static void stand_by(void)
         usleep(10000);
 }
 
-struct tbi_process *tbi_process_enter(const char *function)
+static struct tbi_process *enter(const char *function)
 {
     struct tbi_process *p;
     bool closing = false;
 
-    if (tbi_forked()) { /* before any lock: its holder may be a thread that the child does not have */
-        tbi_forked_refuse(function);
-        return NULL;
-    }
-    depth++; /* before a signal handler could find us with a lock */
+    entered = function; /* before a signal handler could find us with a lock */
     pthread_mutex_lock(&the_process_lock);
     p = the_process;
     if (p != NULL) {
@@ -168,16 +175,33 @@ struct tbi_process *tbi_process_enter(const char *function)
             p->calls++;
     }
     pthread_mutex_unlock(&the_process_lock);
-    if (p != NULL && !closing) {
-        entered = function;
+    if (p != NULL && !closing)
         return p;
-    }
-    depth--;
+    entered = NULL;
     stand_by();
     tbi_error_set(TB_ERR_STATE, closing ? "%s during tb_finalize"
                                 : was_finalised ? "%s after tb_finalize"
                                                 : "%s before tb_init: call tb_init first",
                   function);
+    return NULL;
+}
+
+struct tbi_process *tbi_process_enter(const char *function)
+{
+    if (tbi_forked()) /* before any lock: its holder may be a thread that the child does not have */
+        tbi_forked_refuse(function);
+    else if (tbi_process_is_inside())
+        tbi_process_refuse_handler(function);
+    else
+        return enter(function);
+    return NULL;
+}
+
+struct tbi_process *tbi_process_enter_for_call(const char *function)
+{
+    if (!tbi_forked())
+        return enter(function);
+    tbi_forked_refuse(function);
     return NULL;
 }
 
@@ -191,11 +215,10 @@ void tbi_process_leave(struct tbi_process *p)
         pthread_mutex_lock(&p->lock);
     }
     closing = p->closing;
-    if (depth > 0) /* else it did not enter: the end of an executor's task */
+    if (entered != NULL) /* else it did not enter: the end of an executor's task */
         p->calls--;
     pthread_mutex_unlock(&p->lock);
-    if (depth > 0)
-        depth--;
+    entered = NULL;
     if (closing)
         stand_by();
 }
@@ -272,17 +295,19 @@ static struct tbi_call *enter_as_helper(const tb_call *handle, const char *funct
 
 struct tbi_call *tbi_call_enter(const tb_call *handle, const char *function)
 {
-    if (current != NULL && current->handle == handle)
+    if (current != NULL && current->handle == handle && !tbi_process_is_inside()) {
+        reads_call = true;
         return current;
+    }
     if (handle == NULL) {
         tbi_error_set(TB_ERR_ARGUMENT, "%s: call is NULL", function);
         return NULL;
     }
     if (tbi_forked())
         return find_call(the_process, handle);
-    if (depth == 0 && helped == NULL)
+    if (!tbi_process_is_inside())
         return enter_as_helper(handle, function);
-    tbi_error_set(TB_ERR_STATE, "%s in a signal handler that interrupted another call", function);
+    tbi_process_refuse_handler(function);
     return NULL;
 }
 
@@ -291,16 +316,18 @@ void tbi_call_leave(struct tbi_call **entered_call)
     struct tbi_call *call = *entered_call;
     struct tbi_process *p;
 
+    if (call == current)
+        reads_call = false;
     if (call == NULL || call == current || tbi_forked())
         return;
     p = call->process;
     pthread_mutex_lock(&p->lock);
-    helped = NULL;
     if (--call->users == 0 && call->over) {
         atomic_fetch_add(&p->news, 1);
         pthread_cond_broadcast(&p->changed);
     }
     pthread_mutex_unlock(&p->lock);
+    helped = NULL; /* not before: a signal handler could find us with the lock */
 }
 
 static bool is_alone(void *arg)
@@ -441,7 +468,7 @@ static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uin
     if (done(arg))
         return true;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancels); /* a thread that ended here would keep the lock */
-    begin_waiting(p, &waiter, depth > 0 ? entered : NULL);
+    begin_waiting(p, &waiter, entered);
     /* The call is looked for each time: that of another thread may end meanwhile. */
     while (!(ok = done(arg)) && !p->closing &&
            (even_if_cancelled || !is_ended(tbi_process_call(p)))) {

@@ -170,12 +170,17 @@ bool tbi_process_runs_tasks(void);
 
 /* Is this thread in the middle of a call (so a signal handler runs), or one of the library's own? */
 bool tbi_process_is_inside(void);
-/* From now on, or no longer, this thread counts as one of the library's own. */
-void tbi_process_stay_inside(bool stay);
+/* From now on, or no longer, what this thread runs is the library's own. Returns whether it was before. */
+bool tbi_process_stay_inside(bool stay);
+/* It is: TB_ERR_STATE, with the last error set. Takes no lock. */
+int tbi_process_refuse_handler(const char *function);
 
 /* Without the lock: takes it and returns the process, or NULL with the last error set
- * (TB_ERR_STATE): before tb_init, or after tb_finalize. */
+ * (TB_ERR_STATE): before tb_init, after tb_finalize, or in a signal handler that interrupted a call of this
+ * thread, which may have the lock. */
 struct tbi_process *tbi_process_enter(const char *function);
+/* The same between tbi_call_enter and tbi_call_leave. */
+struct tbi_process *tbi_process_enter_for_call(const char *function);
 /* What was sent is flushed, and the lock dropped. */
 void tbi_process_leave(struct tbi_process *process);
 

@@ -39,7 +39,7 @@ static void *room_for(struct tbi_call *call, size_t i, size_t bytes, int *rc)
         call->inline_bytes += bytes;
         return at;
     }
-    p = tbi_process_enter("tb_return");
+    p = tbi_process_enter_for_call("tb_return");
     if (p == NULL) {
         *rc = TB_ERR_STATE;
         return NULL;
@@ -62,7 +62,7 @@ static void *room_for(struct tbi_call *call, size_t i, size_t bytes, int *rc)
 /* What a result refers to is held until DONE has been sent, even if the function releases it before. */
 static int hold_contained(const struct tbi_call *call, const tb_value *v)
 {
-    struct tbi_process *p = tbi_process_enter("tb_return");
+    struct tbi_process *p = tbi_process_enter_for_call("tb_return");
     const void *ids;
     size_t n;
     int rc;

@@ -144,10 +144,17 @@ void tbi_scope_destroy(struct tbi_process *p, struct tbi_scope *scope)
 
 void tb_scope_begin(void)
 {
-    struct tbi_scope *scope = tbi_scope_create();
+    struct tbi_scope *scope;
 
+    if (tbi_process_is_inside()) {
+        tbi_process_refuse_handler("tb_scope_begin");
+        return;
+    }
+    tbi_process_stay_inside(true);
+    scope = tbi_scope_create();
     scope->outer = innermost;
     innermost = scope;
+    tbi_process_stay_inside(false);
 }
 
 void tb_scope_end(void)
@@ -155,6 +162,10 @@ void tb_scope_end(void)
     struct tbi_scope *scope = innermost;
     struct tbi_process *p;
 
+    if (tbi_process_is_inside()) {
+        tbi_process_refuse_handler("tb_scope_end");
+        return;
+    }
     if (scope == NULL) {
         tbi_error_set(TB_ERR_STATE, "tb_scope_end without tb_scope_begin in this thread");
         return;

@@ -177,8 +177,8 @@ int tb_wait_with(tb_ref *refs, size_t n, size_t num_returns, double timeout, int
         *ready = rc == 0 ? partition(refs, &w, poll) : 0;
         tbi_get_end(p, w.handle, w.n);
     }
-    tbi_process_leave(p);
     free(w.handle);
+    tbi_process_leave(p);
     return rc;
 }
 

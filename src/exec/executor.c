@@ -525,6 +525,7 @@ int tbi_executor_main(void *ctx, uint32_t slot, uint32_t proc)
         .places = config->places, .take_other = take_other, .instance = &x.instance,
         .start_lanes = start_lanes,
         .port = {&x, send_record, flush, progress, NULL}};
+    tbi_process_stay_inside(true);
     tbi_process_init(&x.process);
     begin_exit();
     guard_main(&x);

@@ -1,5 +1,6 @@
 #include "exec/lanes.h"
 #include "api/crash.h"
+#include "api/process.h"
 #include "exec/bind.h"
 #include "exec/zygote.h"
 #include "util/alloc.h"
@@ -72,6 +73,7 @@ static void *serve(void *ctx)
     struct tbi_lanes *all = lane->all;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* it is not a method's to end */
+    tbi_process_stay_inside(true);
     pthread_setspecific(all->key, w);
     tbi_bind_thread();
     tbi_crash_begin_thread();
