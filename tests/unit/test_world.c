@@ -84,10 +84,12 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   "times\n", idle_asked, idle, idle_waits);
     print_message("%lu tasks and actors had a new process as they asked\n", alone);
     print_message("%lu creates were given up, %lu copies evicted\n", given_up, evicted);
-    assert_true(only || (ran && alone && killed && crashed && retried && cancelled && overdue && unread &&
-                         stillborn && copies_failed && starved && frames && held_back && given_up && evicted && taken && reserved && refused &&
-                         in_groups && with_gpus && constructed && restarted && called && retired && exited &&
-                         died && found && gates && gate_waits && untold && skipped && idle_waits && idle && idle_asked > idle));
+    assert_true(only || (ran && reserved && constructed && called));
+    if (last - first >= 500) /* a few worlds need not have seen all of these */
+        assert_true(alone && killed && crashed && retried && cancelled && overdue && unread && stillborn &&
+                    copies_failed && starved && frames && held_back && given_up && evicted && taken && refused &&
+                    in_groups && with_gpus && restarted && retired && exited && died && found && gates &&
+                    gate_waits && untold && skipped && idle_waits && idle && idle_asked > idle);
     if (last - first >= 2000) /* these are rarer */
         assert_true(unavailable && direct && stopped && several);
 }
