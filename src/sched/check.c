@@ -93,6 +93,8 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
     if (why == NULL)
         why = tbi_ready_check(&sched->ready, &sched->nodes);
     if (why == NULL)
+        why = tbi_closing_check(sched);
+    if (why == NULL)
         why = tbi_actors_check(sched);
     if (why == NULL)
         why = tbi_clients_check(sched);

@@ -48,11 +48,16 @@ struct tbi_class {
     bool limited;              /* it was stuck: only nodes that have gained may take it */
     uint64_t passed;           /* tasks sent since it was seen to whether older, shallower ones wait */
     unsigned elders;           /* those that were let through, and have not ended */
-    unsigned overtaken;        /* younger tasks of other classes sent while its best one waited */
+    unsigned overtaken;        /* younger tasks of other classes sent, and groups reserved, while its best one waited */
+    uint64_t overtaken_by;     /* the oldest of these, by its seq */
     struct tbi_link active;    /* in its line's `waiting` */
     struct tbi_link starving;
     /* ledger.c */
     unsigned kept;             /* the node that is kept for it, or TBI_ANY_NODE */
+    /* closing.c */
+    unsigned closings;         /* of a node that ended without a place for it, since it was last without tasks */
+    uint64_t closed_at;        /* no node could be closed, as of so many holds */
+    /* ledger.c */
     size_t sent;               /* tasks of it that nodes have */
     struct tbi_link sending;
     /* place.c */

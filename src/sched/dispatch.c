@@ -264,6 +264,7 @@ void tbi_sched_keep_node(struct tbi_sched *sched, unsigned node, const void *own
 
 void tbi_sched_unkeep(struct tbi_sched *sched, struct tbi_class *class)
 {
+    tbi_closing_end(sched, class);
     if (class->kept == TBI_ANY_NODE)
         return;
     if (class->group != NULL)
@@ -288,6 +289,8 @@ static void begin_keeping(struct tbi_sched *sched)
         struct tbi_class *class = TBI_ENTRY(l, struct tbi_class, starving);
         int node = class->kept == TBI_ANY_NODE ? tbi_place_soonest(class->nodes, class) : -1;
 
+        if (node < 0 && class->kept == TBI_ANY_NODE)
+            tbi_closing_begin(sched, class);
         if (node < 0)
             continue;
         class->kept = (unsigned)node;

@@ -314,8 +314,8 @@ static void see(struct fit *f, unsigned i, enum tbi_fit_on on)
     for (unsigned g = 0; f->gpu != NULL && g < node->ngpus; g++)
         f->gpu[(size_t)i * TBI_GPUS_MAX + g] =
             on == TBI_FIT_FREE ? node->gpu[g] : TBI_UNIT - (on == TBI_FIT_SOON ? node->held[g] : 0);
-    f->may[i] = node->works && (on == TBI_FIT_EVER || node->kept_for == NULL ||
-                                node->kept_for == f->group);
+    f->may[i] = node->works && (on == TBI_FIT_EVER || ((node->kept_for == NULL || node->kept_for == f->group) &&
+                                                       f->group->seq < node->closed_from));
     f->on_node[i] = f->on_host[i] = 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "sched/actors.h"
 #include "sched/clients.h"
+#include "sched/closing.h"
 #include "sched/directory.h"
 #include "sched/groups.h"
 #include "sched/idle.h"
@@ -21,6 +22,7 @@ struct tbi_sched {
     struct tbi_nodes nodes;
     struct tbi_link gainers;    /* ledgers, this one or of groups, that have gained */
     struct tbi_groups groups;
+    struct tbi_closing closing;
     struct tbi_actors actors;
     struct tbi_link failing;    /* makers with a `failure`, not carried through yet */
     struct tbi_link delayed;    /* makers that wait for their retry, the next one first */

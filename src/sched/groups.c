@@ -256,6 +256,7 @@ static void put_back(struct tbi_sched *sched, struct tbi_group *group, unsigned 
     sched->nodes.node[bundle->node].freed += group->removed;
     bundle->state = TBI_BUNDLE_IDLE;
     group->taken--;
+    tbi_closing_note_returned(sched, bundle->node);
     tbi_ready_bring_back(&sched->ready);
 }
 
@@ -272,9 +273,12 @@ static bool try(struct tbi_sched *sched, struct tbi_group *group, unsigned *node
     if (!tbi_fit(&sched->nodes, group, TBI_FIT_FREE, node, order))
         return false;
     sched->groups.asking = group;
-    tbi_ready_note_passed(&sched->ready, &sched->nodes, group->seq);
-    for (unsigned k = 0; k < group->n; k++)
+    tbi_ready_note_reserved(&sched->ready, &sched->nodes, group->seq);
+    for (unsigned k = 0; k < group->n; k++) {
+        if (k == 0 || node[order[k]] != node[order[k - 1]])
+            tbi_ready_note_bundle(&sched->ready, &sched->nodes, node[order[k]], group->seq);
         send_reserve(sched, group, order[k], node[order[k]]);
+    }
     return true;
 }
 

@@ -77,6 +77,7 @@ void tbi_ledger_init(struct tbi_nodes *nodes, unsigned n, unsigned nresources,
         tbi_list_init(&node->owed);
         tbi_ready_line_init(&node->own, nodes, i);
         node->asked_for = TBI_ANY_NODE;
+        node->closed_from = UINT64_MAX;
     }
     nodes->whole = tbi_copy(nodes->total, cells * sizeof *totals);
     tbi_list_init(&nodes->kept);
@@ -391,6 +392,12 @@ void tbi_ledger_unkeep(struct tbi_nodes *nodes, unsigned i)
     nodes->node[i].kept_for = nodes->node[i].kept_class = NULL;
     tbi_list_unlink(&nodes->node[i].keeping);
     note(nodes, i, true);
+}
+
+void tbi_ledger_close(struct tbi_nodes *nodes, unsigned i, uint64_t seq)
+{
+    nodes->node[i].closed_from = seq;
+    note(nodes, i, seq == UINT64_MAX);
 }
 
 const char *tbi_ledger_check(const struct tbi_nodes *nodes)

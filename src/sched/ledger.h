@@ -34,6 +34,7 @@ struct tbi_node {
     const void *kept_for;    /* the only class, or group, that it takes anything of, or NULL */
     struct tbi_class *kept_class; /* ... that class, or NULL */
     struct tbi_link keeping;
+    uint64_t closed_from;    /* it takes no bundle of a group with this seq or a later one; UINT64_MAX: of any */
     unsigned first, end;     /* in `by_host`: the nodes of its host */
     uint64_t change;         /* the last one */
     uint64_t freed;          /* how often something was given back for good */
@@ -129,6 +130,9 @@ bool tbi_ledger_regrant(struct tbi_maker *task, uint64_t chosen);
 /* From now on only tasks of this class, or bundles of this group, go to node i; until it is over. */
 void tbi_ledger_keep(struct tbi_nodes *nodes, unsigned i, const void *owner);
 void tbi_ledger_unkeep(struct tbi_nodes *nodes, unsigned i);
+
+/* From now on bundles of groups with this seq, or a later one, stay off node i; UINT64_MAX: of none any more. */
+void tbi_ledger_close(struct tbi_nodes *nodes, unsigned i, uint64_t seq);
 
 /* What others derived of any node may be wrong now. */
 void tbi_ledger_note_all(struct tbi_nodes *nodes);

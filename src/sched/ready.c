@@ -153,6 +153,12 @@ static void note_least(struct tbi_nodes *nodes, const struct tbi_class *class)
     }
 }
 
+void tbi_ready_forgive(struct tbi_class *class)
+{
+    class->overtaken = 0;
+    tbi_list_unlink(&class->starving);
+}
+
 void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task)
 {
     struct tbi_class *class = task->class;
@@ -172,7 +178,8 @@ void tbi_ready_add(struct tbi_ready *ready, struct tbi_maker *task)
         tbi_list_append(&line_of(class)->waiting, &class->active);
         nodes->nwaiting++;
         note_least(nodes, class);
-        class->overtaken = 0;
+        tbi_ready_forgive(class);
+        class->closings = 0;
         tbi_heap_put(&ready->heap, &class->order, key_of(task));
     } else {
         tbi_ready_set_stuck(ready, class, false);
@@ -189,6 +196,8 @@ void tbi_ready_remove(struct tbi_ready *ready, struct tbi_maker *task)
     ready->count--;
     if (task->wanted) {
         tbi_list_unlink(&task->link);
+        if (class->count == 0)
+            tbi_ready_forgive(class);
         return;
     }
     tbi_levels_take(&class->tasks, task->depth, &task->link);
@@ -241,6 +250,14 @@ void tbi_ready_bring_back(struct tbi_ready *ready)
     }
 }
 
+static void count_overtaker(struct tbi_ready *ready, struct tbi_class *class, uint64_t seq)
+{
+    if (class->overtaken == 0 || seq < class->overtaken_by)
+        class->overtaken_by = seq;
+    if (++class->overtaken == ready->limit)
+        tbi_list_append(&ready->starving, &class->starving);
+}
+
 static void overtake(struct tbi_ready *ready, const struct tbi_line *line, const struct tbi_class *by, uint64_t seq)
 {
     unsigned looked = 0;
@@ -250,14 +267,34 @@ static void overtake(struct tbi_ready *ready, const struct tbi_line *line, const
 
         if (class == by || (class->order.key & ((UINT64_C(1) << 48) - 1)) > seq)
             continue;
-        if (++class->overtaken == ready->limit)
-            tbi_list_append(&ready->starving, &class->starving);
+        count_overtaker(ready, class, seq);
     }
 }
 
-void tbi_ready_note_passed(struct tbi_ready *ready, struct tbi_nodes *nodes, uint64_t seq)
+/* Tasks are sent as soon as a wanted one is, but groups take out of the totals what it needs. */
+static void overtake_wanted(struct tbi_ready *ready, const struct tbi_nodes *nodes, const struct tbi_link *tasks,
+                            uint64_t seq)
+{
+    unsigned looked = 0;
+
+    for (struct tbi_link *l = tasks->next; l != tasks && looked++ < OLDEST; l = l->next) {
+        struct tbi_maker *task = TBI_ENTRY(l, struct tbi_maker, link);
+
+        if (task->class->nodes == nodes && task->class->count == 0 && task->seq < seq)
+            count_overtaker(ready, task->class, seq);
+    }
+}
+
+void tbi_ready_note_reserved(struct tbi_ready *ready, struct tbi_nodes *nodes, uint64_t seq)
 {
     overtake(ready, &nodes->any, NULL, seq);
+    overtake_wanted(ready, nodes, &ready->wanted, seq);
+    overtake_wanted(ready, nodes, &ready->aside, seq);
+}
+
+void tbi_ready_note_bundle(struct tbi_ready *ready, struct tbi_nodes *nodes, unsigned node, uint64_t seq)
+{
+    overtake(ready, &nodes->node[node].own, NULL, seq);
 }
 
 void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, unsigned node)
@@ -267,8 +304,7 @@ void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, 
 
     if (task->wanted) /* what a blocked task waits for passes everyone, always */
         return;
-    class->overtaken = 0;
-    tbi_list_unlink(&class->starving);
+    tbi_ready_forgive(class);
     if (tbi_list_linked(&class->active)) {
         tbi_list_unlink(&class->active);
         tbi_list_append(&line_of(class)->waiting, &class->active);

@@ -53,8 +53,11 @@ void tbi_ready_note_sent(struct tbi_ready *ready, const struct tbi_maker *task, 
 /* One of the class was sent. Is it the turn of an older, shallower one? That or NULL. Its end is told. */
 struct tbi_maker *tbi_ready_next_elder(struct tbi_ready *ready, struct tbi_class *class);
 void tbi_ready_end_elder(struct tbi_maker *task);
-/* So are they by a group that is as old as `seq`. */
-void tbi_ready_note_passed(struct tbi_ready *ready, struct tbi_nodes *nodes, uint64_t seq);
+/* So are they, and wanted ones, by a group that is as old as `seq`; and by its bundles those that may be on that node alone. */
+void tbi_ready_note_reserved(struct tbi_ready *ready, struct tbi_nodes *nodes, uint64_t seq);
+void tbi_ready_note_bundle(struct tbi_ready *ready, struct tbi_nodes *nodes, unsigned node, uint64_t seq);
+/* The class was not overtaken at all. */
+void tbi_ready_forgive(struct tbi_class *class);
 
 /* NULL, or what is wrong. */
 const char *tbi_ready_check(const struct tbi_ready *ready, const struct tbi_nodes *nodes);

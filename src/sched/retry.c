@@ -166,6 +166,7 @@ void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us)
 {
     sched->now_us = now_us;
     tbi_submitters_tick(sched);
+    tbi_closing_tick(sched);
     while (next_retry(sched) <= now_us) {
         struct tbi_maker *task = TBI_ENTRY(sched->delayed.next, struct tbi_maker, link);
 
@@ -177,7 +178,8 @@ void tbi_sched_tick(struct tbi_sched *sched, uint64_t now_us)
 
 uint64_t tbi_sched_deadline(const struct tbi_sched *sched)
 {
-    uint64_t retry = next_retry(sched);
+    uint64_t retry = next_retry(sched), closing = tbi_closing_deadline(sched);
+    uint64_t first = retry < closing ? retry : closing;
 
-    return retry < sched->submitters.look_us ? retry : sched->submitters.look_us;
+    return first < sched->submitters.look_us ? first : sched->submitters.look_us;
 }

@@ -166,6 +166,125 @@ static void an_endless_stream_of_tasks_does_not_hold_it_up(void **state)
     assert_in_range(passed, 1, 40);
 }
 
+/* Groups of one CPU have both of a node's; each that goes makes room for the next one, which has waited for it. */
+static struct sim *begin_stream(void)
+{
+    struct sim *sim = sim_new(2, (int32_t[]){0, 20000}, (unsigned[]){0, 0}, 2);
+
+    for (int k = 1; k <= 2; k++) {
+        int g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1});
+
+        sim_run(sim);
+        grant(sim, g, (unsigned[]){1}, 1);
+    }
+    return sim;
+}
+
+/* `older`: of the two groups the one that goes. Returns the one that came in its place, or 0. */
+static int go_on(struct sim *sim, int older)
+{
+    int next = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1});
+    char text[40];
+
+    sim_object(sim, TBI_MSG_UNGROUP, 0, older);
+    assert_null(sim_unreserved(sim, 1, older, 1));
+    tbi_sched_run(sim->sched);
+    assert_null(tbi_sched_check(sim->sched));
+    snprintf(text, sizeof text, "RESERVE %d.1 to 1\n", next);
+    if (strstr(sim_actions(sim), text) == NULL)
+        return 0;
+    grant(sim, next, (unsigned[]){1}, 1);
+    return next;
+}
+
+/* Returns how many groups passed the task, which needs both CPUs. */
+static int count_passing(struct sim *sim, struct sim_task big, bool wanted)
+{
+    int a = 1, b = 2, passed = 0, task = sim_submit(sim, big), c;
+    char text[40];
+
+    if (wanted)
+        sim_resolve(sim, 1, task, TBI_GET_WANTED);
+    sim_run(sim);
+    while (passed < 100 && (c = go_on(sim, a)) != 0) {
+        a = b;
+        b = c;
+        passed++;
+    }
+    GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}); /* and what is younger stays out all the same */
+    sim_object(sim, TBI_MSG_UNGROUP, 0, b);
+    assert_null(sim_unreserved(sim, 1, b, 1));
+    tbi_sched_run(sim->sched);
+    assert_null(tbi_sched_check(sim->sched));
+    snprintf(text, sizeof text, "DISPATCH %d to 1", task);
+    assert_non_null(strstr(sim_actions(sim), text));
+    assert_null(sim_done(sim, 1, task, 1, 0, 0));
+    tbi_sched_run(sim->sched);
+    assert_null(tbi_sched_check(sim->sched));
+    assert_non_null(strstr(sim_actions(sim), "RESERVE")); /* the node is open again */
+    return passed;
+}
+
+static void an_endless_stream_of_groups_does_not_hold_up_a_task(void **state)
+{
+    const struct sim_task big[] = {{.cpus = 2}, {.cpus = 2, .strategy = TBI_ON_NODE, .node = 1}, {.cpus = 2}};
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        struct sim *sim = begin_stream();
+
+        assert_in_range(count_passing(sim, big[k], k == 2), 4, 6);
+        sim_free(sim);
+    }
+}
+
+/* Who is to remove the group that stays may wait for the one that is kept out. */
+static void a_node_is_not_closed_to_groups_for_ever(void **state)
+{
+    struct sim *sim = begin_stream();
+    int stays, goes = 1, c, task = sim_submit(sim, (struct sim_task){.cpus = 2});
+    char text[40];
+
+    (void)state;
+    stays = go_on(sim, 2);
+    assert_int_not_equal(stays, 0);
+    for (int k = 0; k < 20 && (c = go_on(sim, goes)) != 0; k++)
+        goes = c;
+    assert_true(tbi_sched_deadline(sim->sched) == 1000000);
+    tbi_sched_tick(sim->sched, 999999);
+    assert_actions(sim, "");
+    tbi_sched_tick(sim->sched, 1000000);
+    snprintf(text, sizeof text, "RESERVE %d.1 to 1\n", (int)sim->next);
+    assert_actions(sim, text);
+    assert_true(tbi_sched_deadline(sim->sched) == UINT64_MAX);
+    goes = (int)sim->next;
+    grant(sim, goes, (unsigned[]){1}, 1);
+    for (int k = 0; k < 20; k++) /* nor again for a group that does not go */
+        assert_int_not_equal(goes = go_on(sim, goes), 0);
+    sim_object(sim, TBI_MSG_UNGROUP, 0, stays);
+    assert_null(sim_unreserved(sim, 1, stays, 1));
+    tbi_sched_run(sim->sched);
+    sim_object(sim, TBI_MSG_UNGROUP, 0, goes);
+    assert_null(sim_unreserved(sim, 1, goes, 1));
+    tbi_sched_run(sim->sched);
+    snprintf(text, sizeof text, "DISPATCH %d to 1", task);
+    assert_non_null(strstr(sim_actions(sim), text));
+    sim_free(sim);
+}
+
+/* A task without room is no reason to leave free what older groups will not leave in any case. */
+static void a_node_is_not_closed_for_what_older_groups_hold(void **state)
+{
+    struct sim *sim = begin_stream();
+    int goes = 2;
+
+    (void)state;
+    sim_submit(sim, (struct sim_task){.cpus = 2});
+    for (int k = 0; k < 20; k++)
+        assert_int_not_equal(goes = go_on(sim, goes), 0);
+    sim_free(sim);
+}
+
 static void removed_while_it_waits_it_fails_with_all_tasks_in_it(void **state)
 {
     struct sim *sim = *state;
@@ -333,6 +452,9 @@ int main(void)
         ON(it_waits_until_all_of_it_fits),
         ON(one_that_was_refused_returns_all_and_tries_again_when_the_refuser_has_changed),
         ON(an_endless_stream_of_tasks_does_not_hold_it_up),
+        cmocka_unit_test(an_endless_stream_of_groups_does_not_hold_up_a_task),
+        cmocka_unit_test(a_node_is_not_closed_to_groups_for_ever),
+        cmocka_unit_test(a_node_is_not_closed_for_what_older_groups_hold),
         ON(removed_while_it_waits_it_fails_with_all_tasks_in_it),
         ON(removed_it_takes_the_tasks_with_it_that_wait_in_it),
         ON(removed_it_takes_a_wanted_task_with_it_that_stands_aside),

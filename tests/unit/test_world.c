@@ -3,6 +3,7 @@
  * books agree; at the end every ref is ready or failed and no pin, lease, handle, byte or task is
  * left. In half of the worlds records travel in frames under the quotas of net/quota.h. And small ones, in which a task or a direct call is cancelled, or its actor ends, at every event in turn. TB_WORLDS sets how many
  * worlds (default 10000), TB_SEED the first one, or the only one if TB_WORLDS is not set. */
+#include "sched/graph.h"
 #include "world.h"
 
 static void every_world_ends_with_every_ref_settled_and_nothing_left(void **state)
@@ -10,7 +11,8 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     const char *worlds = getenv("TB_WORLDS"), *only = getenv("TB_SEED");
     uint64_t first = only ? strtoull(only, NULL, 10) : 1;
     uint64_t last = first - 1 + (worlds ? strtoull(worlds, NULL, 10) : only ? 1 : 10000);
-    unsigned long ran = 0, reserved = 0, refused = 0, in_groups = 0, with_gpus = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
+    unsigned long ran = 0, reserved = 0, refused = 0, closings = 0,
+                  in_groups = 0, with_gpus = 0, killed = 0, crashed = 0, retried = 0, cancelled = 0, overdue = 0, unread = 0,
                   stillborn = 0, copies_failed = 0, given_up = 0, evicted = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
                   direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0, frames = 0, held_back = 0,
@@ -60,6 +62,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         idle += world->idle.idle;
         reserved += world->reserved;
         refused += world->refused;
+        closings += world->sched->closing.number;
         in_groups += world->ran_in_groups;
         with_gpus += world->ran_with_gpus;
         world_free(world);
@@ -70,7 +73,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   (unsigned long long)(last - first + 1), ran, retried, killed, crashed, cancelled,
                   overdue, unread, taken);
     print_message("%lu bundles reserved, %lu refused; %lu attempts ran in them, %lu with "
-                  "GPUs\n", reserved, refused, in_groups, with_gpus);
+                  "GPUs; %lu times a node was closed to groups\n", reserved, refused, in_groups, with_gpus, closings);
     print_message("%lu actors constructed, %lu of them again; %lu calls begun; %lu actors retired, %lu exited; seen: "
                   "%lu ACTOR_DIED, %lu ACTOR_UNAVAILABLE; %lu found by name; %lu direct calls, %lu of them stopped\n", constructed, restarted, called,
                   retired, exited, died, unavailable, found, direct, stopped);
@@ -87,7 +90,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     assert_true(only || (ran && reserved && constructed && called));
     if (last - first >= 500) /* a few worlds need not have seen all of these */
         assert_true(alone && killed && crashed && retried && cancelled && overdue && unread && stillborn &&
-                    copies_failed && starved && frames && held_back && given_up && evicted && taken && refused &&
+                    copies_failed && starved && frames && held_back && given_up && evicted && taken && refused && closings &&
                     in_groups && with_gpus && restarted && retired && exited && died && found && gates &&
                     gate_waits && untold && skipped && idle_waits && idle && idle_asked > idle);
     if (last - first >= 2000) /* these are rarer */
