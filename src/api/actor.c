@@ -210,33 +210,38 @@ tb_ref tb_actor_call_(tb_actor actor, tb_function_ *method, const char *name, co
 /* ---- killing ---- */
 
 /* By this process, perhaps only inside an array that it has a view of. */
-static int check_held(struct tbi_process *p, struct tbi_id id)
+static int check_held(struct tbi_process *p, struct tbi_id id, const char *function)
 {
     int rc = tbi_id_check_made(p, id, "actor");
     char text[64];
 
     if (rc != 0 || tbi_inner_is_held(p, id))
         return rc;
-    return tbi_error_set(TB_ERR_REF, "tb_kill of actor %s, but this process does not hold it: it was released",
+    return tbi_error_set(TB_ERR_REF, "%s of actor %s, but this process does not hold it: it was released", function,
                          tb_ref_text(tbi_ref_of(id), text, sizeof text));
+}
+
+int tbi_actor_kill(tb_actor actor, uint32_t flags, enum tbi_killer by)
+{
+    const char *function = by == TBI_BY_QUEUE_SHUTDOWN ? "tb_queue_shutdown" : "tb_kill";
+    struct tbi_process *p = tbi_process_enter(function);
+    int rc;
+
+    if (p == NULL)
+        return TB_ERR_STATE;
+    rc = check_held(p, tbi_actor_id(actor), function);
+    if (rc == 0 && tbi_id_error(tbi_actor_id(actor)) == 0) { /* else it was never made */
+        struct msg_cancel *m = p->port.send(p->port.ctx, TBI_MSG_KILL, sizeof *m);
+
+        *m = (struct msg_cancel){tbi_actor_id(actor), flags, by};
+    }
+    tbi_process_leave(p);
+    return rc;
 }
 
 int tb_kill(tb_actor actor, int flags)
 {
-    struct tbi_process *p;
-    int rc;
-
     if (flags & ~TB_KILL_NO_RESTART)
         return tbi_error_set(TB_ERR_ARGUMENT, "tb_kill: unknown flags %#x", flags);
-    p = tbi_process_enter("tb_kill");
-    if (p == NULL)
-        return TB_ERR_STATE;
-    rc = check_held(p, tbi_actor_id(actor));
-    if (rc == 0 && tbi_id_error(tbi_actor_id(actor)) == 0) { /* else it was never made */
-        struct msg_cancel *m = p->port.send(p->port.ctx, TBI_MSG_KILL, sizeof *m);
-
-        *m = (struct msg_cancel){tbi_actor_id(actor), (uint32_t)flags, 0};
-    }
-    tbi_process_leave(p);
-    return rc;
+    return tbi_actor_kill(actor, (uint32_t)flags, TBI_BY_KILL);
 }

@@ -1,10 +1,14 @@
-/* actor.h - what answers the head's FOUND: who waits for an actor by its name. With the process's lock held. */
+/* actor.h - actors from outside, for other parts of the library. */
 #ifndef TBI_ACTOR_H
 #define TBI_ACTOR_H
 
 #include "api/process.h"
 
-/* FOUND has come: the process has got a count of the handle with it. */
+/* tb_kill, for a function of ours that ends an actor: errors name that one. */
+int tbi_actor_kill(tb_actor actor, uint32_t flags, enum tbi_killer by);
+
+/* FOUND, the head's answer to who looks for an actor by its name, has come: the process has got a count of the handle with
+ * it. With the process's lock held. */
 void tbi_actor_on_found(struct tbi_process *process, const struct msg_found *m);
 
 #endif

@@ -202,12 +202,16 @@ struct msg_unfinished {
     uint64_t actors;        /* that are being made, or end */
 };
 
-/* CANCEL: the task that makes this object is not wanted any more. KILL: nor is this actor. ABORT: so its agent is to end it,
- * if this attempt is not over. INTERRUPT: so its process is to leave what it waits in. */
+/* CANCEL: the task that makes this object is not wanted any more. KILL: nor is this actor; with TBI_KILL_FOLLOWS it goes on
+ * and is about to be ended, which is noted. ABORT: so its agent is to end it, if this attempt is not over. INTERRUPT: so its
+ * process is to leave what it waits in. */
 struct msg_cancel {
     struct tbi_id id;
-    uint32_t flags, unused;  /* TB_CANCEL_*, TB_KILL_* */
+    uint32_t flags;          /* TB_CANCEL_*, TB_KILL_* */
+    uint32_t by;             /* KILL: enum tbi_killer */
 };
+enum { TBI_KILL_FOLLOWS = 1 << 16 /* beside TB_KILL_* */ };
+enum tbi_killer { TBI_BY_KILL, TBI_BY_QUEUE_SHUTDOWN }; /* the function that the user called */
 struct msg_abort {
     struct tbi_id task;
     uint32_t attempt;

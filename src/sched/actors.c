@@ -230,7 +230,7 @@ void tbi_actors_ended(struct tbi_sched *sched, struct tbi_maker *maker, const st
     }
     if (error != NULL && actor->retired)
         error->unread = false; /* nobody is there to read it */
-    tbi_sched_fail(sched, maker, tbi_failure_died(sched, maker->submit, error, !actor->retired));
+    tbi_sched_fail(sched, maker, tbi_failure_died(sched, maker->submit, error, !actor->retired, actor->by));
     if (error != NULL)
         error->unread = false; /* what it fails with tells of it */
     tbi_payload_drop(&sched->dir, error);
@@ -295,7 +295,7 @@ void tbi_actors_retire(struct tbi_sched *sched)
             *m = (struct msg_task){maker->id, maker->attempt, 0};
         } else {
             tbi_retry_cancel(sched, maker, TB_CANCEL_DEFAULT,
-                             tbi_failure_died(sched, maker->submit, NULL, false));
+                             tbi_failure_died(sched, maker->submit, NULL, false, TBI_BY_KILL));
         }
     }
 }
@@ -400,9 +400,12 @@ const char *tbi_actors_on_kill(struct tbi_sched *sched, unsigned rank,
     (void)rank;
     if (actor == NULL || actor->state == TBI_ACTOR_DEAD)
         return NULL;
+    actor->by = m->by == TBI_BY_QUEUE_SHUTDOWN ? TBI_BY_QUEUE_SHUTDOWN : TBI_BY_KILL;
+    if (m->flags & TBI_KILL_FOLLOWS)
+        return NULL;
     if (m->flags & TB_KILL_NO_RESTART || maker->submit->max_retries == 0)
         tbi_retry_cancel(sched, actor->maker, TB_CANCEL_FORCE,
-                         tbi_failure_killed(sched, maker->submit));
+                         tbi_failure_killed(sched, maker->submit, actor->by));
     else if (tbi_actor_is_at_its_node(maker)) { /* else there is no process, and the next one is a new one */
         tbi_retry_send_abort(sched, maker, TB_CANCEL_FORCE);
         actor->killed = true;

@@ -35,6 +35,7 @@ struct tbi_actor {
     bool retired;               /* nobody can call it any more */
     bool rests;                 /* it lives and is wanted: counted by idle.c */
     bool killed;                /* its process was to die: whatever ends this attempt is its death */
+    enum tbi_killer by;         /* what ends it, or is about to: errors name it */
     struct tbi_link orphan;     /* in `orphans`: its last holder has gone */
     struct tbi_payload *death;  /* DEAD: why */
     struct tbi_payload *last;   /* how its last life ended, if it is being begun again */

@@ -257,8 +257,10 @@ void tbi_failure_by_kill(struct tbi_payload *error)
              link->pid, link->rank, link->host);
 }
 
+static const char shut_down[] = "the queue was shut down by tb_queue_shutdown";
+
 struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct msg_submit *actor,
-                                     const struct tbi_payload *error, bool exits)
+                                     const struct tbi_payload *error, bool exits, enum tbi_killer by)
 {
     const struct tbi_error_link *cause =
         error == NULL ? NULL : (const struct tbi_error_link *)error->data;
@@ -266,9 +268,10 @@ struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct
     struct tbi_payload *payload;
 
     tbi_error_link(&link, TB_ERR_ACTOR_DIED, "the actor has ended: %s",
-                   cause != NULL ? cause->message
-                   : exits       ? "it called tb_actor_exit"
-                                 : "nobody had a handle of it any more");
+                   cause != NULL                 ? cause->message
+                   : !exits                      ? "nobody had a handle of it any more"
+                   : by == TBI_BY_QUEUE_SHUTDOWN ? shut_down
+                                                 : "it called tb_actor_exit");
     if (cause != NULL)
         tell_where(&link, cause);
     name(sched, &link, actor->fn);
@@ -277,12 +280,12 @@ struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct
     return payload;
 }
 
-struct tbi_payload *tbi_failure_killed(const struct tbi_sched *sched,
-                                       const struct msg_submit *actor)
+struct tbi_payload *tbi_failure_killed(const struct tbi_sched *sched, const struct msg_submit *actor, enum tbi_killer by)
 {
     struct tbi_error_link link;
 
-    tbi_error_link(&link, TB_ERR_ACTOR_DIED, "the actor has ended: it was killed by tb_kill");
+    tbi_error_link(&link, TB_ERR_ACTOR_DIED, "the actor has ended: %s",
+                   by == TBI_BY_QUEUE_SHUTDOWN ? shut_down : "it was killed by tb_kill");
     name(sched, &link, actor->fn);
     return payload_of(&link);
 }

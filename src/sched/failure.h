@@ -19,11 +19,11 @@ struct tbi_payload *tbi_failure_of_group(const struct tbi_sched *sched,
 struct tbi_payload *tbi_failure_infeasible_group(const struct tbi_sched *sched,
                                                  const struct tbi_group *group);
 struct tbi_payload *tbi_failure_removed(void);
-/* An actor that has ended: with this error, or NULL: by its own will (`exits`), or for want of handles. */
+/* An actor that has ended: with this error, or NULL: by its own will (`exits`), or for want of handles. `by`: what was
+ * called to end it. */
 struct tbi_payload *tbi_failure_died(const struct tbi_sched *sched, const struct msg_submit *actor,
-                                     const struct tbi_payload *error, bool exits);
-struct tbi_payload *tbi_failure_killed(const struct tbi_sched *sched,
-                                       const struct msg_submit *actor);
+                                     const struct tbi_payload *error, bool exits, enum tbi_killer by);
+struct tbi_payload *tbi_failure_killed(const struct tbi_sched *sched, const struct msg_submit *actor, enum tbi_killer by);
 /* The error tells how an actor's process ended that tb_kill was to end: it says so. */
 void tbi_failure_by_kill(struct tbi_payload *error);
 struct tbi_payload *tbi_failure_name_taken(const struct tbi_sched *sched,

@@ -164,7 +164,7 @@ const char *tbi_takeback_answer(struct tbi_sched *sched, unsigned rank, const st
         if (task->aborted)
             tbi_sched_conclude(sched, task);
         else if (task->is_actor && tbi_actors_find(sched, task->id)->retired) /* its RETIRE came too late */
-            tbi_sched_fail(sched, task, tbi_failure_died(sched, task->submit, NULL, false));
+            tbi_sched_fail(sched, task, tbi_failure_died(sched, task->submit, NULL, false, TBI_BY_KILL));
         else
             tbi_sched_queue(sched, task);
     }

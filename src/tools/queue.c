@@ -5,6 +5,7 @@
  * for such a call is cancelled and leaves the line. */
 #include "thornback_tools.h"
 
+#include "api/actor.h"
 #include "api/errors.h"
 #include "tools/held.h"
 #include "util/alloc.h"
@@ -116,7 +117,7 @@ static int wait_turn(tb_call *call, struct queue *q, struct tbi_link *line,
         double left = tbi_timeout_until(deadline);
 
         if (q->shut)
-            rc = tbi_error_set(TB_ERR_ACTOR_DIED, "the queue was shut down");
+            rc = tbi_error_set(TB_ERR_ACTOR_DIED, "the queue was shut down by tb_queue_shutdown");
         else if (tb_cancelled(call))
             rc = TB_ERR_CANCELLED;
         else if (left == 0)
@@ -485,6 +486,9 @@ int tb_queue_shutdown(tb_queue queue, double grace)
         tb_ref answer;
         size_t ready;
 
+        rc = tbi_actor_kill(queue, TBI_KILL_FOLLOWS, TBI_BY_QUEUE_SHUTDOWN);
+        if (rc != 0)
+            return rc;
         tb_scope_begin();
         answer = tb_actor_call(queue, end);
         rc = tb_wait(&answer, 1, 1, grace, &ready);
@@ -496,5 +500,5 @@ int tb_queue_shutdown(tb_queue queue, double grace)
     }
     if (rc != 0 && rc != TB_ERR_ACTOR_DIED)
         return rc;
-    return tb_kill(queue, TB_KILL_NO_RESTART);
+    return tbi_actor_kill(queue, TB_KILL_NO_RESTART, TBI_BY_QUEUE_SHUTDOWN);
 }

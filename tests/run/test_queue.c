@@ -345,18 +345,40 @@ static void shutdown_ends_waits_at_once(void **state)
     (void)state;
     assert_ok(tb_queue_put(q, 1));
     assert_ok(tb_queue_shutdown(q, 0));
-    assert_fails(TB_ERR_ACTOR_DIED, "", tb_queue_get(q, &v));
+    assert_fails(TB_ERR_ACTOR_DIED, "shut down by tb_queue_shutdown", tb_queue_get(q, &v));
     assert_ok(tb_queue_shutdown(q, 0));
     assert_ok(tb_queue_shutdown(q, 5));
     assert_ok(tb_actor_release(q));
+    assert_fails(TB_ERR_REF, "tb_queue_shutdown", tb_queue_shutdown(q, 0));
+    assert_fails(TB_ERR_REF, "tb_queue_shutdown", tb_queue_shutdown(q, 5));
     q = tb_queue_new(0);
     for (int i = 0; i < 3; i++)
         r[i] = tb_remote(getter, q);
     assert_soon(getters(q) == 3);
     assert_ok(tb_queue_shutdown(q, 60));
     for (int i = 0; i < 3; i++)
-        assert_call_fails(TB_ERR_ACTOR_DIED, "", r[i]);
-    assert_fails(TB_ERR_ACTOR_DIED, "", tb_queue_put(q, 1));
+        assert_call_fails(TB_ERR_ACTOR_DIED, "shut down by tb_queue_shutdown", r[i]);
+    assert_fails(TB_ERR_ACTOR_DIED, "shut down by tb_queue_shutdown", tb_queue_put(q, 1));
+    assert_ok(tb_actor_release(q));
+}
+
+/* Killed at once, those that wait in it learn what the program called, in whichever process they are. */
+static void who_waits_at_a_shutdown_without_grace_is_told_of_it(void **state)
+{
+    tb_queue q = tb_queue_new(0);
+    tb_ref r[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        r[i] = tb_remote(getter, q);
+    assert_soon(getters(q) == 3);
+    assert_ok(tb_queue_shutdown(q, 0));
+    for (int i = 0; i < 3; i++)
+        assert_call_fails(TB_ERR_ACTOR_DIED, "shut down by tb_queue_shutdown", r[i]);
+    assert_ok(tb_actor_release(q));
+    q = tb_queue_new(0);
+    assert_ok(tb_kill(q, 0)); /* which is another matter */
+    assert_fails(TB_ERR_ACTOR_DIED, "killed by tb_kill", tb_queue_put(q, 1));
     assert_ok(tb_actor_release(q));
 }
 
@@ -462,6 +484,7 @@ RUN(cmocka_unit_test(values_of_all_kinds_come_out_in_order),
     cmocka_unit_test(many_put_and_get_each_value_once),
     cmocka_unit_test(a_queue_is_found_by_name_and_goes_through_objects),
     cmocka_unit_test(shutdown_ends_waits_at_once),
+    cmocka_unit_test(who_waits_at_a_shutdown_without_grace_is_told_of_it),
     cmocka_unit_test(what_cannot_be_is_told),
     cmocka_unit_test(tasks_that_wait_in_a_queue_leave_room_for_the_one_that_fills_it),
     cmocka_unit_test(a_queue_that_cannot_begin_yet_is_waited_for_in_bounds))

@@ -166,7 +166,7 @@ void world_do_kill(struct world *w, struct proc *p)
     if (tbi_id_is_null(actor) || pick(w, 3) != 0)
         return;
     m = tbi_outbox_append(&p->out, TBI_MSG_KILL, p->number, sizeof *m);
-    *m = (struct msg_cancel){actor, pick(w, 2), 0};
+    *m = (struct msg_cancel){actor, pick(w, 2) | (pick(w, 8) == 0 ? TBI_KILL_FOLLOWS : 0), pick(w, 3)};
 }
 
 bool world_kill_all(struct world *w)
