@@ -606,6 +606,15 @@ static void random_step(struct model *m)
     }
 }
 
+/* As many as TB_WORLDS asks for (test_world.c): under valgrind they take twenty times as long. */
+static int rounds_of(int rounds)
+{
+    const char *worlds = getenv("TB_WORLDS");
+    long long n = worlds != NULL ? strtoll(worlds, NULL, 10) * rounds / 10000 : rounds;
+
+    return n < rounds / 10 ? rounds / 10 : n < rounds ? (int)n : rounds;
+}
+
 /* `batch`: steps before each pass. */
 static void random_clusters(int rounds, unsigned most_ranks, int tasks, unsigned batch)
 {
@@ -635,13 +644,13 @@ static void random_clusters(int rounds, unsigned most_ranks, int tasks, unsigned
 static void random_clusters_stay_within_their_totals_and_nothing_is_left(void **state)
 {
     (void)state;
-    random_clusters(500, 8, 100, 2);
+    random_clusters(rounds_of(500), 8, 100, 2);
 }
 
 static void large_clusters_do_so_when_many_tasks_end_between_two_passes(void **state)
 {
     (void)state;
-    random_clusters(20, SIM_RANKS, TASKS, 60);
+    random_clusters(rounds_of(20), SIM_RANKS, TASKS, 60);
 }
 
 #define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, done)
