@@ -16,6 +16,7 @@
 #include "node/roll_call.h"
 #include "node/store_size.h"
 #include "store/late.h"
+#include "store/segment.h"
 #include "store/sigbus.h"
 #include "util/alloc.h"
 #include "util/fault.h"
@@ -26,6 +27,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -48,7 +50,8 @@ static bool is_main_thread(void)
 
 static int check_threads(void)
 {
-    unsigned threads = tbi_machine_threads();
+    struct tbi_system sys = tbi_system_here();
+    unsigned threads = tbi_machine_threads(&sys);
 
     if (!is_main_thread())
         return tbi_error_set(TB_ERR_STATE, "tb_init is called from a second thread: call it from "
@@ -92,6 +95,27 @@ static int check_functions(void)
     return rc;
 }
 
+/* Without any, nothing of the machine can be read, and other libraries fail in ways of their own. */
+static int check_descriptors_left(const struct tbi_job *j)
+{
+    enum { OURS = 7 /* with those of one process of tasks */, MPIS = 24 };
+    unsigned wanted = tbi_mpi_launched() ? MPIS : OURS, spare = tbi_descriptors_spare(wanted);
+    struct rlimit limit = {0};
+    int why = errno;
+
+    if (spare == wanted)
+        return 0;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    tbi_error_set(TB_ERR_OUT_OF_MEMORY, "tb_init on host %s needs %u free descriptors, and there %s %u: %s (the limit, "
+                  "ulimit -n, is %llu); close files before, or set it higher", j->hostname, wanted,
+                  tbi_plural(spare, "is", "are"), spare, strerror(why), (unsigned long long)limit.rlim_cur);
+    if (tbi_mpi_launched()) { /* MPI could not start here, and the other ranks would wait for this one in it */
+        fprintf(stderr, "thornback: %s\n", tb_last_error());
+        _exit(1);
+    }
+    return TB_ERR_OUT_OF_MEMORY;
+}
+
 /* ---- parts ---- */
 
 /* What is opened later must not become stdin, stdout or stderr, and be printed into. */
@@ -118,11 +142,17 @@ static int map_alone(struct tbi_job *j)
 {
     struct tbi_system sys = tbi_system_here();
     struct tbi_store_host host = {.name = j->hostname, .ranks = 1, .mapped = 1, .memory = tbi_machine_memory(&sys),
-                                  .shm_free = UINT64_MAX, .address_space = tbi_machine_address_space()};
+                                  .shm_free = UINT64_MAX, .address_space = tbi_machine_address_space(&sys),
+                                  .private_memory = tbi_machine_private(&sys),
+                                  .private_fixed = tbi_machine_private_fixed(),
+                                  .table_share = tbi_segment_table_share(tbi_page_bytes())};
     char why[400];
-    uint64_t bytes = tbi_store_size(&host, (uint64_t)j->settings.store, why, sizeof why);
-    int rc;
+    uint64_t bytes;
+    int rc = tbi_survey_check(j);
 
+    if (rc != 0)
+        return rc;
+    bytes = tbi_store_size(&host, (uint64_t)j->settings.store, why, sizeof why);
     if (bytes == 0)
         return tbi_error_set(TB_ERR_STORE_FULL, "%s", why);
     rc = tbi_memory_map_alone(&j->memory, 1, 0, bytes);
@@ -201,7 +231,10 @@ static int start_mpi(struct tbi_job *j, int rc, int settings)
     j->host = tbi_copy(j->mpi.host, j->nranks * sizeof *j->host);
     tbi_survey_cores(j);
     bytes = tbi_mpi_segment_bytes(&j->mpi, (uint64_t)j->settings.store);
-    rc = tbi_mpi_agree(&j->mpi, bytes == 0 ? TB_ERR_STORE_FULL : 0);
+    rc = bytes == 0 ? TB_ERR_STORE_FULL : 0;
+    if (tbi_survey_check(j) != 0) /* then what is wrong with the store follows from that */
+        rc = TB_ERR_OUT_OF_MEMORY;
+    rc = tbi_mpi_agree(&j->mpi, rc);
     if (rc == 0)
         rc = tbi_mpi_agree(&j->mpi, tbi_mpi_map(&j->mpi, bytes, &j->memory));
     if (rc == 0)
@@ -478,13 +511,15 @@ static int start(struct tbi_job *j, const tb_config *config)
 {
     struct tbi_sched_config sched;
     struct tbi_loop_config loop;
-    int rc, settings;
+    int rc, settings, listed;
 
     gethostname(j->hostname, sizeof j->hostname - 1);
     begin_reports(j);
-    rc = check_threads();
     open_closed_stdio();
     j->mpi.shared = j->mpi.window = MPI_WIN_NULL;
+    rc = check_descriptors_left(j);
+    if (rc == 0)
+        rc = check_threads();
     if (rc == 0)
         rc = check_page();
     if (rc == 0)
@@ -493,7 +528,10 @@ static int start(struct tbi_job *j, const tb_config *config)
     if (!tbi_mpi_launched())
         tbi_settings_warn(stderr);
     j->process.job = (unsigned)getpid() & TBI_ID_JOB_MAX;
-    tbi_descriptors_list(&j->own_descriptors); /* before those of MPI */
+    listed = tbi_descriptors_list(&j->own_descriptors); /* before those of MPI */
+    if (listed != 0 && rc == 0)
+        rc = tbi_error_set(TB_ERR_OUT_OF_MEMORY, "which descriptors are open cannot be found out: /proc/self/fd: %s",
+                           strerror(-listed));
     if (tbi_mpi_launched())
         rc = start_mpi(j, rc, settings);
     else if (rc == 0 && settings != 0)

@@ -45,6 +45,8 @@ struct tbi_job {
 
 /* the cores, shared out with the host's other ranks; under MPI */
 void tbi_survey_cores(struct tbi_job *job);
+/* 0, or TB_ERR_OUT_OF_MEMORY: some file that tells it should be readable, and is not; it is named */
+int tbi_survey_check(const struct tbi_job *job);
 /* GPUs, memory and the rest, as found or as said; where tasks are bound; `totals`, `hostnames` and
  * `cluster`. 0 or TB_ERR_ARGUMENT. Collective under MPI, after the segment was mapped. */
 int tbi_survey_resources(struct tbi_job *job);

@@ -6,6 +6,15 @@
 
 #include <string.h>
 
+int tbi_survey_check(const struct tbi_job *j)
+{
+    struct tbi_system sys = tbi_system_here();
+
+    return sys.unread->error == 0 ? 0 : tbi_error_set(TB_ERR_OUT_OF_MEMORY, "what host %s has cannot be found out: %s cannot "
+                                                      "be read: %s", j->hostname, sys.unread->path,
+                                                      strerror(sys.unread->error));
+}
+
 static bool works(const struct tbi_job *j)
 {
     return j->rank != 0 || j->nranks == 1;
@@ -57,7 +66,7 @@ int tbi_survey_resources(struct tbi_job *j)
     struct tbi_system sys = tbi_system_here();
     struct tbi_core_share *cores = &j->places.cores;
     unsigned n = j->resources.n, workers = j->uses_mpi ? tbi_mpi_workers_here(&j->mpi) : 1;
-    uint64_t memory = tbi_machine_memory(&sys) / (workers > 0 ? workers : 1);
+    uint64_t found = tbi_machine_memory(&sys), memory = found / (workers > 0 ? workers : 1);
     int64_t mine[TBI_RESOURCES_MAX];
     int rc;
 
@@ -70,7 +79,7 @@ int tbi_survey_resources(struct tbi_job *j)
     if (mine[TBI_GPUS] < 0)
         mine[TBI_GPUS] = (int64_t)j->places.gpus.n * TBI_UNIT;
     if (mine[TBI_MEMORY] < 0)
-        mine[TBI_MEMORY] = memory > j->memory.bytes
+        mine[TBI_MEMORY] = found != UINT64_MAX && memory > j->memory.bytes
                                ? (int64_t)(memory - j->memory.bytes) * TBI_UNIT : 0;
     if (works(j) && mine[TBI_CPUS] <= (int64_t)cores->cpus * TBI_UNIT && !cores->shared) {
         tbi_cores_bind(&cores->set);
@@ -96,7 +105,7 @@ int tbi_survey_resources(struct tbi_job *j)
         j->cpus[r] = (int32_t)j->totals[r * n + TBI_CPUS];
     j->cluster = (struct tbi_cluster){j->nranks, &j->resources, j->totals,
                                       (const char (*)[64])j->hostnames};
-    return rc;
+    return rc != 0 ? rc : tbi_survey_check(j);
 }
 
 static void warn_of_shared_cores(const struct tbi_job *j)

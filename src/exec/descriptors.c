@@ -38,6 +38,21 @@ int tbi_descriptors_list(struct tbi_descriptors *d)
     return 0;
 }
 
+unsigned tbi_descriptors_spare(unsigned most)
+{
+    int *fd = tbi_alloc(most * sizeof *fd), why;
+    unsigned n = 0;
+
+    while (n < most && (fd[n] = n == 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : fcntl(fd[0], F_DUPFD_CLOEXEC, 3)) >= 0)
+        n++;
+    why = errno;
+    for (unsigned i = 0; i < n; i++)
+        close(fd[i]);
+    free(fd);
+    errno = why;
+    return n;
+}
+
 void tbi_descriptors_free(struct tbi_descriptors *d)
 {
     free(d->fd);

@@ -12,6 +12,9 @@ struct tbi_descriptors {
     size_t n;
 };
 
+/* How many more this process may open, `most` at most, by opening them; errno says why not more. */
+unsigned tbi_descriptors_spare(unsigned most);
+
 /* Those that are open now. 0, or a negative errno. The caller's to free. */
 int tbi_descriptors_list(struct tbi_descriptors *d);
 void tbi_descriptors_free(struct tbi_descriptors *d);

@@ -260,7 +260,10 @@ uint64_t tbi_mpi_segment_bytes(const struct tbi_mpi *mpi, uint64_t wanted)
     host.mapped = (unsigned)mapped;
     host.memory = least_here(mpi, tbi_machine_memory(&sys));
     host.shm_free = least_here(mpi, tbi_machine_shm_free(&sys));
-    host.address_space = least_here(mpi, tbi_machine_address_space());
+    host.address_space = least_here(mpi, tbi_machine_address_space(&sys));
+    host.private_memory = least_here(mpi, tbi_machine_private(&sys));
+    host.private_fixed = tbi_machine_private_fixed();
+    host.table_share = tbi_segment_table_share(tbi_page_bytes());
     bytes = tbi_store_size(&host, wanted, why, sizeof why);
     if (bytes == 0)
         tbi_error_set(TB_ERR_STORE_FULL, "%s", why);

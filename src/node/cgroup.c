@@ -1,5 +1,6 @@
 #include "node/cgroup.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* The limit that the group in folder `dir` sets, UINT64_MAX if none. */
@@ -68,6 +69,16 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
+/* A list that was read line by line, if it could be opened. */
+static void end(const struct tbi_system *sys, FILE *f, const char *path)
+{
+    if (f == NULL)
+        return;
+    if (ferror(f))
+        tbi_system_note(sys, path, errno);
+    fclose(f);
+}
+
 /* This process's group: "4:memory,hugetlb:/path", or "0::/path" in version 2 (controller ""). */
 static bool own_group(const struct tbi_system *sys, const char *controller, char *path)
 {
@@ -88,8 +99,7 @@ static bool own_group(const struct tbi_system *sys, const char *controller, char
             strcpy(path, at);
     }
     free(line);
-    if (f != NULL)
-        fclose(f);
+    end(sys, f, "/proc/self/cgroup");
     return found;
 }
 
@@ -113,8 +123,7 @@ static bool find_mount(const struct tbi_system *sys, const char *controller, cha
                                       : strcmp(type, "cgroup2") == 0;
     }
     free(line);
-    if (f != NULL)
-        fclose(f);
+    end(sys, f, "/proc/self/mountinfo");
     return found;
 }
 

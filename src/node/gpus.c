@@ -106,13 +106,10 @@ static int parse(const char *name, const char *text, struct tbi_gpus *gpus, char
 static unsigned count_in(const struct tbi_system *sys, const char *path,
                          bool (*is)(const struct tbi_system *sys, const char *name))
 {
-    char at[TBI_PATH];
+    DIR *dir = tbi_system_open_folder(sys, path);
     const struct dirent *e;
     unsigned n = 0;
-    DIR *dir;
 
-    snprintf(at, sizeof at, "%s%s", sys->root, path);
-    dir = opendir(at);
     while (dir != NULL && (e = readdir(dir)) != NULL)
         n += is(sys, e->d_name);
     if (dir != NULL)

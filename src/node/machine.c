@@ -3,9 +3,9 @@
 #include "util/page.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -75,29 +75,59 @@ uint64_t tbi_machine_shm_free(const struct tbi_system *sys)
     struct statvfs fs;
 
     snprintf(path, sizeof path, "%s/dev/shm", sys->root);
-    return statvfs(path, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+    if (statvfs(path, &fs) == 0)
+        return (uint64_t)fs.f_bavail * fs.f_frsize;
+    tbi_system_note(sys, "/dev/shm", errno);
+    return UINT64_MAX;
 }
 
-uint64_t tbi_machine_address_space(void)
+/* What a limit of this kind leaves, of what is the given number of statm's (see proc(5)). */
+static uint64_t left_of(const struct tbi_system *sys, int kind, int number)
 {
-    enum { BESIDES = 256 << 20 }; /* rings of processes, stacks of threads, what MPI maps later */
-    struct tbi_system sys = tbi_system_here();
+    unsigned long long pages[7];
     struct rlimit limit;
-    unsigned long long pages;
     uint64_t used;
     char text[256];
 
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    if (getrlimit(kind, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
-    if (!tbi_system_read(&sys, "/proc/self/statm", text, sizeof text) || sscanf(text, "%llu", &pages) != 1)
+    if (!tbi_system_read(sys, "/proc/self/statm", text, sizeof text) ||
+        sscanf(text, "%llu %llu %llu %llu %llu %llu %llu", &pages[0], &pages[1], &pages[2], &pages[3], &pages[4],
+               &pages[5], &pages[6]) != 7)
         return limit.rlim_cur / 2;
-    used = pages * tbi_page_bytes() + BESIDES;
+    used = pages[number] * tbi_page_bytes();
     return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
 }
 
-unsigned tbi_machine_threads(void)
+uint64_t tbi_machine_address_space(const struct tbi_system *sys)
 {
-    DIR *dir = opendir("/proc/self/task");
+    enum { BESIDES = 256 << 20 }; /* rings of processes, stacks of threads, what MPI maps later */
+
+    uint64_t left = left_of(sys, RLIMIT_AS, 0);
+
+    return left == UINT64_MAX ? left : left > BESIDES ? left - BESIDES : 0;
+}
+
+uint64_t tbi_machine_private(const struct tbi_system *sys)
+{
+    return left_of(sys, RLIMIT_DATA, 5);
+}
+
+uint64_t tbi_machine_private_fixed(void)
+{
+    enum { THREADS = 3, TABLES = 16 << 20 }; /* progress, terminal and watchdog; queues of a job of some tasks */
+    size_t stack = 0; /* counts in full; by default as large as `ulimit -s` says */
+    pthread_attr_t attr;
+
+    pthread_attr_init(&attr);
+    pthread_attr_getstacksize(&attr, &stack);
+    pthread_attr_destroy(&attr);
+    return THREADS * stack + TABLES;
+}
+
+unsigned tbi_machine_threads(const struct tbi_system *sys)
+{
+    DIR *dir = tbi_system_open_folder(sys, "/proc/self/task");
     unsigned n = 0;
 
     if (dir == NULL)

@@ -1,6 +1,7 @@
 #include "node/store_size.h"
 #include "util/plural.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 enum { LEAST = 1 << 20 };
@@ -38,6 +39,14 @@ static uint64_t most_mapped(const struct tbi_store_host *h)
     return h->address_space / (2 * h->mapped);
 }
 
+static uint64_t most_in_table(const struct tbi_store_host *h)
+{
+    if (h->private_memory < h->private_fixed)
+        return 0;
+    return h->private_memory < UINT64_MAX / h->table_share ? (h->private_memory - h->private_fixed) * h->table_share
+                                                           : UINT64_MAX;
+}
+
 static uint64_t default_size(const struct tbi_store_host *h)
 {
     uint64_t bytes = h->memory;
@@ -45,13 +54,30 @@ static uint64_t default_size(const struct tbi_store_host *h)
     if (h->mapped > 1)
         bytes = smaller(bytes, h->shm_free);
     bytes = bytes / 10 * 3 / h->ranks;
-    return smaller(bytes, smaller(most_in_shm(h), most_mapped(h)));
+    return smaller(smaller(bytes, most_in_table(h)), smaller(most_in_shm(h), most_mapped(h)));
+}
+
+/* Whatever its size is. */
+static bool is_hopeless(const struct tbi_store_host *h, uint64_t wanted, char *why, size_t size)
+{
+    if (most_in_table(h) < LEAST)
+        snprintf(why, size, "the limit of private memory (ulimit -d) on host %s leaves %llu MB, and threads and tables of "
+                 "Thornback need %llu MB, whatever TB_STORE is; set it higher", h->name, mega(h->private_memory),
+                 mega(h->private_fixed));
+    else if (wanted == 0 && h->memory == UINT64_MAX)
+        snprintf(why, size, "how much memory host %s has is not known, for /proc/meminfo cannot be read: set TB_STORE, and "
+                 "TB_MEMORY if tasks ask for memory", h->name);
+    else
+        return false;
+    return true;
 }
 
 uint64_t tbi_store_size(const struct tbi_store_host *h, uint64_t wanted, char *why, size_t size)
 {
     uint64_t bytes = wanted != 0 ? wanted : default_size(h), least = smaller(bytes, LEAST);
 
+    if (is_hopeless(h, wanted, why, size))
+        return 0;
     if (wanted == 0 && bytes < LEAST)
         bytes = least = LEAST; /* then one of these says what is short */
     if (most_in_shm(h) < least)
@@ -68,6 +94,10 @@ uint64_t tbi_store_size(const struct tbi_store_host *h, uint64_t wanted, char *w
         snprintf(why, size, "the object store does not fit on host %s: a process maps %u times %llu MB, and the limit of its "
                  "address space (ulimit -v) leaves %llu MB; set TB_STORE lower, or that higher", h->name, 2 * h->mapped,
                  mega(bytes), mega(h->address_space));
+    else if (most_in_table(h) < bytes)
+        snprintf(why, size, "the object store does not fit on host %s: a rank needs %llu MB of private memory for the table of a "
+                 "part of %llu MB, and the limit (ulimit -d) leaves %llu MB; set TB_STORE lower, or that higher", h->name,
+                 mega(bytes / h->table_share) + 1, mega(bytes), mega(h->private_memory - h->private_fixed));
     else if (h->memory / h->ranks < bytes)
         snprintf(why, size, "the object store does not fit on host %s: %u rank%s of %llu MB need%s %llu MB, it has %llu MB of "
                  "memory; set TB_STORE lower", h->name, h->ranks, tbi_s(h->ranks), mega(bytes),

@@ -10,10 +10,13 @@ struct tbi_store_host {
     const char *name;
     unsigned ranks;         /* that it has */
     unsigned mapped;        /* parts that one process maps: of the ranks of its node; above 1 they are in /dev/shm */
-    uint64_t memory;        /* bytes, of the host */
+    uint64_t memory;        /* bytes, of the host; UINT64_MAX: not known */
     uint64_t shm_free;      /* ... of /dev/shm; UINT64_MAX: there is none */
     uint64_t shm_fixed;     /* ... of it that each rank needs whatever its store is: MPI's */
     uint64_t address_space; /* ... that each process may map; UINT64_MAX: no limit */
+    uint64_t private_memory;/* ... of private memory that each rank may have; UINT64_MAX: no limit */
+    uint64_t private_fixed; /* ... of it that it needs whatever its store is */
+    uint64_t table_share;   /* beside that, one byte of it for so many bytes of its part of the store */
 };
 
 /* Bytes of each rank's part: `wanted`, or if that is 0 30 % of what the host has, shared out, or what fits. 0: it does

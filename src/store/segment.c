@@ -20,6 +20,11 @@ struct tbi_segment {
     uint32_t root;                /* of the free extents by size and place: first page + 1; 0: none */
 };
 
+uint64_t tbi_segment_table_share(uint32_t page_bytes)
+{
+    return page_bytes / sizeof(struct page);
+}
+
 struct tbi_segment *tbi_segment_create(uint64_t bytes, uint32_t page_bytes)
 {
     struct tbi_segment *s = tbi_alloc_zeroed(1, sizeof *s);

@@ -23,6 +23,9 @@ struct tbi_extent {
     uint64_t cold_from, cold_to; /* offsets; equal: nothing of it is cold */
 };
 
+/* Its table takes one byte of this process's memory for so many bytes of the segment. */
+uint64_t tbi_segment_table_share(uint32_t page_bytes);
+
 struct tbi_segment *tbi_segment_create(uint64_t bytes, uint32_t page_bytes); /* rounded down to pages */
 void tbi_segment_destroy(struct tbi_segment *segment);  /* NULL: nothing */
 

@@ -10,12 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Says so, and which limits of memory the process has, and aborts. */
+_Noreturn void tbi_out_of_memory(size_t bytes);
+
 static inline void *tbi_need_memory(void *p, size_t bytes)
 {
-    if ((p == NULL || tbi_fault(TBI_FAULT_ALLOC)) && bytes != 0) {
-        fprintf(stderr, "thornback: out of memory (%zu bytes)\n", bytes);
-        abort();
-    }
+    if ((p == NULL || tbi_fault(TBI_FAULT_ALLOC)) && bytes != 0)
+        tbi_out_of_memory(bytes);
     return p;
 }
 

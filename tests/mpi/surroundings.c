@@ -2,10 +2,12 @@
  * does; each line that it prints begins with the code of an error, or 0. */
 #include <thornback.h>
 
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int one(tb_call *call) { return tb_return(call, 1); }
 TB_TASK(one);
@@ -28,6 +30,17 @@ static int put_in_task(tb_call *call)
     return tb_return(call, put((size_t)tb_arg_int(call, 0) << 20));
 }
 TB_TASK(put_in_task);
+
+/* All descriptors but n are in use. */
+static void fill(int n)
+{
+    int fd, last = -1;
+
+    while ((fd = open("/dev/null", O_RDONLY)) >= 0)
+        last = fd;
+    for (int i = 0; i < n; i++)
+        close(last - i);
+}
 
 static int begin(void)
 {
@@ -79,10 +92,14 @@ int main(int argc, char **argv)
 
     if (strcmp(does, "locale") == 0 && setlocale(LC_ALL, "") == NULL)
         printf("1 there is no such locale\n");
+    if (strcmp(does, "fill") == 0)
+        fill(n);
     if (begin() != 0)
         return 1;
     if (strcmp(does, "tasks") == 0)
         rc = run_tasks(n);
+    else if (strcmp(does, "fill") == 0)
+        rc = run_tasks(20);
     else if (strcmp(does, "put") == 0)
         printf("%d put\n", put((size_t)n << 20));
     else if (strcmp(does, "beside") == 0)

@@ -65,12 +65,27 @@ says a_store_that_does_not_fit_into_ulimit_v '-v. leaves .*set TB_STORE lower' \
     bash -c "ulimit -v 2000000; TB_STORE=600M exec $three $program"
 says nor_into_memory 'of memory; set TB_STORE lower' env TB_STORE=15T "$program"
 
+# Private memory: a rank has a table of its part of the store there.
+works a_store_fits_into_ulimit_d bash -c "ulimit -d 100000; exec $three $program tasks 20"
+works alone_into_ulimit_d_too bash -c "ulimit -d 60000; exec $program tasks 20"
+says a_store_whose_table_does_not_fit_into_ulimit_d '-d. leaves .*set TB_STORE lower' \
+    bash -c "ulimit -d 100000; TB_STORE=1T exec $program"
+for n in 30000 20000 10000 5000 2000; do
+    says "with_ulimit_d_of_${n}_it_ends_with_an_error" 'limit of private memory .ulimit -d. on host .* leaves .* set it higher' bash -c "ulimit -d $n; exec $program"
+done
+
 # Each process that runs tasks takes two descriptors of the one that starts them.
 for n in 14 12 10; do
     works "with_${n}_descriptors_tasks_run" bash -c "ulimit -n $n; exec $program tasks 300"
 done
-run bash -c "ulimit -n 6; exec $program tasks 50"
-result with_too_few_it_ends_with_an_error $rc "$([ $rc = 1 ] || echo "expected: 1")"
+for n in 0 1 2 3 6; do
+    full="tb_init on host .* needs [0-9]+ free descriptors, and there (is|are) $n: Too many open files .*ulimit -n, is 256"
+    says "with_${n}_free_descriptors_it_ends_with_an_error" "$full" bash -c "ulimit -n 256; exec $program fill $n"
+    run $both bash -c "ulimit -n 256; exec $program fill $n" # before MPI, so each rank speaks for itself
+    result "with_${n}_on_each_rank_too" $rc "$([ $rc = 1 ] || echo "expected: 1; "; grep -qE "^thornback: $full" "$out" ||
+        echo "not said: $full; "; lines 0 'MPI_INIT|Signal')"
+done
+works with_7_free_descriptors_tasks_run bash -c "ulimit -n 256; exec $program fill 7"
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then # the limit is of a user who has no other processes
     cp "$program" "$work/program"
     chmod -R a+rX "$work"

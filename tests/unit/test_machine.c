@@ -6,7 +6,9 @@
 #include "node/cgroup.h"
 #include "node/machine.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <sys/resource.h>
 
 #define MEMORY_V1 "/sys/fs/cgroup/memory"
 #define CPU_V1 "/sys/fs/cgroup/cpu,cpuacct"
@@ -235,6 +237,75 @@ static void shm_may_not_be_there(void **state)
     assert_true(tbi_machine_shm_free(&sys) < UINT64_MAX);
 }
 
+/* A file that is not there, or not for us, says that there is no limit; of one that cannot be read nothing is known. */
+static void what_should_be_readable_and_is_not_is_noted(void **state)
+{
+    struct tbi_system sys = tree_system();
+
+    (void)state;
+    mount_v2("/job", "/");
+    assert_limits(UINT64_MAX, UINT64_MAX);
+    assert_int_equal(tree.unread.error, 0);
+    tree_link("/sys/fs/cgroup/job/memory.max", "memory.max");
+    assert_limits(UINT64_MAX, UINT64_MAX);
+    assert_int_equal(tree.unread.error, ELOOP);
+    assert_string_equal(tree.unread.path, "/sys/fs/cgroup/job/memory.max");
+    tree_file("/proc/meminfo/a_folder", "");
+    tbi_machine_memory(&sys);
+    assert_int_equal(tree.unread.error, ELOOP); /* the first one */
+    memset(&tree.unread, 0, sizeof tree.unread);
+    assert_true(tbi_machine_memory(&sys) == UINT64_MAX);
+    assert_int_equal(tree.unread.error, ELOOP);
+    memset(&tree.unread, 0, sizeof tree.unread);
+    assert_true(tbi_machine_memory(&(struct tbi_system){tree.root, tree_getenv, NULL}) == UINT64_MAX);
+    tree_file("/proc/self/statm", "1 1 1 1 0 1 0\n");
+    tree_file("/proc/self/task/1/stat", "");
+    assert_int_equal(tbi_machine_threads(&sys), 1);
+    tree_link("/dev/shm", "shm");
+    assert_true(tbi_machine_shm_free(&sys) == UINT64_MAX);
+    assert_string_equal(tree.unread.path, "/dev/shm");
+}
+
+static void a_file_whose_reading_fails_is_noted(void **state)
+{
+    struct tbi_system sys = tree_system();
+    char text[8] = "before";
+
+    (void)state;
+    tree_file("/proc/meminfo/a_folder", "");
+    assert_false(tbi_system_read(&sys, "/proc/meminfo", text, sizeof text));
+    assert_string_equal(text, "");
+    assert_int_equal(tree.unread.error, EISDIR);
+    assert_string_equal(tree.unread.path, "/proc/meminfo");
+}
+
+static void a_limit_of_private_memory_is_what_it_leaves(void **state)
+{
+    struct tbi_system sys = tree_system();
+    struct rlimit before, limit;
+    uint64_t left, less;
+
+    (void)state;
+    getrlimit(RLIMIT_DATA, &before);
+    limit = before;
+    limit.rlim_cur = 1 << 30;
+    assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
+    tree_file("/proc/self/statm", "500000 10 10 10 0 1 0\n");
+    left = tbi_machine_private(&sys);
+    tree_file("/proc/self/statm", "500000 10 10 10 0 1001 0\n");
+    less = tbi_machine_private(&sys);
+    limit.rlim_cur = 1 << 20;
+    assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
+    tree_file("/proc/self/statm", "500000 10 10 10 0 500000 0\n");
+    assert_int_equal(tbi_machine_private(&sys), 0);
+    assert_true(tbi_machine_private_fixed() > 16 << 20);
+    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
+    assert_in_range(left, 1 << 29, 1 << 30);
+    assert_int_equal(left - less, 1000 * (uint64_t)sysconf(_SC_PAGESIZE));
+    if (before.rlim_cur == RLIM_INFINITY)
+        assert_true(tbi_machine_private(&sys) == UINT64_MAX);
+}
+
 /* This very machine: nothing above what the kernel itself says. */
 static void this_machine_has_memory(void **state)
 {
@@ -244,7 +315,7 @@ static void this_machine_has_memory(void **state)
     (void)state;
     assert_in_range(tbi_machine_memory(&here), 1 << 20, installed);
     assert_true(tbi_machine_cpus(&here) >= 1);
-    assert_int_equal(tbi_machine_threads(), 1);
+    assert_int_equal(tbi_machine_threads(&here), 1);
 }
 
 #define ON_A_TREE(test) cmocka_unit_test_setup_teardown(test, tree_begin, tree_end)
@@ -268,6 +339,9 @@ int main(void)
         ON_A_TREE(memory_is_the_least_of_three),
         ON_A_TREE(memory_may_be_allocated_for_each_cpu),
         ON_A_TREE(shm_may_not_be_there),
+        ON_A_TREE(what_should_be_readable_and_is_not_is_noted),
+        ON_A_TREE(a_file_whose_reading_fails_is_noted),
+        ON_A_TREE(a_limit_of_private_memory_is_what_it_leaves),
         cmocka_unit_test(this_machine_has_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,8 @@
 
 #define MB (UINT64_C(1) << 20)
 
-static const struct tbi_store_host alone = {"here", 1, 1, 10000 * MB, UINT64_MAX, 0, UINT64_MAX};
-static const struct tbi_store_host four = {"here", 4, 4, 10000 * MB, 8000 * MB, 8 * MB, UINT64_MAX};
+static const struct tbi_store_host alone = {"here", 1, 1, 10000 * MB, UINT64_MAX, 0, UINT64_MAX, UINT64_MAX, 40 * MB, 256};
+static const struct tbi_store_host four = {"here", 4, 4, 10000 * MB, 8000 * MB, 8 * MB, UINT64_MAX, UINT64_MAX, 40 * MB, 256};
 static char why[400];
 
 static void refused(struct tbi_store_host host, uint64_t wanted, const char *says, const char *not)
@@ -56,6 +56,9 @@ static void the_default_fits_into_what_little_there_is(void **state)
     host = alone;
     host.address_space = 1000 * MB;
     assert_int_equal(tbi_store_size(&host, 0, why, sizeof why), 500 * MB);
+    host.address_space = UINT64_MAX;
+    host.private_memory = 42 * MB;
+    assert_int_equal(tbi_store_size(&host, 0, why, sizeof why), 512 * MB);
 }
 
 static void what_is_wanted_and_fits_is_given(void **state)
@@ -77,6 +80,24 @@ static void what_does_not_fit_is_refused_with_what_is_short(void **state)
             NULL);
     host.address_space = 0;
     refused(host, 0, "(ulimit -v)", NULL);
+    host = alone;
+    host.private_memory = 42 * MB;
+    refused(host, 600 * MB, "3 MB of private memory for the table of a part of 600 MB, and the limit (ulimit -d) leaves 2 MB; "
+            "set TB_STORE lower, or that higher", NULL);
+}
+
+static void what_a_smaller_store_does_not_help_is_told_apart(void **state)
+{
+    struct tbi_store_host host = alone;
+
+    (void)state;
+    host.private_memory = 30 * MB;
+    refused(host, 0, "(ulimit -d) on host here leaves 30 MB, and threads and tables of Thornback need 40 MB", NULL);
+    refused(host, 64 * MB, "whatever TB_STORE is; set it higher", NULL);
+    host = alone;
+    host.memory = UINT64_MAX;
+    refused(host, 0, "is not known, for /proc/meminfo cannot be read: set TB_STORE", "bytes");
+    assert_int_equal(tbi_store_size(&host, 64 * MB, why, sizeof why), 64 * MB);
 }
 
 static void where_mpi_alone_needs_too_much_a_smaller_store_is_not_the_advice(void **state)
@@ -101,6 +122,7 @@ int main(void)
         cmocka_unit_test(the_default_fits_into_what_little_there_is),
         cmocka_unit_test(what_is_wanted_and_fits_is_given),
         cmocka_unit_test(what_does_not_fit_is_refused_with_what_is_short),
+        cmocka_unit_test(what_a_smaller_store_does_not_help_is_told_apart),
         cmocka_unit_test(where_mpi_alone_needs_too_much_a_smaller_store_is_not_the_advice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@ static struct {
     char root[32];
     const char *name[TREE_VARIABLES], *value[TREE_VARIABLES];
     unsigned n;
+    struct tbi_unread unread;
 } tree;
 
 static inline char *tree_getenv(const char *name)
@@ -26,7 +27,7 @@ static inline char *tree_getenv(const char *name)
 
 static inline struct tbi_system tree_system(void)
 {
-    return (struct tbi_system){tree.root, tree_getenv};
+    return (struct tbi_system){tree.root, tree_getenv, &tree.unread};
 }
 
 static inline int tree_begin(void **state)
