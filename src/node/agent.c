@@ -40,7 +40,6 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
 static void free_job(struct tbi_job *job)
 {
     free(job->error);
-    free(job->m);
     free(job);
 }
 

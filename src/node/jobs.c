@@ -34,7 +34,6 @@ static void free_job(struct tbi_agent *agent, struct tbi_job *job)
     if (!job->dropped)
         forget(agent, job);
     free(job->error);
-    free(job->m);
     free(job);
 }
 
@@ -284,15 +283,16 @@ const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *
         if (actor == NULL)
             return NULL; /* it has ended: the head will hear of that, and may have sent the call again */
     }
-    if (tbi_map_get(&agent->jobs, m->task) != NULL)
-        return "DISPATCH of a task that is here";
     if (bundle == NULL)
         return "DISPATCH of a task in a bundle that is not here";
-    job = tbi_alloc_zeroed(1, sizeof *job);
-    job->m = tbi_copy(m, record->len - sizeof *record);
+    job = tbi_alloc(sizeof *job + record->len - sizeof *record);
+    *job = (struct tbi_job){.m = memcpy(job + 1, m, record->len - sizeof *record)};
+    if (!tbi_map_put(&agent->jobs, m->task, job)) {
+        free(job);
+        return "DISPATCH of a task that is here";
+    }
     job->wanted = m->flags & TBI_DISPATCH_WANTED;
     tbi_bundles_enter(bundle, job);
-    tbi_map_put(&agent->jobs, m->task, job);
     if (actor != NULL && tbi_calls_enter(actor, job)) {
         tbi_error_link(&link, TB_ERR_CANCELLED, "cancelled before it began");
         set_error(job, &link);

@@ -112,7 +112,7 @@ struct tbi_job {
     uint64_t number;            /* among the tasks given to its executor */
     bool copies;                /* it has arguments from other hosts */
     bool admitted;              /* ... and they are on their way, or here */
-    struct msg_dispatch *m;     /* with its tail */
+    struct msg_dispatch *m;     /* with its tail; they lie behind the job */
     struct tbi_bundle *bundle;  /* that it takes its resources of: the node, if it is in none */
     struct tbi_link member;     /* ... in its `members` */
     bool counted;               /* what it asks for is in `needed` */

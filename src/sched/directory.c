@@ -89,18 +89,18 @@ struct tbi_maker *tbi_directory_maker(const struct tbi_directory *dir, struct tb
 
 struct tbi_maker *tbi_directory_add(struct tbi_directory *dir, struct tbi_id id, unsigned n)
 {
-    struct tbi_maker *maker;
+    struct tbi_maker *maker = tbi_alloc_zeroed(1, sizeof *maker + n * sizeof maker->object[0]);
 
-    if (tbi_directory_maker(dir, id) != NULL)
+    if (!tbi_map_put(&dir->makers, tbi_id_task(id), maker)) {
+        free(maker);
         return NULL;
-    maker = tbi_alloc_zeroed(1, sizeof *maker + n * sizeof maker->object[0]);
+    }
     maker->id = tbi_id_task(id);
     maker->nobjects = maker->live = (uint16_t)n;
     tbi_list_init(&maker->children);
     for (unsigned i = 0; i < n; i++)
         maker->object[i].holders = 1;
     dir->objects += n;
-    tbi_map_put(&dir->makers, maker->id, maker);
     return maker;
 }
 

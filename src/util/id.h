@@ -81,18 +81,18 @@ static inline struct tbi_id tbi_id_with_index(struct tbi_id id, unsigned index)
     return (struct tbi_id){id.hi, (id.lo & ~(uint64_t)TBI_ID_INDEX_MAX) | index};
 }
 
-/* Eight consecutive numbers of one process are neighbours, for they are mostly used one after the
+/* Four consecutive numbers of one process are neighbours, for they are mostly used one after the
  * other and would else cost a cache miss each; the groups are scattered, so that the streams of
  * several processes do not pile up. Mixer of splitmix64 (Steele, Lea, Flood: "Fast splittable
  * pseudorandom number generators", 2014). */
 static inline uint64_t tbi_id_hash(struct tbi_id id)
 {
-    uint64_t near = tbi_id_counter(id) & 7;
+    uint64_t near = tbi_id_counter(id) & 3;
     uint64_t x = (id.lo - (near << TBI_ID_INDEX_BITS)) ^ (id.hi * UINT64_C(0x9e3779b97f4a7c15));
 
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (x ^ (x >> 31)) << 3 | near;
+    return (x ^ (x >> 31)) << 2 | near;
 }
 
 #endif

@@ -53,19 +53,22 @@ void *tbi_map_get(const struct tbi_map *map, struct tbi_id key)
     return map->count == 0 ? NULL : map->slots[find(map, key)].value;
 }
 
-void tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value)
+bool tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value)
 {
     size_t i;
 
-    if (map->slots == NULL || (map->count + 1) * 3 > (map->mask + 1) * 2)
+    if (map->slots == NULL || (map->count + 1) * 2 > map->mask + 1)
         resize(map, map->slots == NULL ? SLOTS_MIN : (map->mask + 1) * 2);
     else if (map->count >= (map->mask + 1) / 16)
         map->few = 0;
     else if (map->mask + 1 > SLOTS_KEPT && ++map->few > map->mask) /* else work in batches would resize at each */
         resize(map, slots_for(map->count)); /* here, and not where entries are taken: a walk may do that */
     i = find(map, key);
+    if (map->slots[i].value != NULL)
+        return false;
     map->slots[i] = (struct tbi_map_slot){key, value};
     map->count++;
+    return true;
 }
 
 void *tbi_map_take(struct tbi_map *map, struct tbi_id key)

@@ -22,9 +22,9 @@ struct tbi_map {
 void tbi_map_fini(struct tbi_map *map);
 void *tbi_map_get(const struct tbi_map *map, struct tbi_id key); /* NULL: not there */
 
-/* Enters `value` (not NULL) under `key`, which must not be there yet. Long after a peak this also makes the map
- * smaller again; the cost is constant on average. */
-void tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value);
+/* Enters `value` (not NULL) under `key`; false, and nothing is entered, if the key is there. Long after a peak this
+ * also makes the map smaller again; the cost is constant on average. */
+bool tbi_map_put(struct tbi_map *map, struct tbi_id key, void *value);
 
 /* Takes the key out and returns its value, NULL if it was not there. */
 void *tbi_map_take(struct tbi_map *map, struct tbi_id key);

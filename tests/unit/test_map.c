@@ -20,6 +20,19 @@ static void an_empty_map_has_nothing(void **state)
     tbi_map_fini(&map);
 }
 
+static void a_key_that_is_there_keeps_its_value(void **state)
+{
+    struct tbi_map map = {0};
+    char first, second;
+
+    (void)state;
+    assert_true(tbi_map_put(&map, id(1), &first));
+    assert_false(tbi_map_put(&map, id(1), &second));
+    assert_ptr_equal(tbi_map_take(&map, id(1)), &first);
+    assert_int_equal(map.count, 0);
+    tbi_map_fini(&map);
+}
+
 static void it_agrees_with_a_plain_array_under_random_work(void **state)
 {
     enum { KEYS = 3000 };
@@ -171,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_map_has_nothing),
+        cmocka_unit_test(a_key_that_is_there_keeps_its_value),
         cmocka_unit_test(it_agrees_with_a_plain_array_under_random_work),
         cmocka_unit_test(what_a_walk_gives_may_be_taken),
         cmocka_unit_test(a_map_gives_its_memory_back_after_a_peak),
