@@ -220,8 +220,9 @@ enum tb_lifetime {
     int retry_on_error[8];       /* TB_ERR_* codes, or TB_ERR_ANY; default none */                 \
     double retry_delay;          /* before each retry, of a call after an error; default none */   \
     double time_limit;           /* of each attempt; of a method call for all its attempts         \
-                                    together. Then it is ended as by tb_cancel, and fails with     \
-                                    TB_ERR_TIMEOUT; default none */                                \
+                                    together. It counts from when the function begins: not while   \
+                                    the task or the call waits for its turn. Then it is ended as   \
+                                    by tb_cancel, and fails with TB_ERR_TIMEOUT; default none */   \
     /* tasks, actors and calls of methods */                                                       \
     int num_args;                /* that it takes, TB_NONE for none; with another number it fails  \
                                     at once with TB_ERR_ARGUMENT. Default any number */            \
@@ -345,6 +346,8 @@ typedef struct tb_config {
  * one that is loaded by dlopen later, nor in a static program. An actor keeps its own. What else a task leaves behind
  * (static variables, strings of the environment that it has overwritten) stays in its process: .fresh_process gives
  * it one of its own.
+ * mlockall(MCL_CURRENT), in a task or in the driver, makes the object stores of all ranks of the host resident that the
+ * process has mapped, whatever they hold: lock what is yours with mlock instead.
  * exit in a task ends its process, and fails the task; of the handlers of atexit those run that were registered in the
  * process, not those that the program had registered before tb_init. vfork is fork in tasks.
  * Descriptors that the library has open are needed until tb_finalize: a program that closes what it has not opened, by

@@ -1,6 +1,6 @@
 /* test_call_retry.c - holds what retry_on_error means for calls of methods: the actor runs them again on the spot, up
  * to max_task_retries times, after the errors that are named and no others; no call behind overtakes; what a failed
- * attempt made is let go of; and a cancel ends the wait for the next one. */
+ * attempt made is let go of; and a cancel ends the wait for the next one. And when the time of a call's time_limit runs. */
 #include "counter.h"
 
 /* Counts, then fails with `code` in its first attempts. arguments: how many of them, code */
@@ -152,6 +152,44 @@ static void what_failed_attempts_made_is_let_go_of(void **state)
     assert_ok(tb_actor_release(c));
 }
 
+static int waits_at(tb_call *call)
+{
+    gate_wait(tb_arg_string(call, 0));
+    return tb_return(call, 0);
+}
+TB_TASK(waits_at, .num_cpus = TB_NONE);
+
+/* Until the task that is named by the string it gets has ended, or this call is interrupted. */
+static int counter_waits_for(tb_call *call, struct counter *self)
+{
+    int rc = tb_get(tb_remote(waits_at, tb_arg_string(call, 0)), NULL);
+
+    return rc != 0 ? rc : tb_return(call, ++self->value);
+}
+TB_METHOD(counter, counter_waits_for);
+
+/* Another call with a longer limit, which begins later and at once, is over its own meanwhile. */
+static void the_time_that_a_call_waits_for_its_turn_is_not_of_its_time_limit(void **state)
+{
+    struct gate first = gate_new(), never = gate_new();
+    tb_actor c = tb_actor_new(counter, 0), other = tb_actor_new(counter, 0);
+    tb_ref ahead = tb_actor_call(c, counter_wait, first.path), behind, clock;
+
+    (void)state;
+    gate_reach(&first);
+    behind = tb_actor_call_with(c, counter_increment, TB_OPTIONS(.time_limit = 0.2));
+    assert_int_equal(get_int(tb_actor_call(other, counter_increment)), 1); /* it lives */
+    clock = tb_actor_call_with(other, counter_waits_for, TB_OPTIONS(.time_limit = 0.4), never.path);
+    assert_fails(TB_ERR_TIMEOUT, "time_limit of 0.4 s", tb_get(clock, NULL));
+    gate_open(&first);
+    assert_int_equal(get_int(ahead), 0);
+    assert_int_equal(get_int(behind), 1);
+    unlink(never.path);
+    assert_ok(tb_release(clock));
+    assert_ok(tb_actor_release(c));
+    assert_ok(tb_actor_release(other));
+}
+
 __attribute__((constructor)) static void choose_a_small_store(void)
 {
     setenv("TB_STORE", "64M", 1);
@@ -161,4 +199,5 @@ RUN(cmocka_unit_test(it_is_run_again_until_it_succeeds), cmocka_unit_test(so_oft
     cmocka_unit_test(calls_behind_it_do_not_overtake),
     cmocka_unit_test(others_of_its_actor_go_on_beside_it_in_their_own_threads),
     cmocka_unit_test(a_cancel_ends_the_wait_for_the_next_attempt),
-    cmocka_unit_test(what_failed_attempts_made_is_let_go_of))
+    cmocka_unit_test(what_failed_attempts_made_is_let_go_of),
+    cmocka_unit_test(the_time_that_a_call_waits_for_its_turn_is_not_of_its_time_limit))
