@@ -174,7 +174,7 @@ static void handles_travel_between_ranks_and_the_last_one_ends_the_actor(void **
         assert_int_equal(get_int(tb_remote_with(increments, &here, inside)), 10 * i + 2);
         assert_int_equal(marks_count(m.path), 2 * i + 1);
         assert_ok(tb_release(inside));
-        assert_soon(marks_count(m.path) == 2 * i + 2); /* its fini */
+        assert_int_equal(marks_await(m.path, 2 * i + 2), 2 * i + 2); /* its fini */
     }
     marks_end(&m);
 }

@@ -343,11 +343,11 @@ static int wait_computing(void)
     return WRONG;
 }
 
+/* Until there is none: the program starts no more. */
 static void *reap_all(void *arg)
 {
-    while (!signalled)
-        if (waitpid(-1, NULL, 0) < 0)
-            usleep(1000);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+    }
     return arg;
 }
 
@@ -398,13 +398,19 @@ static int survive_a_signal(void)
     static const int those[] = {SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
     struct gate first = gate_new(), second = gate_new();
     tb_ref lasting = tb_remote(lasts, first.path, second.path);
+    sigset_t held, before;
 
-    for (size_t i = 0; i < sizeof those / sizeof those[0]; i++)
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof those / sizeof those[0]; i++) {
         signal(those[i], note);
+        sigaddset(&held, those[i]);
+    }
     gate_open(&first);
+    sigprocmask(SIG_BLOCK, &held, &before); /* one that comes before sigsuspend is not lost */
     ready();
     while (!signalled)
-        usleep(1000);
+        sigsuspend(&before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     gate_open(&second);
     return tb_get(lasting, NULL) == 0 && tb_get(tb_remote(quick), NULL) == 0 ? finalize() : WRONG;
 }

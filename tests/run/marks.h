@@ -4,8 +4,10 @@
 #define TB_MARKS_H
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +47,25 @@ static inline int marks_count(const char *path)
     if (stat(path, &s) != 0)
         abort();
     return (int)s.st_size;
+}
+
+/* In the test: waits until there are n, for a minute at most; how many there are then. A mark on this host is an event
+ * of the file; one that another host makes is not, so that the file is looked at every second, too. */
+static inline int marks_await(const char *path, int n)
+{
+    int seconds = 60, have;
+    char events[4096];
+    struct pollfd changed = {inotify_init1(IN_CLOEXEC), POLLIN, 0};
+
+    if (changed.fd < 0 || inotify_add_watch(changed.fd, path, IN_MODIFY) < 0)
+        abort();
+    while ((have = marks_count(path)) < n && seconds > 0)
+        if (poll(&changed, 1, 1000) == 0)
+            seconds--;
+        else if (read(changed.fd, events, sizeof events) < 0)
+            abort();
+    close(changed.fd);
+    return have;
 }
 
 /* In the test: how many there were in all. */

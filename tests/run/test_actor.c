@@ -340,13 +340,13 @@ static void an_actor_ends_with_its_last_handle_after_the_calls_that_were_made(vo
     others_come_and_go();
     assert_int_equal(marks_count(m.path), 1); /* the friend has one */
     assert_ok(tb_actor_call_n(s, store_unfriend, NULL, 0));
-    assert_soon(marks_count(m.path) == 2); /* fini */
+    assert_int_equal(marks_await(m.path, 2), 2); /* fini */
     assert_ok(tb_actor_release(s));
     TB_SCOPE {
         c = tb_actor_new(counter, 5, m.path);
         assert_int_equal(get_int(tb_actor_call(c, counter_increment)), 6);
     }
-    assert_soon(marks_count(m.path) == 4);
+    assert_int_equal(marks_await(m.path, 4), 4);
     marks_end(&m);
 }
 
@@ -363,7 +363,7 @@ static void the_last_handle_may_be_in_an_object(void **state)
     assert_int_equal(get_int(tb_actor_call(got, counter_increment)), 1);
     assert_ok(tb_actor_release(got));
     assert_ok(tb_release(r));
-    assert_soon(marks_count(m.path) == 2);
+    assert_int_equal(marks_await(m.path, 2), 2);
     marks_end(&m);
 }
 

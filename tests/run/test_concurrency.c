@@ -296,7 +296,7 @@ static void a_handle_that_two_calls_came_with_stays_until_both_have_ended(void *
     assert_int_equal(marks_count(m.path), 1);
     gate_open(&b);
     assert_int_equal(get_int(second), 2);
-    assert_soon(marks_count(m.path) == 2); /* its end */
+    assert_int_equal(marks_await(m.path, 2), 2); /* its end */
     marks_end(&m);
     assert_ok(tb_actor_release(p));
 }
@@ -310,14 +310,14 @@ static void one_call_is_cancelled_and_the_others_go_on(void **state)
 
     (void)state;
     gate_reach(&g);
-    assert_soon(marks_count(m.path) == 1);
+    assert_int_equal(marks_await(m.path, 1), 1);
     waits = tb_actor_call(p, pool_wait, never.path); /* behind both */
     others_come_and_go();
     assert_ok(tb_cancel(waits, TB_CANCEL_DEFAULT));
     assert_call_fails(TB_ERR_CANCELLED, "", waits);
     assert_ok(tb_cancel(listens, TB_CANCEL_DEFAULT));
     assert_call_fails(TB_ERR_CANCELLED, "", listens);
-    assert_soon(marks_count(m.path) == 2); /* its poll was interrupted */
+    assert_int_equal(marks_await(m.path, 2), 2); /* its poll was interrupted */
     assert_int_equal(get_int(tb_actor_call(p, pool_add)), 1); /* the thread is free; nobody waits at `never` */
     assert_int_equal(open(never.path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1);
     gate_open(&g);
@@ -350,7 +350,7 @@ static void each_of_many_calls_cancelled_at_once_learns_of_it(void **state)
         assert_call_fails(TB_ERR_CANCELLED, "", r[i]);
     for (int i = 0; i < CALLS; i++)
         gate_open(&look[i]);
-    assert_soon(marks_count(m.path) == CALLS);
+    assert_int_equal(marks_await(m.path, CALLS), CALLS);
     marks_end(&m);
     assert_ok(tb_actor_release(p));
 }
@@ -398,7 +398,7 @@ static void an_actor_leaves_when_all_its_calls_have_ended(void **state)
     assert_int_equal(marks_count(m.path), 0);
     gate_open(&g);
     assert_int_equal(get_int(stays), 1);
-    assert_soon(marks_count(m.path) == 1); /* fini, with nobody inside */
+    assert_int_equal(marks_await(m.path, 1), 1); /* fini, with nobody inside */
     marks_end(&m);
     assert_call_fails(TB_ERR_ACTOR_DIED, "", tb_actor_call(p, pool_add));
     assert_ok(tb_actor_release(p));

@@ -312,7 +312,7 @@ static void children_of_an_actor_that_return_leave_it_as_it_is(void **state)
         for (int i = 1; i <= 10; i++)
             assert_int_equal(get_int(tb_actor_call(a, forker_add)), 40 + i);
         assert_ok(tb_actor_release(a));
-        assert_soon(marks_count(ended.path) > 0);
+        marks_await(ended.path, 1);
         assert_int_equal(marks_end(&ended), 1);
     }
     others_run();

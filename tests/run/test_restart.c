@@ -134,7 +134,7 @@ static void an_actor_ends_itself_cleanly(void **state)
     (void)state;
     assert_int_equal(get_int(leaves), 3);
     assert_call_fails(TB_ERR_ACTOR_DIED, "", behind);
-    assert_soon(marks_count(m.path) == 2); /* fini, and no restart */
+    assert_int_equal(marks_await(m.path, 2), 2); /* fini, and no restart */
     assert_call_fails(TB_ERR_ACTOR_DIED, "", tb_actor_call(c, counter_increment));
     others_come_and_go();
     assert_int_equal(marks_end(&m), 2);
