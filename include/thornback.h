@@ -434,9 +434,10 @@ enum tb_group_strategy {
  * is in use; if it fits into none of them, empty, it fails with TB_ERR_INFEASIBLE at once. Tasks may be
  * submitted to a group that is not reserved yet.
  * Groups are served in the order in which they were asked for, and a group may be passed by later ones, and by
- * tasks, a limited number of times only; so may a task be by groups. A task that waits for a group keeps the CPUs
- * it gives back meanwhile out of that group's reach: it needs them again. So tasks that have all CPUs, and wait for
- * groups of their own, wait until their timeouts: make these groups before the tasks begin.
+ * tasks, a limited number of times only; so may a task be by groups. A group that a task waits for passes all others.
+ * It may be given CPUs of tasks that wait for groups, themselves or for a task that does: these go on at once when they
+ * need not wait any more, beside the tasks of the group, and have CPUs of their own again when some are free. Tasks
+ * that wait for anything else keep what they will need.
  * Shapes:  bundles[n], copied; n from 1 to 65534.
  * Returns: the group, at once. It never fails: what goes wrong, at once or later, is what tb_group_wait
  *          reports, and tasks in the group fail with. The caller ends it with tb_group_remove.

@@ -569,8 +569,7 @@ static bool wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg,
     may_end(p, TBI_FAULT_RESUME);
     wait_for(p, is_resumed, call, UINT64_MAX, true);
     call->blocked_us += tbi_now_us() - since_us;
-    if (call->ncores > 0)
-        tbi_bind_cores(p->places, call->cores, call->ncores);
+    tbi_bind_cores(p->places, call->cores, call->ncores);
     return ok;
 }
 

@@ -18,9 +18,9 @@ struct tbi_places {
  * rank has), and `cpus` (1/10000) threads for libraries that ask. */
 void tbi_bind(const struct tbi_places *places, const uint16_t *place, unsigned ncores,
               unsigned ngpus, int32_t cpus);
-/* After it has waited: its cores, which may be others now. */
 /* In a new thread that runs calls: libraries such as OpenMP count threads for each thread of the program. */
 void tbi_bind_thread(void);
+/* After it has waited: its cores, which may be others now; without any of its own, all that the rank has. */
 void tbi_bind_cores(const struct tbi_places *places, const uint16_t *core, unsigned ncores);
 
 #endif

@@ -264,7 +264,8 @@ static uint64_t tail_bytes(const struct tbi_record *record, uint64_t room)
     case TBI_MSG_GROUP:
         return tail_group(body, room);
     case TBI_MSG_RESERVE:
-        return ((const struct msg_reserve *)body)->demand.nmore * (uint64_t)sizeof(struct tbi_amount);
+        return ((const struct msg_reserve *)body)->demand.nmore * (uint64_t)sizeof(struct tbi_amount) +
+               ((const struct msg_reserve *)body)->nlenders * (uint64_t)sizeof(struct tbi_id);
     case TBI_MSG_TAKE_BACK:
         return (uint64_t)((const struct msg_take_back *)body)->nfree * sizeof(struct tbi_amount);
     case TBI_MSG_TAKEN:

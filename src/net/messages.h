@@ -101,6 +101,7 @@ enum {
     X(LIVES,        AGENT, HEAD,  msg_done,            "ids kept")                                 \
     X(INSTANCES,    AGENT, HEAD,  msg_instances,       "")                                         \
     X(UNBLOCKED,    AGENT, HEAD,  msg_task,            "")                                         \
+    X(LENT,         AGENT, HEAD,  msg_lent,            "")                                         \
     X(OVERDUE,      AGENT, HEAD,  msg_task,            "")                                         \
     X(STOPPED,      AGENT, HEAD,  msg_task,            "")                                         \
     X(REPLICA,      AGENT, HEAD,  msg_object,          "")                                         \
@@ -128,7 +129,7 @@ enum {
     X(ABORT,        HEAD,  AGENT, msg_abort,           "")                                         \
     X(KEEP,         HEAD,  AGENT, msg_keep,            "")                                         \
     X(TAKE_BACK,    HEAD,  AGENT, msg_take_back,       "amounts")                                  \
-    X(RESERVE,      HEAD,  AGENT, msg_reserve,         "amounts")                                  \
+    X(RESERVE,      HEAD,  AGENT, msg_reserve,         "amounts, tasks that wait for groups")      \
     X(UNRESERVE,    HEAD,  AGENT, msg_object,          "")                                         \
     X(FREE,         HEAD,  AGENT, msg_object,          "")                                         \
     X(REPORT,       HEAD,  AGENT, msg_none,            "")                                         \
@@ -171,7 +172,8 @@ struct msg_task {
     uint32_t attempt, unused;
 };
 
-/* Behind it: uint16_t cores[ncores], padded to 8 bytes: places in the rank's cores. */
+/* Behind it: uint16_t cores[ncores], padded to 8 bytes: places in the rank's cores. None: the task has no CPUs, or goes on
+ * without them, and may use all. */
 struct msg_resume {
     struct tbi_id task;
     uint32_t attempt, ncores;
@@ -263,15 +265,22 @@ static inline const struct msg_bundle *tbi_bundle_next(const struct msg_bundle *
 
 /* The agent is to set so much aside for tasks of this bundle, if it is free now; RESERVED says whether
  * it did. UNRESERVE ends that, and the tasks in it; UNRESERVED comes when they have ended. Behind it:
- * struct tbi_amount more[demand.nmore]. */
+ * struct tbi_amount more[demand.nmore], struct tbi_id lenders[nlenders]: tasks there that are blocked until groups
+ * are reserved, so the bundle may have their CPUs. */
 struct msg_reserve {
     struct tbi_id bundle;
     struct msg_bundle demand;
+    uint32_t nlenders, unused;
 };
 struct msg_reserved {
     struct tbi_id bundle;
     uint32_t granted, unused;
     uint64_t gpus;           /* bits of the instances it got */
+};
+/* A bundle has the CPUs of this blocked task, which resumes without them if it must; or not any more (`lent` 0). */
+struct msg_lent {
+    struct tbi_id task;
+    uint32_t attempt, lent;
 };
 /* LIVES came before: the actor has these instances of its node's GPUs, or of its bundle's. */
 struct msg_instances {

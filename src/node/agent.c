@@ -27,6 +27,8 @@ struct tbi_agent *tbi_agent_create(const struct tbi_agent_config *config, struct
     tbi_list_init(&agent->unadmitted);
     tbi_list_init(&agent->idle);
     tbi_list_init(&agent->resumers);
+    tbi_list_init(&agent->lenders);
+    tbi_list_init(&agent->debtors);
     tbi_list_init(&agent->busy);
     tbi_list_init(&agent->timers);
     tbi_list_init(&agent->actors);
@@ -313,7 +315,7 @@ static const char *check_procs(const struct tbi_agent *agent)
 
         executors += proc->proc != TBI_PROC_DRIVER;
         running += proc->job != NULL;
-        blocked += proc->job != NULL && !held;
+        blocked += proc->job != NULL && proc->actor == NULL && !held;
         actors += proc->actor != NULL;
         if (proc->actor != NULL) {
             const char *why = tbi_calls_check_calls(agent, proc);
@@ -360,6 +362,8 @@ const char *tbi_agent_check(const struct tbi_agent *agent)
 
     if (why == NULL)
         why = tbi_bundles_check(agent);
+    if (why == NULL)
+        why = tbi_lending_check(agent);
     if (why == NULL)
         why = tbi_run_check(agent);
     if (why == NULL)

@@ -44,9 +44,19 @@ static void count_needed(tbi_total *needed, const struct tbi_demand *demand, int
         needed[demand->more[i].resource] += (tbi_total)demand->more[i].amount * sign;
 }
 
-static void count_job(struct tbi_agent *agent, const struct tbi_job *job, int sign)
+/* What nobody else may set aside of what it asks for. */
+static struct tbi_demand need_of(const struct tbi_job *job)
 {
     struct tbi_demand demand = tbi_job_demand(job);
+
+    if (tbi_lending_is_lender(job))
+        demand.cpus = 0;
+    return demand;
+}
+
+static void count_job(struct tbi_agent *agent, const struct tbi_job *job, int sign)
+{
+    struct tbi_demand demand = need_of(job);
 
     if (job->counted)
         count_needed(agent->needed, &demand, sign);
@@ -87,16 +97,19 @@ static bool is_enough_of(const struct tbi_agent *agent, unsigned resource, int64
     return agent->needed[resource] + amount <= tbi_grants_total(agent->whole.grants, resource);
 }
 
-/* Is there enough for all that is here, and for this? */
-static bool leaves_enough(const struct tbi_agent *agent, const struct tbi_demand *demand)
+/* Is there enough for all that is here, and for this? CPUs may be lent to it. */
+static bool leaves_enough(struct tbi_agent *agent, const struct tbi_demand *demand, const struct tbi_id *lenders,
+                          unsigned nlenders)
 {
+    tbi_total missing = agent->needed[TBI_CPUS] + demand->cpus - tbi_grants_total(agent->whole.grants, TBI_CPUS);
+
     for (unsigned r = 0; r < agent->config.resources.nresources; r++)
-        if (!is_enough_of(agent, r, 0))
+        if (r != TBI_CPUS && !is_enough_of(agent, r, 0))
             return false;
     for (unsigned i = 0; i < demand->nmore; i++)
         if (!is_enough_of(agent, demand->more[i].resource, demand->more[i].amount))
             return false;
-    return is_enough_of(agent, TBI_CPUS, demand->cpus);
+    return missing <= 0 || tbi_lending_begin(agent, lenders, nlenders, missing);
 }
 
 /* A ledger of what the bundle got: its cores and GPUs, numbered from 0. */
@@ -122,6 +135,7 @@ static struct tbi_grants *grants_of(const struct tbi_agent *agent, const struct 
 const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserve *m)
 {
     struct tbi_demand demand = {m->demand.cpus, m->demand.nmore, (const struct tbi_amount *)(m + 1)};
+    const struct tbi_id *lenders = (const struct tbi_id *)(demand.more + demand.nmore);
     struct msg_reserved *answer;
     struct tbi_bundle *bundle;
     bool granted;
@@ -133,7 +147,7 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
     if (!tbi_grants_feasible(agent->whole.grants, &demand))
         return "RESERVE of what the node can never have";
     granted = tbi_list_empty(&agent->whole.resuming) &&
-              tbi_grants_fits(agent->whole.grants, &demand) && leaves_enough(agent, &demand);
+              tbi_grants_fits(agent->whole.grants, &demand) && leaves_enough(agent, &demand, lenders, m->nlenders);
     answer = agent->port.send(agent->port.ctx, 0, TBI_MSG_RESERVED, TBI_PROC_NONE, sizeof *answer);
     *answer = (struct msg_reserved){.bundle = m->bundle, .granted = granted};
     if (!granted)
@@ -252,7 +266,7 @@ static bool is_needed(const struct tbi_agent *agent)
         count_needed(needed, &((const struct tbi_bundle *)e.value)->demand, 1);
     for (size_t at = 0; tbi_map_next(&agent->jobs, &at, &e);) {
         const struct tbi_job *job = e.value;
-        struct tbi_demand demand = tbi_job_demand(job);
+        struct tbi_demand demand = need_of(job);
 
         if (job->counted)
             count_needed(needed, &demand, 1);

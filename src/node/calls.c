@@ -280,9 +280,15 @@ const char *tbi_calls_construct(struct tbi_agent *agent, struct tbi_proc *proc,
     if (!job->aborted) /* else it is to end, and is killed if it does not */
         tbi_list_unlink(&job->timer);
     tbi_jobs_give_arguments_back(agent, job);
-    proc->cpus = TBI_CPU_HELD; /* an answer to its BLOCK is not about it any more */
+    if (proc->cpus == TBI_CPU_OWED)
+        tbi_run_count_given(agent, proc, -1); /* it will have them, but is not blocked */
+    else
+        proc->cpus = TBI_CPU_HELD; /* an answer to its BLOCK is not about it any more */
     if (terms->flags & TBI_ACTOR_PLACED_ONLY && job->m->cpus > 0) {
-        tbi_grants_give_cpus(job->bundle->grants, job->m->cpus, &proc->grant);
+        if (proc->cpus == TBI_CPU_HELD)
+            tbi_grants_give_cpus(job->bundle->grants, job->m->cpus, &proc->grant);
+        tbi_lending_end(agent, proc);
+        proc->cpus = TBI_CPU_HELD;
         tbi_bundles_need_no_cpus(agent, job);
     }
     proc->actor = actor;

@@ -7,6 +7,7 @@
  *   idle.c     processes without a task, and when there are too many
  *   abort.c    the end of tasks that are not wanted any more, or take too long
  *   bundles.c  what is set aside for placement groups
+ *   lending.c  CPUs of blocked tasks that bundles have
  *   calls.c    actors that live here, and the calls of their methods
  *   direct.c   calls that go to the actor's agent without the head in between
  *   nested.c   tasks that tasks submit and that stay on their node
@@ -28,8 +29,8 @@
 __extension__ typedef __int128 tbi_total;
 
 /* CPUs of a blocked task: HELD, ASKED (told the head, no answer yet: still held), GIVEN away,
- * or QUEUED to be taken back. */
-enum tbi_cpu_state { TBI_CPU_HELD, TBI_CPU_ASKED, TBI_CPU_GIVEN, TBI_CPU_QUEUED };
+ * or QUEUED to be taken back; or it goes on and is OWED them, see lending.c. */
+enum tbi_cpu_state { TBI_CPU_HELD, TBI_CPU_ASKED, TBI_CPU_GIVEN, TBI_CPU_QUEUED, TBI_CPU_OWED };
 
 /* What is set aside for a bundle of a placement group; and the node itself, of which the bundles and all
  * other tasks take theirs. */
@@ -136,7 +137,8 @@ struct tbi_job {
 
 struct tbi_proc {
     uint32_t proc;
-    struct tbi_link link;       /* in `idle`, `busy` or `resuming`; blocked: in none */
+    struct tbi_link link;       /* in `idle`, `busy`, `resuming` or `debtors`; blocked: in none */
+    struct tbi_link lender;     /* in `lenders`, if bundles have its task's CPUs */
     struct tbi_job *job;        /* the first of `work`; NULL: idle, or the driver */
     struct tbi_link work;       /* the tasks given to it, in the order in which it runs them */
     unsigned nwork;
@@ -238,6 +240,8 @@ struct tbi_agent {
     struct tbi_bundle whole;    /* the node */
     struct tbi_map bundles;     /* by id */
     int64_t held_cpus;          /* that bundles have taken */
+    int64_t given_cpus;         /* of the node, that tasks have GIVEN or are QUEUED for, but for lenders */
+    struct tbi_link lenders, debtors; /* the first lender first; debtors: those that are OWED CPUs */
     tbi_total needed[TBI_RESOURCES_MAX]; /* by bundles, and by all tasks here that are in none, blocked ones too */
     uint64_t arrivals, relieved; /* relieved: how often one that starved has begun, or gone */
     unsigned starving;          /* bundles, the node included, in which a task starves */
@@ -327,6 +331,24 @@ void tbi_bundles_removed(struct tbi_error_link *link);
 uint16_t tbi_bundles_core(const struct tbi_bundle *bundle, uint16_t place);
 uint16_t tbi_bundles_gpu(const struct tbi_bundle *bundle, uint16_t place);
 const char *tbi_bundles_check(const struct tbi_agent *agent);
+
+/* lending.c */
+/* A bundle needs so many CPUs more than tasks leave it. Some of these n tasks lend them to it; false: they have not
+ * so many, and nothing is changed. */
+bool tbi_lending_begin(struct tbi_agent *agent, const struct tbi_id *tasks, unsigned n, tbi_total missing);
+/* A lender is not blocked any more, and goes on at once; it is blocked again. */
+void tbi_lending_owe(struct tbi_agent *agent, struct tbi_proc *proc);
+void tbi_lending_block(struct tbi_proc *proc);
+/* Its task ends, or needs no CPUs any more, and is not OWED any. */
+void tbi_lending_end(struct tbi_agent *agent, struct tbi_proc *proc);
+/* What CPUs there are, and nobody wants back, lenders have again. */
+void tbi_lending_settle(struct tbi_agent *agent);
+/* Has the task lent its CPUs? Then nothing is left to it. */
+static inline bool tbi_lending_is_lender(const struct tbi_job *job)
+{
+    return job->proc != NULL && job->proc->job == job && tbi_list_linked(&job->proc->lender);
+}
+const char *tbi_lending_check(const struct tbi_agent *agent);
 
 /* jobs.c */
 const char *tbi_jobs_dispatch(struct tbi_agent *agent, const struct tbi_record *record);
@@ -430,6 +452,11 @@ void tbi_run_start(struct tbi_agent *agent);   /* start and resume what fits */
 void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job);
 /* A process that waited goes on with its CPUs. */
 void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc);
+/* It goes on; the head is told that its task has its CPUs again. */
+void tbi_run_send_resume(struct tbi_agent *agent, const struct tbi_proc *proc);
+void tbi_run_send_unblocked(struct tbi_agent *agent, const struct tbi_proc *proc);
+/* Its task has given its CPUs away, or does not want them back any more (-1). */
+void tbi_run_count_given(struct tbi_agent *agent, const struct tbi_proc *proc, int sign);
 /* Its task is over: it goes on with the next one it has, or is idle. */
 void tbi_run_end(struct tbi_agent *agent, struct tbi_proc *proc);
 /* The process can begin none of its tasks from now on. Returns the number of the first that it has not begun. */

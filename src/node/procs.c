@@ -286,7 +286,7 @@ void tbi_procs_give_cpus_away(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     proc->cpus = TBI_CPU_GIVEN;
     tbi_grants_give_cpus(proc->job->bundle->grants, proc->job->m->cpus, &proc->grant);
-    agent->blocked++;
+    tbi_run_count_given(agent, proc, 1);
 }
 
 static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
@@ -302,7 +302,9 @@ static const char *on_block(struct tbi_agent *agent, struct tbi_proc *proc,
     proc->blocked = true;
     proc->since_us = agent->now_us;
     tbi_list_unlink(&proc->link);
-    if (proc->cpus != TBI_CPU_HELD) /* an earlier BLOCK is still on its way to the head */
+    if (proc->cpus == TBI_CPU_OWED) /* to the head it is blocked all the time */
+        tbi_lending_block(proc);
+    if (proc->cpus != TBI_CPU_HELD) /* else an earlier BLOCK is still on its way to the head */
         return NULL;
     forward(agent, record, TBI_MSG_BLOCK);
     proc->cpus = TBI_CPU_ASKED;
@@ -317,14 +319,16 @@ static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
     if (!runs(proc, (const struct msg_task *)(record + 1)) || !proc->blocked)
         return "UNBLOCK of a task that is not blocked";
     proc->blocked = false;
-    if (proc->cpus == TBI_CPU_GIVEN) {
+    if (tbi_list_linked(&proc->lender)) {
+        tbi_lending_owe(agent, proc);
+    } else if (proc->cpus == TBI_CPU_GIVEN) {
         proc->cpus = TBI_CPU_QUEUED;
         tbi_list_append(&proc->job->bundle->resuming, &proc->link);
         if (!tbi_list_linked(&proc->job->bundle->resumer))
             tbi_list_append(&agent->resumers, &proc->job->bundle->resumer);
-        return NULL;
+    } else {
+        tbi_run_resume(agent, proc);
     }
-    tbi_run_resume(agent, proc);
     return NULL;
 }
 

@@ -127,10 +127,11 @@ static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_
     return proc;
 }
 
-/* Sent with the cores that it has from now on, which may be others. */
-static void send_resume(struct tbi_agent *agent, const struct tbi_proc *proc)
+/* Sent with the cores that it has from now on, which may be others; none, if it has no CPUs. */
+void tbi_run_send_resume(struct tbi_agent *agent, const struct tbi_proc *proc)
 {
-    const struct tbi_grant *grant = &proc->grant;
+    static const struct tbi_grant none;
+    const struct tbi_grant *grant = proc->cpus == TBI_CPU_OWED ? &none : &proc->grant;
     size_t places = grant->ncores * sizeof *grant->place;
     struct msg_resume *m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME,
                                             proc->proc, sizeof *m + tbi_padded(places));
@@ -143,24 +144,37 @@ void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc)
 {
     tbi_list_append(&agent->busy, &proc->link);
     proc->since_us = agent->now_us;
-    send_resume(agent, proc);
+    tbi_run_send_resume(agent, proc);
+}
+
+void tbi_run_send_unblocked(struct tbi_agent *agent, const struct tbi_proc *proc)
+{
+    struct msg_task *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED, proc->proc, sizeof *m);
+
+    *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
+}
+
+void tbi_run_count_given(struct tbi_agent *agent, const struct tbi_proc *proc, int sign)
+{
+    if (proc->actor == NULL)
+        agent->blocked += (unsigned)sign;
+    if (proc->job->bundle == &agent->whole && !tbi_list_linked(&proc->lender))
+        agent->given_cpus += (int64_t)proc->job->m->cpus * sign;
 }
 
 static void resume_in(struct tbi_agent *agent, struct tbi_bundle *bundle)
 {
     while (!tbi_list_empty(&bundle->resuming)) {
         struct tbi_proc *proc = TBI_ENTRY(bundle->resuming.next, struct tbi_proc, link);
-        struct msg_task *m;
 
         if (!tbi_grants_cpus_fit(bundle->grants, proc->job->m->cpus))
             return;
         tbi_list_unlink(&proc->link);
         proc->cpus = TBI_CPU_HELD;
         tbi_grants_take_cpus(bundle->grants, proc->job->m->cpus, &proc->grant);
-        agent->blocked--;
+        tbi_run_count_given(agent, proc, -1);
         tbi_run_resume(agent, proc);
-        m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED, proc->proc, sizeof *m);
-        *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
+        tbi_run_send_unblocked(agent, proc);
     }
     tbi_list_unlink(&bundle->resumer);
 }
@@ -380,9 +394,10 @@ static void give_all_back(struct tbi_agent *agent, struct tbi_proc *proc,
         tbi_grants_give(job->bundle->grants, &demand, &proc->grant);
     } else {
         tbi_grants_give_others(job->bundle->grants, &demand, &proc->grant);
-        agent->blocked--;
+        tbi_run_count_given(agent, proc, -1);
     }
-    tbi_list_unlink(&proc->link); /* from `busy`, `resuming` or `actors` */
+    tbi_lending_end(agent, proc);
+    tbi_list_unlink(&proc->link); /* from `busy`, `resuming`, `debtors` or `actors` */
     if (tbi_list_empty(&job->bundle->resuming))
         tbi_list_unlink(&job->bundle->resumer);
     agent->running--;
@@ -481,6 +496,8 @@ static void take_back_for_starving(struct tbi_agent *agent)
 
 static void start_pass(struct tbi_agent *agent)
 {
+    if (!tbi_list_empty(&agent->lenders))
+        tbi_lending_settle(agent);
     resume_what_fits(agent);
     if (!tbi_list_empty(&agent->resumers)) {
         if (agent->config.offers > 0) {

@@ -339,6 +339,7 @@ const char *tbi_actors_on_lives(struct tbi_sched *sched, unsigned rank,
         tbi_ledger_take(maker);
     }
     tbi_ledger_settle(maker);
+    tbi_clients_note_task(sched, rank, record->proc, m->task);
     if (maker->aborted)
         return NULL; /* it is being ended */
     actor->state = TBI_ACTOR_LIVES;

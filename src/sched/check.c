@@ -17,7 +17,7 @@ static void add_up(struct sums *sums, const struct tbi_maker *task)
     for (unsigned p = 0; p < class->nparts; p++)
         if (!blocked || class->part[p].resource != TBI_CPUS)
             sums->load[class->part[p].resource] += class->part[p].amount;
-        else
+        else if (!task->lent)
             sums->blocked += class->part[p].amount;
     for (unsigned g = 0; g < TBI_GPUS_MAX; g++)
         if (class->gpus > 0 && task->gpus >> g & 1)
@@ -114,6 +114,8 @@ const char *tbi_sched_check(const struct tbi_sched *sched)
         if (m->aborted && m->state != TBI_DISPATCHED && m->state != TBI_BLOCKED &&
             m->state != TBI_ENDED)
             return "a task that no agent has waits for its end";
+        if (m->lent && (m->state != TBI_BLOCKED || m->class->nodes != &sched->nodes))
+            return "a task has lent CPUs that it needs, or that are not the node's";
         if (m->state == TBI_ENDED && !tbi_list_empty(&m->children))
             return "an ended task has children";
     }

@@ -19,9 +19,40 @@ struct tbi_client *tbi_clients_of(struct tbi_sched *sched, unsigned rank, uint32
         client = tbi_alloc(sizeof *client);
         tbi_list_init(&client->questions);
         tbi_list_init(&client->callers);
+        client->task = (struct tbi_id){0};
         tbi_map_put(&sched->clients, key, client);
     }
     return client;
+}
+
+void tbi_clients_note_task(struct tbi_sched *sched, unsigned rank, uint32_t proc, struct tbi_id task)
+{
+    struct tbi_client *client = tbi_clients_of(sched, rank, proc);
+
+    if (client != NULL)
+        client->task = task;
+}
+
+const struct tbi_client *tbi_clients_find(const struct tbi_sched *sched, unsigned rank, uint32_t proc)
+{
+    return tbi_map_get(&sched->clients, key_of(rank, proc));
+}
+
+struct tbi_maker *tbi_clients_task(const struct tbi_sched *sched, unsigned rank, const struct tbi_client *client)
+{
+    struct tbi_maker *task = tbi_id_is_null(client->task) ? NULL : tbi_directory_maker(&sched->dir, client->task);
+
+    return task != NULL && task->node == rank && (task->state == TBI_BLOCKED || task->settled) ? task : NULL;
+}
+
+const struct tbi_client *tbi_clients_next(const struct tbi_sched *sched, size_t *at, unsigned *rank)
+{
+    struct tbi_map_slot e;
+
+    if (!tbi_map_next(&sched->clients, at, &e))
+        return NULL;
+    *rank = (unsigned)(e.key.lo >> 32);
+    return e.value;
 }
 
 void tbi_clients_fini(struct tbi_sched *sched)

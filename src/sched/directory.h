@@ -69,7 +69,7 @@ struct tbi_object { /* there may be millions, pending */
  *   PARKED      a call whose actor does not live, see actors.h
  *   DELAYED     it failed and will be QUEUED again at `due_us`
  *   DISPATCHED  the agent of `node` has it; its demand is in the ledger
- *   BLOCKED     the same, but it waits in tb_get and its demand is not in the ledger
+ *   BLOCKED     the same, but it waits in tb_get and its demand is not in the ledger; or it goes on, but its CPUs are lent
  *   ENDED       all objects are READY, FAILED or FREED; `submit` is gone */
 enum tbi_maker_state {
     TBI_OPEN, TBI_WAITING, TBI_QUEUED, TBI_PARKED, TBI_DELAYED, TBI_DISPATCHED, TBI_BLOCKED, TBI_ENDED
@@ -93,6 +93,7 @@ struct tbi_maker {
     bool settled : 1;           /* an actor that lives, and is counted so in the ledger */
     bool is_direct : 1;         /* DISPATCHED: a call that its caller's agent has sent */
     bool charged : 1;           /* to its submitter, see submitters.h */
+    bool lent : 1;              /* BLOCKED, and a bundle has its CPUs: it may run all the same */
     uint8_t stops;              /* ... that is not wanted any more, if its agent agrees: 1 + TB_CANCEL_* */
     uint8_t takebacks;          /* how often it was taken back */
     uint16_t nobjects;

@@ -354,6 +354,11 @@ static void send_what_fits(struct tbi_sched *sched)
 void tbi_sched_run(struct tbi_sched *sched)
 {
     tbi_groups_reserve(sched);
+    tbi_sched_send_tasks(sched);
+}
+
+void tbi_sched_send_tasks(struct tbi_sched *sched)
+{
     retry_all_stuck(sched);
     do
         send_what_fits(sched);

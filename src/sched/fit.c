@@ -11,6 +11,7 @@ enum {
 struct fit {
     const struct tbi_nodes *nodes;
     const struct tbi_group *group;
+    const int64_t *lent; /* [node], or NULL */
     int64_t *left;      /* [node * nresources + resource] */
     int32_t *gpu;       /* [node * TBI_GPUS_MAX + instance]; NULL: no bundle wants any */
     bool *may;          /* [node] */
@@ -310,12 +311,15 @@ static void see(struct fit *f, unsigned i, enum tbi_fit_on on)
     for (unsigned r = 0; r < nodes->nresources; r++)
         left_of(f, i)[r] = total[r] - (on == TBI_FIT_FREE ? tbi_ledger_load(nodes, i)[r] : 0);
     if (on == TBI_FIT_FREE)
-        left_of(f, i)[TBI_CPUS] -= node->blocked;
+        left_of(f, i)[TBI_CPUS] -= node->blocked - (f->lent != NULL ? f->lent[i] : 0);
     for (unsigned g = 0; f->gpu != NULL && g < node->ngpus; g++)
         f->gpu[(size_t)i * TBI_GPUS_MAX + g] =
             on == TBI_FIT_FREE ? node->gpu[g] : TBI_UNIT - (on == TBI_FIT_SOON ? node->held[g] : 0);
-    f->may[i] = node->works && (on == TBI_FIT_EVER || ((node->kept_for == NULL || node->kept_for == f->group) &&
-                                                       f->group->seq < node->closed_from));
+    f->may[i] = node->works && (on == TBI_FIT_EVER || f->lent != NULL ||
+                               ((node->kept_for == NULL || node->kept_for == f->group) &&
+                                f->group->seq < node->closed_from));
+    if (on == TBI_FIT_FREE && tbi_group_is_refused(nodes, f->group, i, f->lent != NULL ? f->lent[i] : 0))
+        f->may[i] = false;
     f->on_node[i] = f->on_host[i] = 0;
 }
 
@@ -497,11 +501,11 @@ static bool place_as_planned(struct fit *f, enum tbi_fit_on on)
 }
 
 bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum tbi_fit_on on,
-             unsigned *node, unsigned *order)
+             const int64_t *lent, unsigned *node, unsigned *order)
 {
     unsigned n = nodes->n;
     struct fit f = {
-        .nodes = nodes, .group = group, .node = node,
+        .nodes = nodes, .group = group, .lent = lent, .node = node,
         .left = tbi_alloc((size_t)n * nodes->nresources * sizeof *f.left),
         .gpu = wants_gpus(group) ? tbi_alloc_zeroed((size_t)n * TBI_GPUS_MAX, sizeof *f.gpu) : NULL,
         .may = tbi_alloc(n * sizeof *f.may), .order = tbi_alloc(group->n * sizeof *f.order),

@@ -17,9 +17,11 @@ enum tbi_fit_on {
     TBI_FIT_EVER    /* ... and other groups are gone */
 };
 
-/* Nodes kept for others are left out, but for EVER. node[group->n] is filled in, and order[group->n], if not NULL: the
+/* Nodes kept for others are left out, but for EVER. `lent`, for FREE: blocked tasks wait for the group, so that it passes
+ * all others, and may have so many CPUs of each node more, which tasks do not need back until groups are reserved; else
+ * NULL. node[group->n] is filled in, and order[group->n], if not NULL: the
  * order in which bundles were placed, in which instances must be chosen. False: it does not fit. */
 bool tbi_fit(const struct tbi_nodes *nodes, const struct tbi_group *group, enum tbi_fit_on on,
-             unsigned *node, unsigned *order);
+             const int64_t *lent, unsigned *node, unsigned *order);
 
 #endif

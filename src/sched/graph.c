@@ -235,12 +235,31 @@ void tbi_sched_contain(struct tbi_sched *sched, struct tbi_object *object,
     }
 }
 
+/* The group that this is, or that a task which waits, or the actor of a call, is to be in: it must be reserved first. */
+static void want_group(struct tbi_sched *sched, const struct tbi_maker *maker)
+{
+    const struct tbi_actor *actor =
+        maker->is_call ? tbi_actors_find(sched, tbi_submit_call(maker->submit)->actor) : NULL;
+    struct tbi_group *group = NULL;
+
+    if (actor != NULL)
+        maker = actor->maker;
+    if (maker->submit == NULL)
+        group = tbi_groups_find(&sched->groups, maker->id);
+    else if (maker->class != NULL)
+        group = maker->class->group;
+    if (group != NULL)
+        tbi_groups_want(sched, group);
+}
+
 void tbi_sched_want(struct tbi_sched *sched, struct tbi_maker *maker)
 {
     struct tbi_maker **todo = NULL;
     size_t n = 0, room = 0;
 
     for (;;) {
+        if (maker->state == TBI_OPEN || maker->state == TBI_WAITING || maker->state == TBI_PARKED)
+            want_group(sched, maker);
         if (!maker->wanted && maker->submit != NULL) {
             bool queued = maker->state == TBI_QUEUED; /* no call is */
 
@@ -261,7 +280,7 @@ void tbi_sched_want(struct tbi_sched *sched, struct tbi_maker *maker)
                 struct tbi_maker *source =
                     tbi_directory_maker(&sched->dir, tbi_submit_refs(maker->submit)[i]);
 
-                if (source == NULL || source->wanted || source->submit == NULL)
+                if (source == NULL || source->wanted || (source->submit == NULL && source->state != TBI_OPEN))
                     continue;
                 if (n == room) {
                     room = room * 2 + 16;

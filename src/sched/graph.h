@@ -47,6 +47,9 @@ struct tbi_sched {
 /* The task lacks nothing but a place. */
 void tbi_sched_queue(struct tbi_sched *sched, struct tbi_maker *task);
 
+/* A pass, without trying groups. */
+void tbi_sched_send_tasks(struct tbi_sched *sched);
+
 /* How long a task of this function runs, as far as is known; 0: not at all. */
 uint32_t tbi_sched_run_us(const struct tbi_sched *sched, uint32_t fn);
 /* One has run for so long; 0: nobody knows. */

@@ -3,6 +3,8 @@
 #include "sched/failure.h"
 #include "sched/fit.h"
 #include "sched/graph.h"
+#include "sched/lenders.h"
+#include "sched/retry.h"
 #include "util/alloc.h"
 
 enum {
@@ -15,15 +17,23 @@ void tbi_groups_init(struct tbi_groups *groups)
     *groups = (struct tbi_groups){0};
     tbi_list_init(&groups->all);
     tbi_list_init(&groups->waiting);
+    tbi_list_init(&groups->wanted);
+}
+
+static void stop_waiting(struct tbi_group *group)
+{
+    tbi_list_unlink(&group->waiting);
+    tbi_list_unlink(&group->wanting);
 }
 
 static void destroy(struct tbi_groups *groups, struct tbi_group *group)
 {
     tbi_map_take(&groups->by_id, group->id);
     tbi_list_unlink(&group->all);
-    tbi_list_unlink(&group->waiting);
+    stop_waiting(group);
     tbi_ledger_fini(&group->nodes);
     free(group->plan);
+    free(group->refusal);
     free(group->kept);
     free(group->amounts);
     free(group);
@@ -103,6 +113,13 @@ struct tbi_id tbi_group_bundle_id(const struct tbi_group *group, unsigned bundle
     return tbi_id_with_index(group->id, bundle + 1);
 }
 
+bool tbi_group_is_refused(const struct tbi_nodes *nodes, const struct tbi_group *group, unsigned node, int64_t lent)
+{
+    const struct tbi_refusal *refusal = group->refusal == NULL ? NULL : &group->refusal[node];
+
+    return refusal != NULL && refusal->freed == 1 + nodes->node[node].freed && lent <= refusal->lent;
+}
+
 /* ---- a new group ---- */
 
 static const char *check(const struct msg_group *m, unsigned nresources, size_t *namounts)
@@ -153,7 +170,6 @@ static struct tbi_group *create(struct tbi_sched *sched, const struct msg_group 
     group->id = m->id;
     group->strategy = (enum tbi_group_strategy)m->strategy;
     group->n = m->nbundles;
-    group->refuser = TBI_ANY_NODE;
     group->tried = UINT64_MAX;
     group->seq = sched->ready.next_seq++;
     group->amounts = tbi_alloc((namounts + 1) * sizeof *group->amounts);
@@ -202,7 +218,7 @@ const char *tbi_groups_on_group(struct tbi_sched *sched, unsigned rank,
     maker->node = TBI_ANY_NODE;
     group = create(sched, m, namounts);
     node = tbi_alloc(group->n * sizeof *node);
-    if (has_gpus_of(group) && tbi_fit(&sched->nodes, group, TBI_FIT_EVER, node, NULL)) {
+    if (has_gpus_of(group) && tbi_fit(&sched->nodes, group, TBI_FIT_EVER, NULL, node, NULL)) {
         group->plan = node;
         tbi_list_append(&sched->groups.waiting, &group->waiting);
         return NULL;
@@ -220,19 +236,36 @@ static void unkeep(struct tbi_sched *sched, struct tbi_group *group)
         tbi_sched_keep_node(sched, group->kept[--group->nkept], NULL);
 }
 
-static void send_reserve(struct tbi_sched *sched, struct tbi_group *group, unsigned b, unsigned node)
+/* `lenders` NULL: there are none. */
+static unsigned count_lenders(const struct tbi_lenders *lenders, unsigned node)
+{
+    unsigned n = 0;
+
+    for (size_t k = 0; lenders != NULL && k < lenders->n; k++)
+        n += lenders->task[k]->place == node;
+    return n;
+}
+
+static void send_reserve(struct tbi_sched *sched, struct tbi_group *group, unsigned b, unsigned node,
+                         const struct tbi_lenders *lenders)
 {
     struct tbi_group_bundle *bundle = &group->bundle[b];
-    unsigned cpus = bundle->nparts > 0 && bundle->part[0].resource == TBI_CPUS;
+    unsigned cpus = bundle->nparts > 0 && bundle->part[0].resource == TBI_CPUS, n = count_lenders(lenders, node);
     size_t more = (bundle->nparts - cpus) * sizeof *bundle->part;
     struct msg_reserve *m = sched->port.send(sched->port.ctx, node, TBI_MSG_RESERVE, TBI_PROC_NONE,
-                                             sizeof *m + more);
+                                             sizeof *m + more + n * sizeof(struct tbi_id));
+    struct tbi_id *lender = (struct tbi_id *)((uint8_t *)(m + 1) + more);
 
-    *m = (struct msg_reserve){tbi_group_bundle_id(group, b),
-                              {cpus ? (int32_t)bundle->part[0].amount : 0, bundle->nparts - cpus}};
+    *m = (struct msg_reserve){.bundle = tbi_group_bundle_id(group, b),
+                              .demand = {cpus ? (int32_t)bundle->part[0].amount : 0, bundle->nparts - cpus},
+                              .nlenders = n};
     if (more > 0)
         memcpy(m + 1, bundle->part + cpus, more);
+    for (size_t k = 0; n > 0 && k < lenders->n; k++)
+        if (lenders->task[k]->place == node)
+            *lender++ = lenders->task[k]->id;
     bundle->node = node;
+    bundle->lent = lenders != NULL ? lenders->cpus[node] : 0;
     bundle->state = TBI_BUNDLE_ASKED;
     bundle->gpus = tbi_ledger_hold(&sched->nodes, node, bundle->part, bundle->nparts);
     group->asked++;
@@ -262,24 +295,64 @@ static void put_back(struct tbi_sched *sched, struct tbi_group *group, unsigned 
 
 /* GPUs that were free when the nodes were chosen are: holding by instance, in the same order, cannot fail. Nor can it
  * at the agents, if they see the same, for they are asked in this order. */
-static bool try(struct tbi_sched *sched, struct tbi_group *group, unsigned *node, unsigned *order)
+static bool try_on(struct tbi_sched *sched, struct tbi_group *group, const struct tbi_lenders *lenders, unsigned *node,
+                   unsigned *order)
 {
-    if (group->taken > 0 || group->tried == sched->nodes.changes ||
-        (group->refuser != TBI_ANY_NODE &&
-         sched->nodes.node[group->refuser].freed == group->refused_at))
-        return false;
     group->tried = sched->nodes.changes;
-    group->refuser = TBI_ANY_NODE;
-    if (!tbi_fit(&sched->nodes, group, TBI_FIT_FREE, node, order))
+    if (!tbi_fit(&sched->nodes, group, TBI_FIT_FREE, NULL, node, order) &&
+        (lenders == NULL || !tbi_fit(&sched->nodes, group, TBI_FIT_FREE, lenders->cpus, node, order)))
         return false;
     sched->groups.asking = group;
     tbi_ready_note_reserved(&sched->ready, &sched->nodes, group->seq);
     for (unsigned k = 0; k < group->n; k++) {
         if (k == 0 || node[order[k]] != node[order[k - 1]])
             tbi_ready_note_bundle(&sched->ready, &sched->nodes, node[order[k]], group->seq);
-        send_reserve(sched, group, order[k], node[order[k]]);
+        send_reserve(sched, group, order[k], node[order[k]], lenders);
     }
     return true;
+}
+
+static bool try(struct tbi_sched *sched, struct tbi_group *group, const struct tbi_lenders *lenders)
+{
+    unsigned *node = tbi_alloc(2 * (size_t)group->n * sizeof *node);
+    bool done = try_on(sched, group, lenders, node, node + group->n);
+
+    free(node);
+    return done;
+}
+
+static bool may_try(const struct tbi_sched *sched, const struct tbi_group *group)
+{
+    return sched->groups.asking == NULL && group->taken == 0 && group->tried != sched->nodes.changes;
+}
+
+/* All of them, in the order in which they were wanted: any may be what others have to wait for. */
+static void reserve_wanted(struct tbi_sched *sched)
+{
+    struct tbi_link *wanted = &sched->groups.wanted;
+    struct tbi_lenders lenders;
+    bool known = false;
+
+    for (struct tbi_link *l = wanted->next; l != wanted; l = l->next) {
+        struct tbi_group *group = TBI_ENTRY(l, struct tbi_group, wanting);
+
+        if (!may_try(sched, group))
+            continue;
+        if (!known)
+            tbi_lenders_find(sched, &lenders);
+        known = true;
+        try(sched, group, &lenders);
+    }
+    if (known)
+        tbi_lenders_fini(&lenders);
+}
+
+void tbi_groups_want(struct tbi_sched *sched, struct tbi_group *group)
+{
+    if (!tbi_list_linked(&group->waiting) || tbi_list_linked(&group->wanting))
+        return;
+    tbi_list_append(&sched->groups.wanted, &group->wanting);
+    group->tried = UINT64_MAX; /* not yet, with what tasks lend */
 }
 
 void tbi_groups_reserve(struct tbi_sched *sched)
@@ -288,14 +361,15 @@ void tbi_groups_reserve(struct tbi_sched *sched)
     struct tbi_group *first = TBI_ENTRY(waiting->next, struct tbi_group, waiting);
     unsigned tried = 0;
 
+    reserve_wanted(sched);
     for (struct tbi_link *l = waiting->next; l != waiting && tried < TRIED_MAX && sched->groups.asking == NULL;
          l = l->next) {
         struct tbi_group *group = TBI_ENTRY(l, struct tbi_group, waiting);
-        unsigned *node = tbi_alloc(2 * (size_t)group->n * sizeof *node);
 
+        if (tbi_list_linked(&group->wanting))
+            continue;
         tried++;
-        first->passed += try(sched, group, node, node + group->n) && group != first;
-        free(node);
+        first->passed += may_try(sched, group) && try(sched, group, NULL) && group != first;
         if (first->passed >= sched->ready.limit)
             return;
     }
@@ -325,7 +399,7 @@ void tbi_groups_begin_keeping(struct tbi_sched *sched)
         return;
     first->overtaken = 0; /* or else it would be tried anew after each task */
     node = tbi_alloc(first->n * sizeof *node);
-    if (tbi_fit(&sched->nodes, first, TBI_FIT_SOON, node, NULL)) {
+    if (tbi_fit(&sched->nodes, first, TBI_FIT_SOON, NULL, node, NULL)) {
         free(first->kept);
         first->kept = node;
         for (unsigned b = 0; b < first->n; b++)
@@ -365,7 +439,7 @@ static void become_ready(struct tbi_sched *sched, struct tbi_group *group)
     tbi_ledger_set_hosts(&group->nodes, host);
     free(host);
     sched->groups.asking = NULL;
-    tbi_list_unlink(&group->waiting);
+    stop_waiting(group);
     unkeep(sched, group);
     set_ranks(group, &maker->object[0]);
     tbi_sched_conclude(sched, maker);
@@ -387,7 +461,20 @@ void tbi_groups_reap(struct tbi_sched *sched, struct tbi_group *group)
     destroy(&sched->groups, group);
 }
 
-/* Refused, and all is given back: it is tried again when the refuser has changed. */
+const char *tbi_groups_on_lent(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record)
+{
+    const struct msg_lent *m = (const struct msg_lent *)(record + 1);
+    struct tbi_maker *task = tbi_directory_maker(&sched->dir, m->task);
+
+    if (task == NULL || task->state != TBI_BLOCKED || !tbi_retry_runs(task, rank, m->attempt) ||
+        task->lent == (m->lent != 0) || task->class->nodes != &sched->nodes || task->class->nparts == 0 ||
+        task->class->part[0].resource != TBI_CPUS)
+        return "LENT of a task that is not blocked there, or has no CPUs of the node's";
+    tbi_ledger_lend(task, m->lent != 0);
+    return NULL;
+}
+
+/* Refused, and all is given back: it is tried again, elsewhere or when something has changed there. */
 static void note_refusal(struct tbi_sched *sched, struct tbi_group *group)
 {
     if (group->taken > 0 || !group->refused || group->removed)
@@ -426,8 +513,10 @@ const char *tbi_groups_on_reserved(struct tbi_sched *sched, unsigned rank,
     } else {
         put_back(sched, group, (unsigned)(bundle - group->bundle));
         group->refused = true;
-        group->refuser = rank; /* what ends there from now on counts, though other bundles are still on their way back */
-        group->refused_at = sched->nodes.node[rank].freed;
+        if (group->refusal == NULL)
+            group->refusal = tbi_alloc_zeroed(sched->nodes.n, sizeof *group->refusal);
+        /* What ends there from now on counts, though other bundles are still on their way back. */
+        group->refusal[rank] = (struct tbi_refusal){1 + sched->nodes.node[rank].freed, bundle->lent};
     }
     if (group->asked > 0)
         return NULL;
@@ -502,7 +591,7 @@ const char *tbi_groups_on_ungroup(struct tbi_sched *sched, unsigned rank,
     id = group->id;
     group->removed = true;
     group->tasks++; /* it stays until the end of this */
-    tbi_list_unlink(&group->waiting);
+    stop_waiting(group);
     unkeep(sched, group);
     if (tbi_group_is_pending(sched, group))
         tbi_sched_fail(sched, tbi_directory_maker(&sched->dir, id), tbi_failure_removed());

@@ -3,9 +3,11 @@
  *
  * A group:  GROUP -> waits -> RESERVE to all its nodes -> all RESERVED: ready -> UNGROUP: removed
  *                      ^                 |
- *                      +--- UNRESERVE <--+  one of them had no room: the forecast was ahead of it
+ *                      +--- UNRESERVE <--+  one of them had no room: the forecast was ahead of it, and it is left out
+ *                                           until something has changed there
  *
- * They are tried in order, on what is free. The first of them, if tasks have passed it too often, gets
+ * They are tried in order, on what is free; those first that blocked tasks wait for, which also get the CPUs of such tasks
+ * (lenders.h) and pass everyone, as tasks that are wanted do: who is passed may be what has to wait for them. The first of them, if tasks have passed it too often, gets
  * nodes that take nothing else until it fits; if younger groups have, none of them is tried any more. While it waits, tasks in it
  * wait for its object as for an argument. Its bundles are the nodes of a ledger of its own, in which its
  * tasks are placed as others are among the nodes. */
@@ -28,13 +30,21 @@ struct tbi_group_bundle {
     unsigned nparts;
     unsigned node;                 /* unless IDLE */
     uint64_t gpus;                 /* ... of which it holds these instances */
+    int64_t lent;                  /* ... and tasks there would have lent so many CPUs when it was asked for */
     enum tbi_bundle_state state;
+};
+
+/* A node that refused is not asked again until something has ended there, or its tasks lend more. */
+struct tbi_refusal {
+    uint64_t freed;                /* 1 + the node's count then; 0: it has not refused */
+    int64_t lent;
 };
 
 struct tbi_group {
     struct tbi_id id;
     struct tbi_link all;           /* until the last task in it has ended */
     struct tbi_link waiting;       /* in order, until it is reserved */
+    struct tbi_link wanting;       /* so too, if a blocked task waits for it, directly or not, or did */
     enum tbi_group_strategy strategy;
     bool removed, refused;
     unsigned tasks;                /* in it that have not ended */
@@ -45,8 +55,7 @@ struct tbi_group {
     unsigned *kept;                /* kept[nkept]: nodes that are kept for it */
     unsigned nkept;
     uint64_t tried;                /* in vain, after so many changes of nodes */
-    unsigned refuser;              /* that refused: there something has to end first */
-    uint64_t refused_at;           /* ... after it had `freed` so often */
+    struct tbi_refusal *refusal;   /* refusal[node], or NULL: none has refused */
     struct tbi_amount *amounts;
     struct tbi_nodes nodes;        /* its bundles */
     unsigned n;
@@ -55,7 +64,7 @@ struct tbi_group {
 
 struct tbi_groups {
     struct tbi_map by_id;
-    struct tbi_link all, waiting;
+    struct tbi_link all, waiting, wanted;
     uint64_t made;
     const struct tbi_group *asking; /* one at a time, or two could be refused for each other's sake for ever */
 };
@@ -76,6 +85,12 @@ bool tbi_group_bundle_is_feasible(const struct tbi_sched *sched, const struct tb
 unsigned tbi_group_rank(const struct tbi_group *group, unsigned bundle);
 struct tbi_id tbi_group_bundle_id(const struct tbi_group *group, unsigned bundle);
 
+/* A blocked task waits for it. */
+void tbi_groups_want(struct tbi_sched *sched, struct tbi_group *group);
+
+/* Has the node refused it, and nothing changed there since? `lent`: what tasks there would lend now. */
+bool tbi_group_is_refused(const struct tbi_nodes *nodes, const struct tbi_group *group, unsigned node, int64_t lent);
+
 /* Tries those that wait; then what was overtaken too often gets nodes. */
 void tbi_groups_reserve(struct tbi_sched *sched);
 void tbi_groups_begin_keeping(struct tbi_sched *sched);
@@ -92,6 +107,8 @@ const char *tbi_groups_on_reserved(struct tbi_sched *sched, unsigned rank,
                                    const struct tbi_record *record);
 const char *tbi_groups_on_unreserved(struct tbi_sched *sched, unsigned rank,
                                      const struct tbi_record *record);
+
+const char *tbi_groups_on_lent(struct tbi_sched *sched, unsigned rank, const struct tbi_record *record);
 
 const char *tbi_groups_check(const struct tbi_sched *sched);
 

@@ -296,8 +296,21 @@ void tbi_ledger_block(struct tbi_maker *task)
     move(task, -1, true);
 }
 
+void tbi_ledger_lend(struct tbi_maker *task, bool lent)
+{
+    const struct tbi_class *class = task->class;
+    struct tbi_node *node = &class->nodes->node[task->place];
+
+    node->blocked -= class->part[0].amount * (lent ? 1 : -1);
+    node->freed += lent;
+    task->lent = lent;
+    note(class->nodes, task->place, false);
+}
+
 void tbi_ledger_unblock(struct tbi_maker *task)
 {
+    if (task->lent)
+        tbi_ledger_lend(task, false);
     move(task, 1, true);
 }
 

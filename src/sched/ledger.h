@@ -29,7 +29,7 @@ struct tbi_node {
     unsigned ngpus;
     int32_t *gpu;            /* what is free of each instance */
     int32_t *held;           /* what bundles hold of each */
-    int64_t blocked;         /* CPUs that blocked tasks will want back */
+    int64_t blocked;         /* CPUs that blocked tasks will want back, but for those that were lent to bundles */
     struct tbi_link owed;    /* tasks that wait for instances */
     const void *kept_for;    /* the only class, or group, that it takes anything of, or NULL */
     struct tbi_class *kept_class; /* ... that class, or NULL */
@@ -114,6 +114,8 @@ void tbi_ledger_settle(struct tbi_maker *actor);
 /* It waits for others: only its CPUs are free meanwhile. */
 void tbi_ledger_block(struct tbi_maker *task);
 void tbi_ledger_unblock(struct tbi_maker *task);
+/* It is blocked, and a bundle has its CPUs; or not any more. */
+void tbi_ledger_lend(struct tbi_maker *task, bool lent);
 
 /* Takes what a bundle holds out of the node's total, or puts it back. It must be free: the bits of the
  * GPU instances are chosen by _hold and given back to _unhold. */

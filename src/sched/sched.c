@@ -352,8 +352,9 @@ static const char *on_block(struct tbi_sched *sched, unsigned rank, const struct
     if (task == NULL || task->state != TBI_DISPATCHED || !tbi_retry_runs(task, rank, m->attempt))
         return "BLOCK of a task that does not run there";
     task->state = TBI_BLOCKED;
+    tbi_clients_note_task(sched, rank, record->proc, m->task);
     tbi_ledger_block(task);
-    tbi_sched_run(sched);
+    tbi_sched_send_tasks(sched); /* a group that may have its CPUs is for the next pass: it has them still */
     answer = sched->port.send(sched->port.ctx, rank, TBI_MSG_BLOCKED, record->proc, sizeof *answer);
     *answer = *m;
     return NULL;
@@ -484,7 +485,7 @@ const char *tbi_sched_handle(struct tbi_sched *sched, unsigned rank,
         [TBI_MSG_SEEN] = on_seen,           [TBI_MSG_OVERDUE] = on_overdue,
         [TBI_MSG_TAKEN] = on_taken,         [TBI_MSG_GROUP] = tbi_groups_on_group,
         [TBI_MSG_UNGROUP] = tbi_groups_on_ungroup,
-        [TBI_MSG_RESERVED] = tbi_groups_on_reserved,
+        [TBI_MSG_RESERVED] = tbi_groups_on_reserved, [TBI_MSG_LENT] = tbi_groups_on_lent,
         [TBI_MSG_UNRESERVED] = tbi_groups_on_unreserved,
         [TBI_MSG_STOPPED] = tbi_actors_on_stopped,
         [TBI_MSG_INSTANCES] = tbi_actors_on_instances, [TBI_MSG_LIVES] = tbi_actors_on_lives, [TBI_MSG_KILL] = tbi_actors_on_kill,

@@ -170,6 +170,8 @@ static inline void describe(struct fake *f)
                             ((const struct msg_resume *)(r + 1))->ncores);
         if (r->type == TBI_MSG_RESERVED)
             print(f, ((const struct msg_reserved *)(r + 1))->granted ? " granted" : " refused");
+        if (r->type == TBI_MSG_LENT && !((const struct msg_lent *)(r + 1))->lent)
+            print(f, " no more");
         if (r->type == TBI_MSG_FETCHED && ((const struct msg_fetched *)(r + 1))->refused)
             print(f, " refused");
         print(f, "\n");
@@ -467,13 +469,20 @@ static inline struct tbi_id bundle_of(int group, unsigned bundle)
     return tbi_id_with_index(id(group), bundle);
 }
 
-/* A bundle of so many CPUs is to be set aside. */
+/* A bundle of so many CPUs is to be set aside; these tasks wait for groups. */
+static inline const char *reserve_of(struct fake *f, int group, unsigned bundle, double cpus, const int *lender, unsigned n)
+{
+    struct msg_reserve *m = record(f, TBI_MSG_RESERVE, TBI_PROC_NONE, sizeof *m + n * sizeof(struct tbi_id));
+
+    *m = (struct msg_reserve){.bundle = bundle_of(group, bundle), .demand = {(int32_t)(cpus * 10000), 0}, .nlenders = n};
+    for (unsigned i = 0; i < n; i++)
+        ((struct tbi_id *)(m + 1))[i] = id(lender[i]);
+    return deliver(f, 0);
+}
+
 static inline const char *reserve(struct fake *f, int group, unsigned bundle, double cpus)
 {
-    struct msg_reserve *m = record(f, TBI_MSG_RESERVE, TBI_PROC_NONE, sizeof *m);
-
-    *m = (struct msg_reserve){bundle_of(group, bundle), {(int32_t)(cpus * 10000), 0}};
-    return deliver(f, 0);
+    return reserve_of(f, group, bundle, cpus, NULL, 0);
 }
 
 #endif

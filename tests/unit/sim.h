@@ -165,6 +165,12 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
                 sim_print(sim, " at=%u", at[i].rank);
             else
                 sim_print(sim, " inline=%d", (int)at[i].bytes);
+    } else if (r->type == TBI_MSG_RESERVE) {
+        const struct msg_reserve *m = (const void *)id;
+        const struct tbi_id *lender = (const struct tbi_id *)((const struct tbi_amount *)(m + 1) + m->demand.nmore);
+
+        for (unsigned i = 0; i < m->nlenders; i++)
+            sim_print(sim, " lent by %d", (int)tbi_id_counter(lender[i]));
     } else if (r->type == TBI_MSG_SKIP) {
         const struct msg_skip *m = (const void *)id;
 

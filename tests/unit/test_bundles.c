@@ -1,5 +1,6 @@
 /* test_bundles.c - holds what the agent sets aside for placement groups: a bundle is to its tasks what the node
- * is to others, it is granted if nobody here would miss it, and goes when the tasks in it have ended. */
+ * is to others, it is granted if nobody here would miss it, and goes when the tasks in it have ended; and tasks that wait
+ * for groups lend it their CPUs, and go on without. */
 #include "agent_fixture.h"
 
 /* Bundle 1 of this group, with CPUs and so much of another resource. */
@@ -8,7 +9,7 @@ static const char *reserve_both(struct fake *f, int group, double cpus, unsigned
     struct msg_reserve *m = record(f, TBI_MSG_RESERVE, TBI_PROC_NONE,
                                    sizeof *m + sizeof(struct tbi_amount));
 
-    *m = (struct msg_reserve){bundle_of(group, 1), {(int32_t)(cpus * 10000), 1}};
+    *m = (struct msg_reserve){.bundle = bundle_of(group, 1), .demand = {(int32_t)(cpus * 10000), 1}};
     *(struct tbi_amount *)(m + 1) = (struct tbi_amount){resource, 0, (int64_t)(amount * 10000)};
     return deliver(f, 0);
 }
@@ -375,6 +376,106 @@ static void what_waits_may_need_more_in_all_than_a_number_holds(void **state)
     assert_null(tbi_agent_check(f->agent));
 }
 
+/* ---- CPUs that are lent ---- */
+
+static void block(struct fake *f, unsigned proc, int task)
+{
+    assert_null(task_msg(f, TBI_MSG_BLOCK, proc, task));
+    assert_null(task_msg(f, TBI_MSG_BLOCKED, proc, task));
+}
+
+static void a_task_that_waits_for_groups_goes_on_without_the_cpus_that_it_lent(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    block(f, 1, 1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nBLOCK 1 to 0\n");
+    assert_null(reserve_of(f, 50, 1, 1, (int[]){1}, 1));
+    assert_said(f, "LENT 1 to 0\nRESERVED 50 to 0 granted\n");
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, "RESUME 1 to p1\n"); /* to the head it is blocked still */
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1));
+    assert_null(dispatch_in(f, 2, 1, 50, 1));
+    assert_said(f, "fork p2\nRUN 2 to p2 in a bundle\n");
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, "FINISHED 2 to 0\nRESUME 1 to p1\n"); /* it may have to remove the group itself */
+    assert_null(object_msg(f, TBI_MSG_UNRESERVE, TBI_PROC_NONE, bundle_of(50, 1)));
+    assert_said(f, "UNRESERVED 50 to 0\nUNBLOCKED 1 to 0\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\n");
+}
+
+static void it_has_its_cpus_again_before_others_begin(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 1, 0, -1);
+    block(f, 1, 1);
+    assert_null(reserve_of(f, 50, 1, 1, (int[]){1}, 1));
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    dispatch(f, 3, 1, 0, -1);
+    assert_said(f, "fork p1\nRUN 1 to p1\nfork p2\nRUN 2 to p2\nBLOCK 1 to 0\nLENT 1 to 0\nRESERVED 50 to 0 granted\n"
+                   "RESUME 1 to p1\n");
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nUNBLOCKED 1 to 0\n");
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 1 to 0\nRUN 3 to p1\n");
+}
+
+static void while_it_is_blocked_what_ends_is_left_to_it_again(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 1, 0, -1);
+    block(f, 1, 1);
+    assert_null(reserve_of(f, 50, 1, 1, (int[]){1}, 1));
+    describe(f), f->len = 0;
+    assert_null(done(f, 2, 2, TBI_AT_INLINE));
+    assert_said(f, "FINISHED 2 to 0\nLENT 1 to 0 no more\n");
+    assert_null(reserve(f, 51, 1, 1));
+    assert_said(f, "RESERVED 51 to 0 refused\n");
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, "RESUME 1 to p1\nUNBLOCKED 1 to 0\n");
+}
+
+static void it_ends_before_it_has_them_again_and_nothing_is_left(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    block(f, 1, 1);
+    assert_null(reserve_of(f, 50, 1, 2, (int[]){1}, 1));
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    describe(f), f->len = 0;
+    assert_null(done(f, 1, 1, TBI_AT_INLINE));
+    dispatch(f, 2, 1, 0, -1);
+    assert_said(f, "FINISHED 1 to 0\n");
+    assert_null(object_msg(f, TBI_MSG_UNRESERVE, TBI_PROC_NONE, bundle_of(50, 1)));
+    assert_said(f, "UNRESERVED 50 to 0\nRUN 2 to p1\n");
+}
+
+/* Those that wait for anything else, and those that have not blocked, keep their CPUs, whatever the head says. */
+static void nobody_lends_what_he_has_or_what_others_wait_for(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 1, 0, -1);
+    dispatch(f, 2, 1, 0, -1);
+    block(f, 1, 1);
+    describe(f), f->len = 0;
+    assert_null(reserve_of(f, 50, 1, 2, (int[]){1, 2, 7}, 3));
+    assert_said(f, "RESERVED 50 to 0 refused\n");
+    block(f, 2, 2);
+    assert_null(reserve_of(f, 50, 1, 2, (int[]){1}, 1));
+    assert_said(f, "BLOCK 2 to 0\nRESERVED 50 to 0 refused\n");
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, "RESUME 1 to p1\nUNBLOCKED 1 to 0\n");
+}
+
 #define ON(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define LARGE(test) cmocka_unit_test_setup_teardown(test, setup_large, teardown)
 #define LARGE_AHEAD(test) cmocka_unit_test_setup_teardown(test, setup_large_ahead, teardown)
@@ -390,6 +491,11 @@ int main(void)
         ON(a_bundle_goes_when_the_tasks_in_it_have_ended),
         ON(bundles_that_cannot_be_are_refused),
         ON(a_bundle_is_refused_if_a_task_that_waits_here_would_miss_what_it_takes),
+        ON(a_task_that_waits_for_groups_goes_on_without_the_cpus_that_it_lent),
+        ON(it_has_its_cpus_again_before_others_begin),
+        ON(while_it_is_blocked_what_ends_is_left_to_it_again),
+        ON(it_ends_before_it_has_them_again_and_nothing_is_left),
+        ON(nobody_lends_what_he_has_or_what_others_wait_for),
         LARGE(tasks_in_a_bundle_run_on_its_cores_and_gpus),
         LARGE(parts_of_a_gpu_share_half_of_one),
         LARGE(tasks_in_a_bundle_may_ask_for_the_nodes_labels_and_no_more),

@@ -144,7 +144,7 @@ static void what_is_found_is_what_there_is(void **state)
             ask_for(&w, b, kind[q][0], kind[q][1]);
         }
         room = room_at(&s);
-        is = tbi_fit(&s.nodes, w.group, TBI_FIT_FREE, node, order);
+        is = tbi_fit(&s.nodes, w.group, TBI_FIT_FREE, NULL, node, order);
         if (is)
             assert_fits(&s, w.group, node, order);
         else
@@ -174,12 +174,12 @@ static void what_was_planned_is_taken_where_nothing_is_found(void **state)
         ask_for(&w, b, b < FEW ? cpus[b] : 1, 0);
         plan[b] = b < FEW ? b / 3 : b % 2;
     }
-    assert_false(tbi_fit(&s.nodes, w.group, TBI_FIT_FREE, node, order));
+    assert_false(tbi_fit(&s.nodes, w.group, TBI_FIT_FREE, NULL, node, order));
     w.group->plan = plan;
-    assert_true(tbi_fit(&s.nodes, w.group, TBI_FIT_FREE, node, order));
+    assert_true(tbi_fit(&s.nodes, w.group, TBI_FIT_FREE, NULL, node, order));
     assert_memory_equal(node, plan, sizeof plan);
     take(&s, 1, 10000, 0);
-    assert_false(tbi_fit(&s.nodes, w.group, TBI_FIT_FREE, node, order));
+    assert_false(tbi_fit(&s.nodes, w.group, TBI_FIT_FREE, NULL, node, order));
     tbi_ledger_fini(&s.nodes);
     free(w.group);
 }

@@ -428,6 +428,119 @@ static void and_those_that_an_actor_has(void **state)
     assert_actions(sim, "");
 }
 
+/* ---- blocked tasks ---- */
+
+/* Process p of rank 1 says so, of a task or an object. */
+static void said_by(struct sim *sim, uint32_t p, enum tbi_msg type, int of)
+{
+    struct msg_get *get;
+
+    if (type == TBI_MSG_RESOLVE) {
+        get = sim_record(sim, type, sizeof *get);
+        *get = (struct msg_get){sim_id((uint64_t)of), TBI_GET_WANTED, 0};
+    } else {
+        *(struct msg_task *)sim_record(sim, type, sizeof(struct msg_task)) = (struct msg_task){sim_id((uint64_t)of), 0, 0};
+    }
+    ((struct tbi_record *)(sim->in.data + sim->in.begin))->proc = p;
+    assert_null(sim_deliver(sim, 1));
+}
+
+static const char *lent(struct sim *sim, int task, bool lent)
+{
+    *(struct msg_lent *)sim_record(sim, TBI_MSG_LENT, sizeof(struct msg_lent)) =
+        (struct msg_lent){sim_id((uint64_t)task), 0, lent};
+    return sim_deliver(sim, 1);
+}
+
+static int one_worker_of_two_cpus(void **state)
+{
+    *state = sim_new(2, (int32_t[]){0, 20000}, (unsigned[]){0, 0}, 2);
+    return 0;
+}
+
+static void it_may_have_the_cpus_of_a_task_that_waits_for_it(void **state)
+{
+    struct sim *sim = *state;
+    int t = sim_submit(sim, (struct sim_task){.cpus = 2}), g;
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 2});
+    said_by(sim, 1, TBI_MSG_RESOLVE, g);
+    assert_actions(sim, ""); /* it is not blocked yet */
+    said_by(sim, 1, TBI_MSG_BLOCK, t);
+    assert_actions(sim, "BLOCKED 1 to 1\nRESERVE 2.1 to 1 lent by 1\n");
+    assert_null(lent(sim, t, true));
+    assert_non_null(lent(sim, t, true));
+    assert_null(sim_reserved(sim, 1, g, 1, true));
+    (void)sim_actions(sim);
+    said_by(sim, 1, TBI_MSG_UNBLOCKED, t); /* when the group was removed, say */
+    assert_actions(sim, "");
+    assert_non_null(lent(sim, t, false));
+}
+
+static void one_that_nobody_waits_for_may_not(void **state)
+{
+    struct sim *sim = *state;
+    int t = sim_submit(sim, (struct sim_task){.cpus = 1}), h, u;
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    (void)GROUP(sim, TBI_GROUP_PACK, {.cpus = 2});
+    said_by(sim, 1, TBI_MSG_BLOCK, t);
+    assert_actions(sim, "BLOCKED 1 to 1\n");
+    u = sim_submit(sim, (struct sim_task){.cpus = 1});
+    assert_actions(sim, "DISPATCH 3 to 1\n");
+    h = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1}); /* younger, but a task waits for it */
+    said_by(sim, 2, TBI_MSG_RESOLVE, h);
+    said_by(sim, 2, TBI_MSG_BLOCK, u);
+    assert_actions(sim, "BLOCKED 3 to 1\nRESERVE 4.1 to 1 lent by 3\n"); /* the other waits for something else */
+    assert_null(lent(sim, u, true));
+    assert_null(sim_reserved(sim, 1, h, 1, true));
+    (void)sim_actions(sim);
+    assert_actions(sim, "");
+}
+
+static void who_waits_for_what_waits_for_it_lends_too(void **state)
+{
+    struct sim *sim = *state;
+    int t = sim_submit(sim, (struct sim_task){.cpus = 1}), u = sim_submit(sim, (struct sim_task){.cpus = 1});
+    int g, in, after;
+
+    assert_actions(sim, "DISPATCH 1 to 1\nDISPATCH 2 to 1\n");
+    g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 2});
+    in = sim_submit(sim, IN(g, .cpus = 1));
+    after = sim_submit(sim, (struct sim_task){.cpus = 1, .after = {in}});
+    said_by(sim, 1, TBI_MSG_RESOLVE, after);
+    said_by(sim, 1, TBI_MSG_BLOCK, t);
+    assert_actions(sim, "BLOCKED 1 to 1\n");
+    said_by(sim, 2, TBI_MSG_RESOLVE, t);
+    said_by(sim, 2, TBI_MSG_BLOCK, u);
+    assert_actions(sim, "WANTED 1 to 1\nBLOCKED 2 to 1\nRESERVE 3.1 to 1 lent by 1 lent by 2\n");
+}
+
+/* Also when the node is kept for another: that may be what has to wait. */
+static void it_passes_a_group_that_a_node_is_kept_for(void **state)
+{
+    struct sim *sim = *state;
+    int t = sim_submit(sim, (struct sim_task){.cpus = 1}), g = 0;
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    (void)GROUP(sim, TBI_GROUP_PACK, {.cpus = 2});
+    for (bool kept = false; !kept;) { /* tasks pass it, as often as they may */
+        int u = sim_submit(sim, (struct sim_task){.cpus = 1});
+
+        tbi_sched_run(sim->sched);
+        kept = strstr(sim_actions(sim), "KEEP 1 to 1") != NULL;
+        assert_null(sim_done(sim, 1, u, 1, 0, 0));
+    }
+    g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1});
+    tbi_sched_run(sim->sched);
+    (void)sim_actions(sim);
+    said_by(sim, 1, TBI_MSG_RESOLVE, g);
+    said_by(sim, 1, TBI_MSG_BLOCK, t);
+    tbi_sched_run(sim->sched);
+    assert_non_null(strstr(sim_actions(sim), "RESERVE"));
+}
+
 static void answers_to_nothing_are_refused(void **state)
 {
     struct sim *sim = *state;
@@ -442,6 +555,7 @@ static void answers_to_nothing_are_refused(void **state)
 }
 
 #define ON(test) cmocka_unit_test_setup_teardown(test, set_up, done)
+#define WORKER(test) cmocka_unit_test_setup_teardown(test, one_worker_of_two_cpus, done)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +576,10 @@ int main(void)
         ON(bundles_are_asked_for_in_the_order_in_which_they_fit),
         ON(the_forecast_follows_the_gpus_that_the_agent_chose),
         ON(and_those_that_an_actor_has),
+        WORKER(it_may_have_the_cpus_of_a_task_that_waits_for_it),
+        WORKER(one_that_nobody_waits_for_may_not),
+        WORKER(who_waits_for_what_waits_for_it_lends_too),
+        WORKER(it_passes_a_group_that_a_node_is_kept_for),
         ON(answers_to_nothing_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

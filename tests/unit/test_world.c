@@ -16,7 +16,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   stillborn = 0, copies_failed = 0, given_up = 0, evicted = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
                   direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0, frames = 0, held_back = 0,
-                  idle_asked = 0, alone = 0, idle_waits = 0, idle = 0;
+                  idle_asked = 0, own_groups = 0, own_reserved = 0, alone = 0, idle_waits = 0, idle = 0;
 
     (void)state;
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -61,6 +61,8 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         idle_waits += world->idle.waits;
         idle += world->idle.idle;
         reserved += world->reserved;
+        own_groups += world->own_groups;
+        own_reserved += world->own_reserved;
         refused += world->refused;
         closings += world->sched->closing.number;
         in_groups += world->ran_in_groups;
@@ -74,6 +76,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   overdue, unread, taken);
     print_message("%lu bundles reserved, %lu refused; %lu attempts ran in them, %lu with "
                   "GPUs; %lu times a node was closed to groups\n", reserved, refused, in_groups, with_gpus, closings);
+    print_message("%lu tasks waited for groups of their own, %lu had them\n", own_groups, own_reserved);
     print_message("%lu actors constructed, %lu of them again; %lu calls begun; %lu actors retired, %lu exited; seen: "
                   "%lu ACTOR_DIED, %lu ACTOR_UNAVAILABLE; %lu found by name; %lu direct calls, %lu of them stopped\n", constructed, restarted, called,
                   retired, exited, died, unavailable, found, direct, stopped);
@@ -93,6 +96,8 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                     copies_failed && starved && frames && held_back && given_up && evicted && taken && refused && closings &&
                     in_groups && with_gpus && restarted && retired && exited && died && found && gates &&
                     gate_waits && untold && skipped && idle_waits && idle && idle_asked > idle);
+    if (last - first >= 500)
+        assert_true(own_groups && own_reserved);
     if (last - first >= 2000) /* these are rarer */
         assert_true(unavailable && direct && stopped && several);
 }

@@ -412,6 +412,7 @@ void world_create(struct world *w, uint64_t seed, unsigned nranks)
     w->tasks_left = 10 + pick(w, 50);
     w->kills_left = pick(w, 3) ? pick(w, 8) : 0;
     w->groups_max = pick(w, 2) ? WORLD_GROUPS : 0;
+    w->own_groups_max = pick(w, 3) == 0 ? WORLD_OWN_GROUPS : 0;
     w->actors_max = pick(w, 2) ? 1 + pick(w, 8) : 0;
     w->calls_more = pick(w, 2);
     w->gated = nranks == 0 && pick(w, 2);
@@ -468,6 +469,7 @@ const char *world_to_the_end(struct world *w)
     TRY(world_calls_go_on(w));
     TRY(world_tasks_go_on(w));
     TRY(world_groups_go_on(w));
+    TRY(world_no_task_waits_for_itself(w));
     for (unsigned g = 0, a = 0; g < w->ngroups || a < w->nactors;) { /* else they, or who waits for what they
                                                                        * have, might wait for ever */
         a = w->nactors;

@@ -11,7 +11,7 @@
 #include "thornback.h"
 #include "util/map.h"
 
-enum { WORLD_RANKS = 40, WORLD_RANKS_FEW = 4, WORLD_PROCS = 1000, WORLD_HANDLES = 64, WORLD_GROUPS = 8, RACE_CHANNELS = 6 };
+enum { WORLD_RANKS = 40, WORLD_RANKS_FEW = 4, WORLD_PROCS = 1000, WORLD_HANDLES = 64, WORLD_GROUPS = 8, WORLD_OWN_GROUPS = 24, RACE_CHANNELS = 6 };
 
 struct handle {
     struct tbi_id id;
@@ -54,6 +54,7 @@ struct proc {
     unsigned asked, answered;      /* GETs of the driver's last act */
     struct tbi_id actor;           /* that it is, or null */
     uint32_t epoch;                /* ... in this life */
+    struct tbi_id own;             /* group that its task has made for itself, or null */
     unsigned begun;                /* tasks and calls */
     bool spent;                    /* its task was to have a process of its own */
 };
@@ -125,8 +126,8 @@ struct world {
     struct world_self { struct world *world; unsigned rank; } self[WORLD_RANKS];
     unsigned nprocs;
     struct copying copy[64];
-    struct tbi_id group[WORLD_GROUPS];
-    unsigned groups_max, ngroups, reserved, refused, ran_in_groups, ran_with_gpus;
+    struct tbi_id group[WORLD_GROUPS + WORLD_OWN_GROUPS];
+    unsigned groups_max, ngroups, own_groups_max, own_groups, own_reserved, reserved, refused, ran_in_groups, ran_with_gpus;
     struct tbi_map fresh;           /* tasks that were to have a new process */
     struct tbi_map started;         /* task -> attempts that ran, and its struct msg_submit */
     struct outcome *outcome;

@@ -368,10 +368,9 @@ const char *world_groups_go_on(struct world *w)
     for (const struct tbi_link *l = waiting->next; l != waiting; l = l->next) {
         const struct tbi_group *group = TBI_ENTRY(l, struct tbi_group, waiting);
 
-        if (group->taken == 0 && group->refuser != TBI_ANY_NODE &&
-            w->sched->nodes.node[group->refuser].freed == group->refused_at &&
-            tbi_agent_counts(w->agent[group->refuser]).jobs == 0)
-            return "a group waits for the end of something where nothing is";
+        for (unsigned r = 0; group->taken == 0 && r < w->nranks; r++)
+            if (tbi_group_is_refused(&w->sched->nodes, group, r, 0) && tbi_agent_counts(w->agent[r]).jobs == 0)
+                return "a group waits for the end of something where nothing is";
     }
     return NULL;
 }

@@ -122,3 +122,54 @@ const char *world_books_are_clean(struct world *w)
         TRY(check_agent(w, w->agent[r]));
     return NULL;
 }
+
+/* ---- groups that tasks wait for ---- */
+
+static bool waits_for_a_group(const struct world *w, unsigned rank, const struct tbi_proc *proc)
+{
+    const struct proc *p = find_proc(w, rank, proc->proc);
+    const struct tbi_group *group = p == NULL || !p->alive ? NULL : tbi_groups_find(&w->sched->groups, p->waiting);
+
+    return group != NULL && tbi_list_linked(&group->waiting);
+}
+
+/* Is there nothing at the node but tasks that wait for groups? */
+static bool has_nothing_else(const struct world *w, const struct tbi_agent *agent)
+{
+    struct tbi_map_slot e;
+    size_t jobs = 0;
+
+    for (size_t at = 0; tbi_map_next(&agent->procs, &at, &e);) {
+        const struct tbi_proc *proc = e.value;
+
+        if (proc->job == NULL)
+            continue;
+        if (!waits_for_a_group(w, agent->config.rank, proc))
+            return false;
+        jobs += proc->nwork;
+    }
+    return jobs == agent->jobs.count;
+}
+
+static bool fits_at(const struct world *w, const struct tbi_group *group, const struct tbi_agent *agent)
+{
+    const struct tbi_group_bundle *bundle = &group->bundle[0];
+
+    return bundle->nparts == 1 && bundle->part[0].resource == TBI_CPUS && w->sched->nodes.node[agent->config.rank].works &&
+           bundle->part[0].amount <= tbi_grants_total(agent->whole.grants, TBI_CPUS) - agent->held_cpus &&
+           has_nothing_else(w, agent);
+}
+
+const char *world_no_task_waits_for_itself(struct world *w)
+{
+    for (unsigned i = 1; i < w->nprocs; i++) {
+        const struct tbi_group *group = tbi_groups_find(&w->sched->groups, w->proc[i].waiting);
+
+        if (!w->proc[i].alive || group == NULL || !tbi_list_linked(&group->waiting) || group->n != 1)
+            continue;
+        for (unsigned r = 0; r < w->nranks; r++)
+            if (fits_at(w, group, w->agent[r]))
+                return "a task waits for a group where nothing is but tasks that wait for groups";
+    }
+    return NULL;
+}

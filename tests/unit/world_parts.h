@@ -99,7 +99,8 @@ void world_wait(struct proc *p, struct tbi_id id);
 /* Has it used up its credit? Then it waits for more from now on. */
 bool world_starves(struct world *w, struct proc *p);
 /* Where processes are few, what was sent to a node may not begin, and the head cannot see that a process which waits
- * for credit keeps it from beginning: then that goes on by itself after a while. False: none does. */
+ * for credit keeps it from beginning: then that goes on by itself after a while; so does one that keeps GPUs which what was
+ * sent needs. False: none does. */
 bool world_go_on_without_credit(struct world *w);
 /* It has submitted this. */
 void world_use_credit(struct proc *p, const struct msg_submit *m);
@@ -132,6 +133,9 @@ const char *world_net_is_empty(const struct world *w);
 /* Nothing moves any more: does head or agent have anything on record for a process that has ended, or for what nobody
  * waits for any more? */
 const char *world_books_are_clean(struct world *w);
+
+/* ... does a task wait for a group, which may have the CPUs of those that wait for groups? */
+const char *world_no_task_waits_for_itself(struct world *w);
 
 /* ---- world_races.c ---- */
 

@@ -109,7 +109,7 @@ static void do_group(struct world *w, struct proc *p)
     struct msg_bundle *bundle;
     struct msg_group *m;
 
-    if (w->ngroups == w->groups_max || p->nhandles > WORLD_HANDLES - 12)
+    if (w->ngroups - w->own_groups == w->groups_max || p->nhandles > WORLD_HANDLES - 12)
         return;
     m = tbi_outbox_append(&p->out, TBI_MSG_GROUP, p->number, sizeof *m + n * (sizeof *bundle + gpus * sizeof(struct tbi_amount)));
     *m = (struct msg_group){new_id(p), pick(w, 4), n};
@@ -123,6 +123,33 @@ static void do_group(struct world *w, struct proc *p)
     w->group[w->ngroups++] = m->id;
     add_handle(p, m->id, false);
     send_object(p, TBI_MSG_HOLD, p->handle[p->nhandles - 1].id);
+}
+
+/* A task makes a group of as many CPUs as it has, and waits for it. */
+static void do_own_group(struct world *w, struct proc *p)
+{
+    struct msg_group *m;
+
+    if (w->own_groups == w->own_groups_max || !tbi_id_is_null(p->own) || p->nhandles > WORLD_HANDLES - 12 ||
+        p->run.ngpus > 0 || w->most_processes < WORLD_PROCS)
+        return;
+    m = tbi_outbox_append(&p->out, TBI_MSG_GROUP, p->number, sizeof *m + sizeof(struct msg_bundle));
+    *m = (struct msg_group){new_id(p), pick(w, 4), 1};
+    *(struct msg_bundle *)(m + 1) = (struct msg_bundle){p->run.cpus > 0 ? p->run.cpus : 5000, 0};
+    p->own = m->id;
+    w->own_groups++;
+    w->group[w->ngroups++] = p->own;
+    add_handle(p, p->own, false);
+    send_object(p, TBI_MSG_HOLD, p->own);
+    world_wait(p, p->own);
+}
+
+/* ... and removes it, as a rule. */
+static void end_own_group(struct world *w, struct proc *p)
+{
+    if (!tbi_id_is_null(p->own) && pick(w, 4) > 0)
+        send_object(p, TBI_MSG_UNGROUP, p->own);
+    p->own = (struct tbi_id){0};
 }
 
 static void do_ungroup(struct world *w, struct proc *p)
@@ -177,10 +204,10 @@ bool world_go_on_without_credit(struct world *w)
 {
     bool any = false;
 
-    for (unsigned i = 1; i < w->nprocs && w->most_processes < WORLD_PROCS; i++) {
+    for (unsigned i = 1; i < w->nprocs; i++) {
         struct proc *p = &w->proc[i];
 
-        if (!p->alive || !p->starving)
+        if (!p->alive || !p->starving || (w->most_processes == WORLD_PROCS && p->run.ngpus == 0))
             continue;
         p->starving = false;
         p->credit.units++;
@@ -235,7 +262,8 @@ static void do_submit(struct world *w, struct proc *p)
     if (grouped) {
         m->strategy = TBI_IN_GROUP;
         *(struct tbi_id *)(more + gpus) =
-            tbi_id_with_index(w->group[pick(w, w->ngroups)], pick(w, 3));
+            !tbi_id_is_null(p->own) && pick(w, 2) ? p->own
+                                                   : tbi_id_with_index(w->group[pick(w, w->ngroups)], pick(w, 3));
     }
     for (unsigned i = 0; i < m->nreturns; i++)
         add_handle(p, tbi_id_with_index(m->task, i), false);
@@ -331,6 +359,7 @@ void world_end_task(struct world *w, struct proc *p)
     bool fails = !steady && pick(w, 12) == 0, exits = !steady && p->run.kind == TBI_CALL && pick(w, 20) == 0;
     bool constructs = p->run.kind == TBI_ACTOR && !fails;
 
+    end_own_group(w, p);
     if (fails)
         n = 0;
     for (unsigned i = 0; i < n; i++)
@@ -438,6 +467,11 @@ void world_act(struct world *w, struct proc *p)
         w->gated = false;
         do_create(w, p, w->gate = new_id(p));
         return;
+    }
+    if (w->own_groups_max > 0 && p->steps > 0 && p->number != TBI_PROC_DRIVER && tbi_id_is_null(p->own) && pick(w, 4) == 0) {
+        do_own_group(w, p);
+        if (!tbi_id_is_null(p->waiting))
+            return;
     }
     if (p->steps-- > 0 && p->number != TBI_PROC_DRIVER && w->calls_more && w->actors_max > 0 && pick(w, 3) > 0) {
         if (pick(w, 3) == 0) /* executors are what calls directly: they know of the results before the head */
@@ -603,6 +637,7 @@ static const char *got_object(struct world *w, struct proc *p, const struct msg_
     }
     if (!tbi_id_equal(p->waiting, m->id))
         return NULL; /* asked for before it was cancelled */
+    w->own_reserved += code == 0 && tbi_id_equal(m->id, p->own);
     if (m->where == TBI_AT_INLINE)
         adopt(w, p, m + 1, m->bytes, false);
     leave_wait(p);
