@@ -1,4 +1,4 @@
-/* report.h - what a rank waits for, in lines for people: written when SIGUSR2 comes (see api/init.c). Reads the inner
+/* report.h - what a rank waits for, in lines for people: written when SIGUSR2 comes (see api/report_signal.c). Reads the inner
  * state of head and agent, and changes nothing. */
 #ifndef TBI_REPORT_H
 #define TBI_REPORT_H
