@@ -351,7 +351,7 @@ typedef struct tb_config {
  * exit in a task ends its process, and fails the task; of the handlers of atexit those run that were registered in the
  * process, not those that the program had registered before tb_init. vfork is fork in tasks.
  * Descriptors that the library has open are needed until tb_finalize: a program that closes what it has not opened, by
- * closefrom say, ends the job, and with ranks MPI may hang before that.
+ * closefrom say, ends the job, with ranks after TB_HEARTBEAT at the latest.
  * The child of a fork, in the driver or in a task, shares what the library keeps with its parent: its calls fail
  * with TB_ERR_STATE, but for those that only read (arguments, tb_call_rank and the like). A child that returns from
  * a task's function ends there. Let it exec or _exit.

@@ -208,7 +208,7 @@ static int start(struct tbi_job *j, const tb_config *config)
         rc = tbi_start_connect(j);
     if (rc != 0)
         return rc;
-    if (j->mpi.nhosts > 1 && j->settings.heartbeat > 0)
+    if (j->nranks > 1 && j->settings.heartbeat > 0)
         j->watchdog = tbi_watchdog_start((uint64_t)(j->settings.heartbeat * 1e6), j->rank,
                                          j->hostname);
     tbi_report_signal_ring(tbi_memory_bell(&j->memory, j->rank));

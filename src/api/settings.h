@@ -54,7 +54,7 @@
     X(fetch,              TB_FETCH,           CHOICE,  0,    0,            0,             "auto, rma, p2p", \
       "how objects travel between hosts: as the MPI allows, one-sided, or by messages")            \
     X(heartbeat,          TB_HEARTBEAT,       NUMBER,  10,   OR_0(1),      1e6,           "seconds", \
-      "without news of a rank of another host that end the job; 0: never")                         \
+      "without news of a rank of another host, or in one call of MPI, that end the job; 0: never") \
     X(idle,               TB_IDLE,            CHOICE,  0,    0,            0,             "sleep, spin", \
       "what a rank does without news; spin answers sooner and wants a core of its own")            \
     X(job_seed,           TB_JOB_SEED,        COUNT,   0,    0,            1e9,           "number", \

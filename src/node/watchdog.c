@@ -113,8 +113,8 @@ static void *watch(void *ctx)
         if (silent_us > dog->limit_us)
             tbi_end_job(dog->rank, dog->host, off
                         ? "the end of the job does not come to an end within %g s (was a host lost?)"
-                        : "MPI did not return for %g s (was a host lost? TB_HEARTBEAT sets the "
-                          "limit): the job ends", (double)dog->limit_us / 1e6);
+                        : "MPI did not return for %g s (was a host lost, or a descriptor of MPI "
+                          "closed? TB_HEARTBEAT sets the limit): the job ends", (double)dog->limit_us / 1e6);
         nap(dog, each_us);
     }
     pthread_mutex_unlock(&dog->lock);

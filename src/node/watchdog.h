@@ -1,5 +1,6 @@
 /* watchdog.h - a thread that ends the process when a call of MPI does not return: calls that concern a host which
- * cannot be reached any more may never do, and then nobody else here would notice. What the loop computes between
+ * cannot be reached any more may never do, nor those of an MPI whose descriptors the program closed, and then nobody
+ * else here would notice. What the loop computes between
  * such calls may take as long as it likes. Only time counts in which the thread that makes the call got a processor
  * or slept: not that in which it waited for one, or in which the process was stopped. All functions may be called
  * with NULL, a watchdog that does nothing. */

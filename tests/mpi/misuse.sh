@@ -55,6 +55,7 @@ says ranks_that_spin_run_tasks '^driver [0-9]+ executor [0-9]+$' env TB_IDLE=spi
 says spinning_alone_runs_tasks '^driver [0-9]+ executor [0-9]+$' env TB_IDLE=spin "$misuse" affinity
 says virtual_nodes_alone '^-12 TB_VIRTUAL_NODES=2: there is one rank' env TB_VIRTUAL_NODES=2 "$misuse"
 says descriptors_closed 'is out of reach, for the program closed a descriptor of the library' "$misuse" closes
+says descriptors_closed_on_rank_0 'the program closed a descriptor of the library|MPI did not return for 2 s .*closed' env TB_HEARTBEAT=2 $both "$misuse" closes
 says virtual_nodes_alone_as_they_were_set '^-12 TB_VIRTUAL_NODES=1000000: there is one rank' env TB_VIRTUAL_NODES=1000000 "$misuse"
 says too_many_virtual_nodes '^-12 TB_VIRTUAL_NODES=5: the host of rank 0 has 2 ranks' env TB_VIRTUAL_NODES=5 $both "$misuse"
 says other_program 'rank 1 runs another program' mpirun --oversubscribe -np 1 "$misuse" : -np 1 "$ends"

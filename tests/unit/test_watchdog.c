@@ -180,7 +180,7 @@ static void who_stands_still_is_ended_with_a_message(void **state)
     (void)state;
     assert_int_equal(run(stands_still, text, sizeof text), 1);
     assert_string_equal(text, "thornback: rank 3 on host here: MPI did not return for 0.3 s (was a "
-                        "host lost? TB_HEARTBEAT sets the limit): the job ends\n");
+                        "host lost, or a descriptor of MPI closed? TB_HEARTBEAT sets the limit): the job ends\n");
 }
 
 static void who_turns_is_not(void **state)
