@@ -146,6 +146,7 @@ const char *tbi_bundles_reserve(struct tbi_agent *agent, const struct msg_reserv
         return "RESERVE of a bundle that is here";
     if (!tbi_grants_feasible(agent->whole.grants, &demand))
         return "RESERVE of what the node can never have";
+    tbi_lending_note_blocked(agent, lenders, m->nlenders);
     granted = tbi_list_empty(&agent->whole.resuming) &&
               tbi_grants_fits(agent->whole.grants, &demand) && leaves_enough(agent, &demand, lenders, m->nlenders);
     answer = agent->port.send(agent->port.ctx, 0, TBI_MSG_RESERVED, TBI_PROC_NONE, sizeof *answer);

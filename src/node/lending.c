@@ -27,6 +27,17 @@ static void lend(struct tbi_agent *agent, struct tbi_proc *proc)
     send_lent(agent, proc, true);
 }
 
+void tbi_lending_note_blocked(struct tbi_agent *agent, const struct tbi_id *tasks, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct tbi_job *job = tbi_map_get(&agent->jobs, tasks[i]);
+
+        if (job != NULL && job->proc != NULL && job->proc->job == job && job->proc->blocked &&
+            job->proc->cpus == TBI_CPU_ASKED)
+            tbi_procs_give_cpus_away(agent, job->proc);
+    }
+}
+
 bool tbi_lending_begin(struct tbi_agent *agent, const struct tbi_id *tasks, unsigned n, tbi_total missing)
 {
     unsigned end = 0;

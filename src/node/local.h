@@ -333,6 +333,9 @@ uint16_t tbi_bundles_gpu(const struct tbi_bundle *bundle, uint16_t place);
 const char *tbi_bundles_check(const struct tbi_agent *agent);
 
 /* lending.c */
+/* The head knows that these tasks are blocked, or were a moment ago: those that have blocked anew need not wait for
+ * its answer, since it would not ask again when that has come. */
+void tbi_lending_note_blocked(struct tbi_agent *agent, const struct tbi_id *tasks, unsigned n);
 /* A bundle needs so many CPUs more than tasks leave it. Some of these n tasks lend them to it; false: they have not
  * so many, and nothing is changed. */
 bool tbi_lending_begin(struct tbi_agent *agent, const struct tbi_id *tasks, unsigned n, tbi_total missing);

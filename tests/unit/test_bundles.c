@@ -458,6 +458,19 @@ static void it_ends_before_it_has_them_again_and_nothing_is_left(void **state)
     assert_said(f, "UNRESERVED 50 to 0\nRUN 2 to p1\n");
 }
 
+static void one_that_has_blocked_anew_lends_before_the_head_has_answered(void **state)
+{
+    struct fake *f = *state;
+
+    dispatch(f, 1, 2, 0, -1);
+    assert_null(task_msg(f, TBI_MSG_BLOCK, 1, 1));
+    assert_null(reserve_of(f, 50, 1, 2, (int[]){1}, 1));
+    assert_said(f, "fork p1\nRUN 1 to p1\nBLOCK 1 to 0\nLENT 1 to 0\nRESERVED 50 to 0 granted\n");
+    assert_null(task_msg(f, TBI_MSG_BLOCKED, 1, 1));
+    assert_null(task_msg(f, TBI_MSG_UNBLOCK, 1, 1));
+    assert_said(f, "RESUME 1 to p1\n");
+}
+
 /* Those that wait for anything else, and those that have not blocked, keep their CPUs, whatever the head says. */
 static void nobody_lends_what_he_has_or_what_others_wait_for(void **state)
 {
@@ -495,6 +508,7 @@ int main(void)
         ON(it_has_its_cpus_again_before_others_begin),
         ON(while_it_is_blocked_what_ends_is_left_to_it_again),
         ON(it_ends_before_it_has_them_again_and_nothing_is_left),
+        ON(one_that_has_blocked_anew_lends_before_the_head_has_answered),
         ON(nobody_lends_what_he_has_or_what_others_wait_for),
         LARGE(tasks_in_a_bundle_run_on_its_cores_and_gpus),
         LARGE(parts_of_a_gpu_share_half_of_one),
