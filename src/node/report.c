@@ -155,6 +155,8 @@ void tbi_report_object(const struct tbi_sched *sched, struct tbi_id id, char *te
 
     if (m == NULL || m->state >= STATES)
         snprintf(text, size, "which the head does not know");
+    else if (m->submit == NULL && tbi_groups_find(&sched->groups, m->id) != NULL)
+        snprintf(text, size, "a placement group, %s", m->state == TBI_OPEN ? "not reserved yet" : state_name[m->state]);
     else if (m->submit == NULL)
         snprintf(text, size, "a put, %s", state_name[m->state]);
     else

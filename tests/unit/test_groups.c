@@ -1,5 +1,6 @@
 /* test_groups.c - holds placement groups at the head: bundles go where their strategy says, all of them or
  * none; tasks in them wait for that and stay within them; what is removed ends; and nobody starves. */
+#include "node/report.h"
 #include "sim_actors.h"
 
 #define GROUP(sim, strategy, ...)                                                                  \
@@ -45,6 +46,17 @@ static void bundles_are_reserved_and_then_tasks_run_in_them(void **state)
     assert_actions(sim, "");
     assert_null(sim_reserved(sim, 1, g, 2, true));
     assert_actions(sim, "DISPATCH 2 to 1 stays in 1.2\nDISPATCH 3 to 2 stays in 1.1\n");
+}
+
+static void a_report_says_that_it_is_a_group_and_not_reserved_yet(void **state)
+{
+    struct sim *sim = *state;
+    int g = GROUP(sim, TBI_GROUP_PACK, {.cpus = 1});
+    char text[128];
+
+    (void)sim_actions(sim);
+    tbi_report_object(sim->sched, sim_id((uint64_t)g), text, sizeof text);
+    assert_string_equal(text, "a placement group, not reserved yet");
 }
 
 static void what_a_group_holds_others_do_not_get(void **state)
@@ -560,6 +572,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON(bundles_are_reserved_and_then_tasks_run_in_them),
+        ON(a_report_says_that_it_is_a_group_and_not_reserved_yet),
         ON(what_a_group_holds_others_do_not_get),
         ON(a_task_that_fits_no_bundle_is_infeasible_and_says_so),
         ON(a_group_that_can_never_be_is_infeasible_at_once),
