@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 enum {
@@ -277,7 +278,7 @@ static void volunteer_for_oom(void)
 }
 
 /* Its arrival is all: a system call that the cancelled task is in returns with EINTR. */
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted; /* lock-free, so a handler may set it; lanes are interrupted at once */
 
 static void on_interrupt(int signal)
 {
