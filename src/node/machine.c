@@ -66,7 +66,10 @@ static uint64_t allocated(const struct tbi_system *sys)
 
 uint64_t tbi_machine_memory(const struct tbi_system *sys)
 {
-    return smaller(installed(sys), smaller(tbi_cgroup_memory(sys), allocated(sys)));
+    uint64_t memory = installed(sys); /* one after the other: the first that cannot be read is the one that is named */
+
+    memory = smaller(memory, tbi_cgroup_memory(sys));
+    return smaller(memory, allocated(sys));
 }
 
 uint64_t tbi_machine_shm_free(const struct tbi_system *sys)
