@@ -10,7 +10,8 @@
  * (lenders.h) and pass everyone, as tasks that are wanted do: who is passed may be what has to wait for them. The first of them, if tasks have passed it too often, gets
  * nodes that take nothing else until it fits; if younger groups have, none of them is tried any more. While it waits, tasks in it
  * wait for its object as for an argument. Its bundles are the nodes of a ledger of its own, in which its
- * tasks are placed as others are among the nodes. */
+ * tasks are placed as others are among the nodes.
+ * groups.c has how they begin and end, reserve.c how they get their nodes. */
 #ifndef TBI_GROUPS_H
 #define TBI_GROUPS_H
 
@@ -90,6 +91,11 @@ void tbi_groups_want(struct tbi_sched *sched, struct tbi_group *group);
 
 /* Has the node refused it, and nothing changed there since? `lent`: what tasks there would lend now. */
 bool tbi_group_is_refused(const struct tbi_nodes *nodes, const struct tbi_group *group, unsigned node, int64_t lent);
+
+/* The group waits no more; no node is kept for it any more; the bundles that it has are given back. */
+void tbi_groups_stop_waiting(struct tbi_group *group);
+void tbi_groups_unkeep(struct tbi_sched *sched, struct tbi_group *group);
+void tbi_groups_give_back(struct tbi_sched *sched, struct tbi_group *group);
 
 /* Tries those that wait; then what was overtaken too often gets nodes. */
 void tbi_groups_reserve(struct tbi_sched *sched);

@@ -31,9 +31,8 @@ static void note_lender(struct search *s, struct tbi_maker *task)
 /* This waits, too: and so do those that wait for it. */
 static void reach(struct search *s, struct tbi_maker *maker)
 {
-    if (maker == NULL || tbi_map_get(&s->seen, maker->id) != NULL)
+    if (maker == NULL || !tbi_map_put(&s->seen, maker->id, maker))
         return;
-    tbi_map_put(&s->seen, maker->id, maker);
     note_lender(s, maker);
     if (s->n == s->room) {
         s->room = s->room * 2 + 16;
