@@ -15,15 +15,25 @@ struct gate {
     int fd; /* -1 until gate_reach */
 };
 
-/* In the test. */
+static inline _Noreturn void gate_fails(const char *path)
+{
+    perror(path);
+    abort();
+}
+
+/* In the test. A process of this number that was killed may have left some. */
 static inline struct gate gate_new(void)
 {
     static int number;
     struct gate g = {.fd = -1};
+    int rc;
 
-    snprintf(g.path, sizeof g.path, "/tmp/tb-gate-%d-%d", (int)getpid(), number++);
-    if (mkfifo(g.path, 0600) != 0)
-        abort();
+    do {
+        snprintf(g.path, sizeof g.path, "/tmp/tb-gate-%d-%d", (int)getpid(), number++);
+        rc = mkfifo(g.path, 0600);
+    } while (rc != 0 && errno == EEXIST);
+    if (rc != 0)
+        gate_fails(g.path);
     return g;
 }
 
@@ -34,7 +44,7 @@ static inline void gate_wait(const char *path)
     char byte;
 
     if (fd < 0)
-        abort();
+        gate_fails(path);
     while (read(fd, &byte, 1) > 0) {
     }
     close(fd);
@@ -48,7 +58,7 @@ static inline void gate_wait_through(const char *path)
     char byte;
 
     if (fd < 0)
-        abort();
+        gate_fails(path);
     while (n > 0 || (n < 0 && errno == EINTR))
         n = read(fd, &byte, 1);
     close(fd);
@@ -59,7 +69,7 @@ static inline void gate_reach(struct gate *g)
 {
     g->fd = open(g->path, O_WRONLY | O_CLOEXEC);
     if (g->fd < 0)
-        abort();
+        gate_fails(g->path);
 }
 
 /* In the test: waits until the task is there, then lets it go. */

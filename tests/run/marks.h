@@ -3,6 +3,7 @@
 #ifndef TB_MARKS_H
 #define TB_MARKS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,17 +16,25 @@ struct marks {
     char path[96];
 };
 
-/* In the test. */
+static inline _Noreturn void marks_fail(const char *path)
+{
+    perror(path);
+    abort();
+}
+
+/* In the test. A process of this number that was killed may have left some. */
 static inline struct marks marks_new(void)
 {
     static int number;
     struct marks m;
     int fd;
 
-    snprintf(m.path, sizeof m.path, "/tmp/tb-marks-%d-%d", (int)getpid(), number++);
-    fd = open(m.path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    do {
+        snprintf(m.path, sizeof m.path, "/tmp/tb-marks-%d-%d", (int)getpid(), number++);
+        fd = open(m.path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    } while (fd < 0 && errno == EEXIST);
     if (fd < 0)
-        abort();
+        marks_fail(m.path);
     close(fd);
     return m;
 }
@@ -36,7 +45,7 @@ static inline void mark(const char *path)
     int fd = open(path, O_WRONLY | O_APPEND);
 
     if (fd < 0 || write(fd, "x", 1) != 1)
-        abort();
+        marks_fail(path);
     close(fd);
 }
 
@@ -45,7 +54,7 @@ static inline int marks_count(const char *path)
     struct stat s;
 
     if (stat(path, &s) != 0)
-        abort();
+        marks_fail(path);
     return (int)s.st_size;
 }
 
@@ -58,12 +67,12 @@ static inline int marks_await(const char *path, int n)
     struct pollfd changed = {inotify_init1(IN_CLOEXEC), POLLIN, 0};
 
     if (changed.fd < 0 || inotify_add_watch(changed.fd, path, IN_MODIFY) < 0)
-        abort();
+        marks_fail(path);
     while ((have = marks_count(path)) < n && seconds > 0)
         if (poll(&changed, 1, 1000) == 0)
             seconds--;
         else if (read(changed.fd, events, sizeof events) < 0)
-            abort();
+            marks_fail(path);
     close(changed.fd);
     return have;
 }

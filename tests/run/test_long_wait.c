@@ -16,35 +16,27 @@ static void who_waits_for_long_says_what_for(void **state)
 {
     static const char line[] = "1 of 1 object is not here, the first is ", in_task[] = ", in 'outer'\n";
     struct gate gate = gate_new();
-    struct captured c;
     int got[2] = {0, 0};
-    static char text[65536];
     pthread_t thread[2];
-    size_t n = 0;
 
     (void)state;
     lasting = tb_remote(outer, gate.path);
     gate_reach(&gate);
-    c = capture_begin();
+    capture_begin();
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&thread[i], NULL, waits, &got[i]), 0);
-    while (count(text, line) < 3 || count(text, in_task) < 1) { /* a task's comes with what it prints */
-        ssize_t more = read(c.fds[0], text + n, sizeof text - 1 - n);
-
-        assert_true(more > 0);
-        n += (size_t)more;
-        text[n] = 0;
-    }
-    capture_pause(&c);
-    assert_int_equal(count(text, line), 3);
-    assert_int_equal(count(text, in_task), 1);
+    while (count(captured.text, line) < 3 || count(captured.text, in_task) < 1) /* a task's comes with what it prints */
+        assert_true(capture_read() > 0);
+    capture_pause();
+    assert_int_equal(count(captured.text, line), 3);
+    assert_int_equal(count(captured.text, in_task), 1);
     gate_open(&gate);
     for (int i = 0; i < 2; i++) {
         pthread_join(thread[i], NULL);
         assert_int_equal(got[i], 7);
     }
     assert_ok(tb_release(lasting));
-    capture_end(&c);
+    capture_end();
 }
 
 int main(void)

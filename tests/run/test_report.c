@@ -2,7 +2,6 @@
  * when, one in tb_init that it is there, and the job goes on. What the other ranks write then, tests/mpi/report.sh looks at. */
 #include "lasting.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -10,7 +9,7 @@
 /* ---- in tb_init ---- */
 
 static atomic_bool signals_in_init;
-static char said_in_init[4096];
+static char said_in_init[sizeof captured.text];
 
 /* tb_init makes one for its zygote, long before the job runs; MPI may before that. */
 __attribute__((visibility("default"))) int socketpair(int domain, int type, int protocol, int fds[2])
@@ -22,17 +21,15 @@ __attribute__((visibility("default"))) int socketpair(int domain, int type, int 
 
 static int begin(void **state)
 {
-    struct captured c;
-
     signals_in_init = true;
     if (run_ranks() > 1) /* the others never come back from tb_init */
         return run_begin(state);
-    c = capture_begin();
+    capture_begin();
     run_begin(state);
-    capture_pause(&c);
-    fcntl(c.fds[0], F_SETFL, O_NONBLOCK);
-    (void)!read(c.fds[0], said_in_init, sizeof said_in_init - 1);
-    capture_end(&c);
+    capture_pause();
+    capture_rest();
+    snprintf(said_in_init, sizeof said_in_init, "%s", captured.text);
+    capture_end();
     return 0;
 }
 
@@ -46,48 +43,32 @@ static void a_signal_while_tb_init_waits_is_answered_and_ends_nothing(void **sta
 
 /* ---- in a job ---- */
 
-/* All that comes until a line has `last` in it. */
-static void read_until(int fd, const char *last, char *text, size_t size)
+/* A report that has `and` in it. */
+static const char *report_with(const char *and)
 {
-    size_t n = 0;
-
-    while (n + 1 < size && strstr(text, last) == NULL) {
-        ssize_t got = read(fd, text + n, size - 1 - n);
-
-        assert_true(got > 0);
-        n += (size_t)got;
-        text[n] = 0;
-    }
-}
-
-/* ... until it has `and` in it, too. */
-static const char *report_with(int fd, const char *and)
-{
-    static char text[65536];
-
     do {
-        memset(text, 0, sizeof text);
+        capture_forget();
         kill(getpid(), SIGUSR2);
-        read_until(fd, " waits for room in the store\n", text, sizeof text);
-    } while (strstr(text, and) == NULL);
-    return text;
+        while (strstr(captured.text, " waits for room in the store\n") == NULL)
+            assert_true(capture_read() > 0);
+    } while (strstr(captured.text, and) == NULL);
+    return captured.text;
 }
 
 static void it_says_what_a_task_waits_for_and_what_processes_do(void **state)
 {
     struct gate gate = gate_new();
     tb_ref ref = tb_remote(outer, gate.path);
-    struct captured c;
     const char *text;
     int got = 0;
 
     (void)state;
     gate_reach(&gate);
-    c = capture_begin();
-    text = report_with(c.fds[0], " s for a result of 'lasts', sent to a node\n");
+    capture_begin();
+    text = report_with(" s for a result of 'lasts', sent to a node\n");
     if (run_ranks() == 1)
-        text = report_with(c.fds[0], " in 'outer' has waited for ");
-    capture_pause(&c);
+        text = report_with(" in 'outer' has waited for ");
+    capture_pause();
     if (run_ranks() == 1) {
         assert_non_null(strstr(text, "s, for what the head knows of\n"));
         assert_non_null(strstr(text, " has run 'lasts' for "));
@@ -97,13 +78,12 @@ static void it_says_what_a_task_waits_for_and_what_processes_do(void **state)
     assert_ok(tb_get(ref, &got));
     assert_int_equal(got, 7);
     assert_ok(tb_release(ref));
-    capture_end(&c);
+    capture_end();
 }
 
 static void a_signal_makes_a_rank_say_what_it_waits_for(void **state)
 {
     struct gate gate = gate_new();
-    struct captured c;
     const char *text;
     pthread_t thread;
     int got = 0;
@@ -112,9 +92,9 @@ static void a_signal_makes_a_rank_say_what_it_waits_for(void **state)
     lasting = tb_remote(lasts, gate.path);
     gate_reach(&gate);
     pthread_create(&thread, NULL, waits, &got);
-    c = capture_begin();
-    text = report_with(c.fds[0], "tb_get has waited for "); /* the other thread */
-    capture_pause(&c);
+    capture_begin();
+    text = report_with("tb_get has waited for "); /* the other thread */
+    capture_pause();
     assert_non_null(strstr(text, "1 of 1 object is not here, the first is "));
     assert_non_null(strstr(text, "a result of 'lasts', sent to a node\n"));
     assert_non_null(strstr(text, " 1 has not ended\n"));
@@ -122,7 +102,7 @@ static void a_signal_makes_a_rank_say_what_it_waits_for(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(got, 7);
     assert_ok(tb_release(lasting));
-    capture_end(&c);
+    capture_end();
 }
 
 int main(void)
