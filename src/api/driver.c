@@ -17,6 +17,7 @@ struct tbi_driver {
     struct tbi_outbox queue;        /* from the driver to its agent, under the process's lock */
     _Atomic size_t queued;          /* its bytes, for a look without the lock */
     bool urgent;                    /* something in it should not wait for the next turn */
+    _Atomic bool rung;              /* ... and the bell was rung for it */
     struct tbi_fair_lock progress;  /* held by the thread that makes turns */
     pthread_t thread;
     _Atomic bool leading, stop;
@@ -52,8 +53,9 @@ static bool flush(void *ctx)
     if (bytes == 0)
         return false;
     atomic_store_explicit(&d->queued, bytes, memory_order_release);
-    if (d->urgent || bytes > URGENT_BYTES) {
-        d->urgent = false;
+    if (d->urgent || d->process->hurries || bytes > URGENT_BYTES) {
+        d->urgent = d->process->hurries = false;
+        atomic_store_explicit(&d->rung, true, memory_order_relaxed);
         tbi_bell_ring(d->bell);
     }
     return bytes >= QUEUE_BYTES;
@@ -82,6 +84,7 @@ static void take(void *ctx, struct tbi_outbox *to)
         d->queue = empty;
         d->urgent = false;
         atomic_store_explicit(&d->queued, 0, memory_order_relaxed);
+        atomic_store_explicit(&d->rung, false, memory_order_relaxed);
     }
     pthread_mutex_unlock(&d->process->lock);
 }
@@ -91,6 +94,13 @@ static bool has_news(void *ctx)
     struct tbi_driver *d = ctx;
 
     return atomic_load_explicit(&d->queued, memory_order_acquire) > 0;
+}
+
+static bool rang(void *ctx)
+{
+    struct tbi_driver *d = ctx;
+
+    return atomic_load(&d->rung);
 }
 
 static void deliver(void *ctx, const struct tbi_record *record)
@@ -238,7 +248,7 @@ struct tbi_driver *tbi_driver_create(struct tbi_process *process, struct tbi_loo
     d->bell = tbi_memory_bell(config->memory, 0);
     tbi_fair_lock_init(&d->progress);
     process->port = (struct tbi_process_port){d, send_record, flush, lead, relieve};
-    config->driver = (struct tbi_driver_port){d, take, has_news, deliver, report};
+    config->driver = (struct tbi_driver_port){d, take, has_news, rang, deliver, report};
     d->loop = tbi_loop_create(config);
     rc = tbi_thread_start(&d->thread, progress_thread, d);
     if (rc != 0) {

@@ -337,6 +337,7 @@ int tb_actor_release(tb_actor actor)
     if (p == NULL)
         return TB_ERR_STATE;
     rc = let_go(p, tbi_actor_id(actor), "actor");
+    p->hurries = true; /* its resources are for others, though the driver may compute for long now */
     tbi_process_leave(p);
     return rc;
 }

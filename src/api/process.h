@@ -119,6 +119,7 @@ struct tbi_process {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool leading, closing;
+    bool hurries;               /* the driver: what it has sent is to be taken at once */
     bool unfit;                 /* executors: no other task is to run here */
     _Atomic uint64_t news;      /* counts the records taken */
     uint64_t heard;             /* ... that told of an object that is ready */

@@ -185,7 +185,7 @@ static bool should_be_rung(const struct tbi_loop *loop, bool by_executors)
     const struct tbi_driver_port *d = &loop->config.driver;
 
     return (by_executors && tbi_slots_have_news(loop->config.slots, TBI_SLOTS_MAX)) ||
-           (d->has_news != NULL && d->has_news(d->ctx));
+           (d->rang != NULL && d->rang(d->ctx));
 }
 
 bool tbi_loop_executors_ring(const struct tbi_loop *loop)

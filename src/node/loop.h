@@ -52,6 +52,7 @@ struct tbi_driver_port {
     /* Moves what the driver has queued into `to`, which is empty. */
     void (*take)(void *ctx, struct tbi_outbox *to);
     bool (*has_news)(void *ctx);
+    bool (*rang)(void *ctx); /* ... and rang for it: other news wait for the next turn, whenever that is */
     void (*deliver)(void *ctx, const struct tbi_record *record);
     /* What its threads wait for, in lines. */
     void (*report)(void *ctx, const struct tbi_sched *sched, FILE *to);

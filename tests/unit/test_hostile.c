@@ -419,7 +419,7 @@ static void begin(uint64_t seed)
                   .nested = 3, .store_bytes = 1 << 20, .page_bytes = tbi_page_bytes(), .create_timeout_us = 1000,
                   .grace_us = 1000, .fetch = TBI_FETCH_RMA},
         .sched = &sched, .slots = job->slots, .memory = &job->memory, .host = "here",
-        .driver = {NULL, take, has_news, deliver, NULL}};
+        .driver = {NULL, take, has_news, has_news, deliver, NULL}};
     job->loop = tbi_loop_create(&config);
 }
 
