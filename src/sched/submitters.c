@@ -5,6 +5,8 @@
 enum {
     GRANT_MAX = 512,    /* so many that a process which the head keeps up with never waits for an answer */
     STALL_US = 10000,
+    STALLS_MAX = 7,     /* so often it is doubled */
+    FREE_UNITS = 2048,  /* so much may be queued before it is */
     KEPT = 64           /* processes with nothing queued that are kept on record */
 };
 
@@ -13,6 +15,8 @@ struct tbi_submitter {
     struct tbi_link asking;
     uint64_t units;     /* of its tasks that have not begun */
     uint64_t number;    /* of its question, while it asks */
+    uint64_t due_us;    /* when it is answered if the job stands still, with much queued */
+    unsigned stalls;    /* answers of that kind in a row */
 };
 
 static struct tbi_id key_of(unsigned rank, uint32_t proc)
@@ -93,8 +97,10 @@ static void grant(struct tbi_sched *sched, struct tbi_submitter *submitter)
 
 static void answer(struct tbi_sched *sched, struct tbi_submitter *submitter)
 {
-    if (tbi_list_linked(&submitter->asking) && submitter->units <= 2 * grant_units(sched))
-        grant(sched, submitter);
+    if (!tbi_list_linked(&submitter->asking) || submitter->units > 2 * grant_units(sched))
+        return;
+    submitter->stalls = 0;
+    grant(sched, submitter);
 }
 
 void tbi_submitters_charge(struct tbi_sched *sched, struct tbi_maker *task)
@@ -137,6 +143,7 @@ const char *tbi_submitters_on_credit(struct tbi_sched *sched, unsigned rank, con
     if (!tbi_list_linked(&submitter->asking)) { /* else it did not wait for the last answer */
         tbi_list_append(&s->asking, &submitter->asking);
         s->nasking++;
+        submitter->due_us = sched->now_us + ((uint64_t)STALL_US << submitter->stalls);
     }
     answer(sched, submitter);
     return NULL;
@@ -182,13 +189,25 @@ void tbi_submitters_moved(struct tbi_sched *sched)
 void tbi_submitters_tick(struct tbi_sched *sched)
 {
     struct tbi_submitters *s = &sched->submitters;
+    uint64_t next_us = UINT64_MAX;
 
     if (s->look_us > sched->now_us)
         return;
     s->look_us = UINT64_MAX;
-    if (stands_still(sched))
-        while (!tbi_list_empty(&s->asking))
-            grant(sched, TBI_ENTRY(s->asking.next, struct tbi_submitter, asking));
+    if (!stands_still(sched))
+        return;
+    for (struct tbi_link *l = s->asking.next, *after; l != &s->asking; l = after) {
+        struct tbi_submitter *submitter = TBI_ENTRY(l, struct tbi_submitter, asking);
+
+        after = l->next;
+        if (submitter->units <= FREE_UNITS || submitter->due_us <= sched->now_us) {
+            submitter->stalls += submitter->units > FREE_UNITS && submitter->stalls < STALLS_MAX;
+            grant(sched, submitter);
+        } else if (submitter->due_us < next_us) {
+            next_us = submitter->due_us;
+        }
+    }
+    s->look_us = next_us;
 }
 
 const char *tbi_submitters_check(const struct tbi_sched *sched)

@@ -10,7 +10,9 @@
  * agent has kept for itself (`local`) is not. The driver is not limited: its tasks are what the job is about.
  *
  * A process that waits for credit has given its CPUs away. What its tasks wait for may be something that it would
- * do next: so if no task computes anywhere, all who ask are given more, STALL_US after something has moved. */
+ * do next: so if no task computes anywhere, all who ask are given more, STALL_US after something has moved. Or it has
+ * only called an actor more often than this can work: so who has much queued waits twice as long each time, up to a
+ * second, until it is answered for what has begun. */
 #ifndef TBI_SUBMITTERS_H
 #define TBI_SUBMITTERS_H
 

@@ -94,6 +94,47 @@ static void a_process_is_given_credit_when_nothing_computes(void **state)
     assert_actions(sim, "GRANT 1: 4 to 1.1\n");
 }
 
+/* Asks, and nothing computes: how long until it is answered. */
+static uint64_t waits_for_credit(struct sim *sim, uint64_t number)
+{
+    uint64_t since = sim->now;
+
+    ask(sim, number);
+    do {
+        sim->now = tbi_sched_deadline(sim->sched);
+        assert_int_not_equal(sim->now, UINT64_MAX);
+        tbi_sched_tick(sim->sched, sim->now);
+        assert_null(tbi_sched_check(sim->sched));
+    } while (strstr(sim_actions(sim), "GRANT") == NULL);
+    return sim->now - since;
+}
+
+/* So does one whose calls wait behind each other at an actor, and that would go on for ever. */
+static void one_with_much_queued_waits_longer_each_time_when_nothing_computes(void **state)
+{
+    struct sim *sim = *state;
+    int parent = sim_submit(sim, (struct sim_task){.cpus = 1}), waits_for = sim_submit(sim, (struct sim_task){.cpus = 1});
+    uint64_t first, all = 0, last = 0;
+
+    assert_actions(sim, "DISPATCH 1 to 1\n");
+    for (int i = 0; i < 500; i++)
+        sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .by = 1, .parent = parent, .after = {waits_for}});
+    sim_task_msg(sim, TBI_MSG_BLOCK, 1, parent);
+    assert_actions(sim, "DISPATCH 2 to 1\nBLOCKED 1 to 1\n");
+    sim_task_msg(sim, TBI_MSG_BLOCK, 1, waits_for);
+    first = waits_for_credit(sim, 1);
+    for (uint64_t n = 2; n < 20; n++)
+        assert_int_equal(waits_for_credit(sim, n), first);
+    for (int i = 0; i < 2000; i++)
+        sim_submit(sim, (struct sim_task){.cpus = 1, .depth = 1, .by = 1, .parent = parent, .after = {waits_for}});
+    for (uint64_t n = 20; n < 40; n++) {
+        last = waits_for_credit(sim, n);
+        all += last;
+    }
+    assert_true(last >= 100 * first && last < 1000 * first);
+    assert_true(all >= 12 * last);
+}
+
 static void credit_is_divided_among_those_who_have_something_queued(void **state)
 {
     struct sim *sim = *state;
@@ -158,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_an_agent_has_kept_for_itself_counts_as_begun, setup, sim_teardown),
         cmocka_unit_test_setup_teardown(what_is_cancelled_is_not_queued_any_more, setup, sim_teardown),
         cmocka_unit_test_setup_teardown(a_process_is_given_credit_when_nothing_computes, setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(one_with_much_queued_waits_longer_each_time_when_nothing_computes, setup, sim_teardown),
         cmocka_unit_test_setup_teardown(credit_is_divided_among_those_who_have_something_queued, setup, sim_teardown),
         cmocka_unit_test_setup_teardown(deeper_tasks_do_not_keep_the_oldest_from_its_turn, setup, sim_teardown),
     };
