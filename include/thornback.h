@@ -252,8 +252,10 @@ enum tb_lifetime {
  * that exceeded its time_limit only if retry_on_error has TB_ERR_TIMEOUT or TB_ERR_ANY.
  *
  * CPUs, GPUs, memory and other resources are taken from a node that has them free, and given back when
- * the task ends; CPUs also while it waits in tb_get and the like. A demand that no node can ever meet
- * fails with TB_ERR_INFEASIBLE. The task runs on particular cores, and CUDA_VISIBLE_DEVICES (or what
+ * the task ends; CPUs also while it waits in tb_get and the like, or for room in the store. A wait of another
+ * thread that the task has made gives them back when nothing of its process has computed for 0.1 s: the task's own
+ * thread, and others, may be computing meanwhile. A demand that no node can ever meet fails with
+ * TB_ERR_INFEASIBLE. The task runs on particular cores, and CUDA_VISIBLE_DEVICES (or what
  * the vendor's runtime reads) names the GPUs it was given, none if it asked for none; parts of a GPU
  * share one. Memory and other resources are only counted.
  *

@@ -1,6 +1,7 @@
 /* actor.c - actors from outside: they are made, called, found by name and killed. What happens in the process of
  * an actor is in instance.c. */
 #include "api/actor.h"
+#include "api/lend.h"
 #include "api/call.h"
 #include "api/errors.h"
 #include "api/inner_refs.h"

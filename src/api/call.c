@@ -1,6 +1,7 @@
 /* call.c - a task, or a call of an actor, from RUN to DONE, and the one place where it is decided how it ended.
  * Reading arguments is in args.c, setting results in results.c. */
 #include "api/call.h"
+#include "api/lend.h"
 #include "api/crash.h"
 #include "api/errors.h"
 #include "api/forked.h"
@@ -302,6 +303,7 @@ static void send_constructed(const struct tbi_call *call, const struct tbi_id *k
 /* No other thread is in it, or will be. One that still was may have taken back a result. */
 static int close_call(struct tbi_call *call, struct tbi_error_link *chain, int links)
 {
+    tbi_lend_end(call->process, call); /* another thread waits */
     tbi_call_close(call);
     if (call->entries == 0)
         return links;

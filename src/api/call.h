@@ -31,7 +31,10 @@ struct tbi_call {
     unsigned again;                 /* how often it has failed here and was begun anew */
     uint64_t began_us, blocked_us;  /* when its function was called; how long it has waited since */
     uint32_t run_us;                /* how long it ran without that, at least 1 */
-    bool resumed;
+    enum { TBI_CPUS_HELD, TBI_CPUS_LENT, TBI_CPUS_RESUMING } cpus; /* see lend.h */
+    bool waits;                     /* `thread` does, so the CPUs are lent for it */
+    uint32_t resumes;               /* how often they came back */
+    uint64_t looked_us, used_us;    /* when other threads looked last whether it computes; what it had computed */
     uint16_t *cores;                /* that it has after it has waited, if they may be others */
     unsigned ncores;
     struct tbi_slot *slot;

@@ -1,4 +1,5 @@
 #include "api/credit.h"
+#include "api/lend.h"
 #include "api/process.h"
 #include "exec/bell.h"
 

@@ -1,5 +1,6 @@
 /* get.c - tb_get and kin: see to it that an object is here, then read it. */
 #include "api/get.h"
+#include "api/lend.h"
 #include "api/call.h"
 #include "api/errors.h"
 #include "api/inner_refs.h"

@@ -457,8 +457,8 @@ static bool is_ended(const struct tbi_call *call)
     return call != NULL && (call->over || tbi_call_is_cancelled(call));
 }
 
-static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us,
-                     bool even_if_cancelled)
+bool tbi_process_wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us,
+                          bool even_if_cancelled)
 {
     struct tbi_waiter waiter;
     uint64_t seen;
@@ -497,12 +497,12 @@ static bool wait_for(struct tbi_process *p, bool (*done)(void *), void *arg, uin
 
 bool tbi_process_wait(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us)
 {
-    return wait_for(p, done, arg, deadline_us, false);
+    return tbi_process_wait_for(p, done, arg, deadline_us, false);
 }
 
 bool tbi_process_wait_idle(struct tbi_process *p, bool (*done)(void *), void *arg)
 {
-    return wait_for(p, done, arg, UINT64_MAX, true);
+    return tbi_process_wait_for(p, done, arg, UINT64_MAX, true);
 }
 
 int tbi_process_why_ended(const struct tbi_process *p)
@@ -517,70 +517,4 @@ int tbi_process_why_ended(const struct tbi_process *p)
         return tbi_error_set(TB_ERR_CANCELLED, "the task that waits, '%s', is cancelled",
                              call->function);
     return 0;
-}
-
-static bool is_resumed(void *arg)
-{
-    return ((struct tbi_call *)arg)->resumed;
-}
-
-/* The executor may end here, all told. */
-static void may_end(struct tbi_process *p, enum tbi_fault point)
-{
-    if (tbi_fault(point)) {
-        p->port.flush(p->port.ctx);
-        tbi_fault_die();
-    }
-}
-
-static void send_task(struct tbi_process *p, const struct tbi_call *call, enum tbi_msg type)
-{
-    struct msg_task *m = p->port.send(p->port.ctx, type, sizeof *m);
-
-    *m = (struct msg_task){call->run->task, call->run->attempt, 0};
-}
-
-static bool wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg, uint64_t deadline_us,
-                         bool even_if_cancelled)
-{
-    struct tbi_call *call = tbi_process_call(p);
-    uint64_t since_us;
-    bool ok;
-
-    if (done(arg))
-        return true;
-    /* Other threads of a task may wait too, but its CPUs are those of the thread that runs it. */
-    if (call == NULL || !pthread_equal(call->thread, pthread_self()))
-        return wait_for(p, done, arg, deadline_us, even_if_cancelled);
-    if (tbi_call_is_cancelled(call) && !even_if_cancelled)
-        return false;
-    since_us = tbi_now_us();
-    if (call->run->kind == TBI_CALL) { /* an actor keeps what it has */
-        ok = wait_for(p, done, arg, deadline_us, even_if_cancelled);
-        call->blocked_us += tbi_now_us() - since_us;
-        return ok;
-    }
-    tbi_fault_point(TBI_FAULT_BLOCK);
-    send_task(p, call, TBI_MSG_BLOCK);
-    may_end(p, TBI_FAULT_WAIT);
-    ok = wait_for(p, done, arg, deadline_us, even_if_cancelled);
-    call->resumed = false;
-    send_task(p, call, TBI_MSG_UNBLOCK);
-    may_end(p, TBI_FAULT_RESUME);
-    wait_for(p, is_resumed, call, UINT64_MAX, true);
-    call->blocked_us += tbi_now_us() - since_us;
-    tbi_bind_cores(p->places, call->cores, call->ncores);
-    return ok;
-}
-
-bool tbi_process_wait_blocked(struct tbi_process *p, bool (*done)(void *), void *arg,
-                              uint64_t deadline_us)
-{
-    return wait_blocked(p, done, arg, deadline_us, false);
-}
-
-bool tbi_process_wait_uncancelled(struct tbi_process *p, bool (*done)(void *), void *arg,
-                                  uint64_t deadline_us)
-{
-    return wait_blocked(p, done, arg, deadline_us, true);
 }

@@ -203,15 +203,12 @@ void tbi_process_send_id(struct tbi_process *process, enum tbi_msg type, struct 
  * returns its code, or 0. */
 bool tbi_process_wait(struct tbi_process *process, bool (*done)(void *), void *arg,
                       uint64_t deadline_us);
+/* The same, and perhaps a cancel does not end it. */
+bool tbi_process_wait_for(struct tbi_process *process, bool (*done)(void *), void *arg, uint64_t deadline_us,
+                          bool even_if_cancelled);
 int tbi_process_why_ended(const struct tbi_process *process);
 /* The same for a thread that runs no call, and so is not woken by a cancel. */
 bool tbi_process_wait_idle(struct tbi_process *process, bool (*done)(void *), void *arg);
-/* The same for what a task waits for from others: its CPUs are given back meanwhile. */
-bool tbi_process_wait_blocked(struct tbi_process *process, bool (*done)(void *), void *arg,
-                              uint64_t deadline_us);
-/* The same, but a cancel does not end the wait. */
-bool tbi_process_wait_uncancelled(struct tbi_process *process, bool (*done)(void *), void *arg,
-                                  uint64_t deadline_us);
 
 /* The next wait of this thread is for these objects; n = 0: no longer. For reports alone. */
 void tbi_process_awaits(struct tbi_handle *const *handle, size_t n);

@@ -122,7 +122,8 @@ static void on_resume(struct tbi_process *p, const struct msg_resume *m)
         call = call->next;
     if (call == NULL)
         return;
-    call->resumed = true;
+    call->cpus = TBI_CPUS_HELD;
+    call->resumes++;
     call->ncores = m->ncores;
     if (m->ncores > 0) {
         call->cores = tbi_realloc(call->cores, m->ncores * sizeof *call->cores);

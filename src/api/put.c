@@ -2,9 +2,13 @@
  * of the own rank, by ourselves. */
 #include "api/put.h"
 #include "api/errors.h"
+#include "api/lend.h"
+#include "exec/bell.h"
 #include "util/alloc.h"
 #include "util/error_blob.h"
 #include "util/fault.h"
+
+enum { AT_ONCE_US = 10000 };
 
 static bool is_answered(void *arg)
 {
@@ -23,7 +27,9 @@ void *tbi_create(struct tbi_process *p, struct tbi_id id, uint64_t bytes, bool l
     m = p->port.send(p->port.ctx, TBI_MSG_CREATE, sizeof *m);
     *m = (struct msg_create){id, bytes};
     p->creating = &creating;
-    tbi_process_wait(p, is_answered, &creating, UINT64_MAX);
+    /* Room that there is comes at once. Else it comes from tasks that end, which may need our CPUs. */
+    if (!tbi_process_wait(p, is_answered, &creating, tbi_now_us() + AT_ONCE_US))
+        tbi_process_wait_blocked(p, is_answered, &creating, UINT64_MAX);
     for (at = &p->creating; *at != &creating; at = &(*at)->next) {
     }
     *at = creating.next;

@@ -1,5 +1,6 @@
 /* wait.c - tb_wait: which of these are done? */
 #include "api/errors.h"
+#include "api/lend.h"
 #include "api/get.h"
 #include "util/alloc.h"
 
