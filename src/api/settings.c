@@ -3,6 +3,7 @@
 #include "util/number.h"
 #include "util/spelling.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,12 @@ static int check_range(const struct row *row, const char *what, double x)
                          x > row->most ? "large" : "small", spell_range(row, range), row->unit, row->help);
 }
 
+/* strtod takes hexadecimal numbers and leading blanks, too. */
+static bool is_decimal(const char *text)
+{
+    return !isspace((unsigned char)*text) && strstr(text, "0x") == NULL && strstr(text, "0X") == NULL;
+}
+
 static int parse(const struct row *row, const char *text, void *to)
 {
     static const char suffix[] = "KMGT";
@@ -141,7 +148,7 @@ static int parse(const struct row *row, const char *text, void *to)
     if (row->kind == CHOICE)
         return parse_choice(row, text, x);
     *x = tbi_number_read(text, &end);
-    if (end == text || !isfinite(*x) || (*x < 0 && *x != row->def))
+    if (end == text || !is_decimal(text) || !isfinite(*x) || (*x < 0 && *x != row->def))
         return bad(row, text, "a number from 0 on");
     if (row->kind == BYTES && *end != 0 && (s = strchr(suffix, *end)) != NULL) {
         *x = ldexp(*x, 10 * (int)(s - suffix + 1));

@@ -155,6 +155,14 @@ static void every_setting_refuses_what_cannot_work(void **state)
     free(text);
 }
 
+static void numbers_are_decimal(void **state)
+{
+    (void)state;
+    refused("TB_AHEAD", "0x4", "expected");
+    refused("TB_STORE", "0x1p30", "expected");
+    refused("TB_AHEAD", " 2", "expected");
+}
+
 static void what_is_too_large_is_told_with_what_it_is_for(void **state)
 {
     (void)state;
@@ -190,6 +198,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(yes_and_no_may_be_1_and_0),
         cmocka_unit_test(bad_values_are_named),
         cmocka_unit_test(every_setting_refuses_what_cannot_work),
+        cmocka_unit_test(numbers_are_decimal),
         cmocka_unit_test(what_is_too_large_is_told_with_what_it_is_for),
         cmocka_unit_test(the_ends_of_the_range_are_possible),
         cmocka_unit_test(the_document_is_the_table),
