@@ -512,9 +512,10 @@ enum {
     TB_KILL_NO_RESTART = 1      /* the actor ends for good */
 };
 
-/* Ends the actor's process at once, without its fini. Calls that run or wait fail with TB_ERR_ACTOR_DIED, unless
- * the actor is begun again and they may be retried; so do calls made later if the actor ends, and its name and
- * resources are free.
+/* Ends the actor's process at once, without its fini. If the actor ends with it, calls that run or wait, and calls made
+ * later, fail with TB_ERR_ACTOR_DIED, and its name and resources are free. If it is begun again, calls that run or wait,
+ * and calls made until it is there, go on or are run again as their max_task_retries allows, and fail with
+ * TB_ERR_ACTOR_UNAVAILABLE without it. A call that was done before the process ended keeps its result.
  * Returns: 0, also if it has ended already; what is on its way is not waited for.
  * Errors:  TB_ERR_REF if the handle is null, of another job, or not held by this process any more; TB_ERR_ARGUMENT for other flags. */
 TB_API int tb_kill(tb_actor actor, int flags);
@@ -607,15 +608,18 @@ TB_API int tb_cancel(tb_ref ref, int flags);
 
 /* ---- errors of tasks ---- */
 
+/* A task that was cancelled, or exceeded its time_limit, fails while it may still run: then pid and host are not known
+ * (0, ""), and of a cancelled one, which may not have begun, neither is the rank (-1). If an actor's process ended, number,
+ * signal and output of its calls tell of that, also of calls that it had not begun. */
 typedef struct tb_error {
     int code;           /* TB_ERR_* */
     int number;         /* what the function returned, or the exit status of its process */
     int signal;         /* that ended its process, or 0 */
     int rank;           /* where it ran; -1: nowhere */
-    int pid;
+    int pid;            /* of the process that ran it; 0: none */
     unsigned attempt;   /* 0: the first */
-    char host[64];
-    char function[96];
+    char host[64];      /* where it ran; "": nowhere */
+    char function[96];  /* the task, method or class */
     char message[512];
     char output[400];   /* if its process ended: the last it wrote to stderr, "" if nothing */
 } tb_error;
@@ -1025,9 +1029,10 @@ static inline tb_value tb_value_self_(tb_value x) { return x; }
  * until it has ended.
  * Returns, blocks: as tb_remote.
  * Errors, of the ref: what the method failed with, as a task; TB_ERR_ACTOR_DIED, also if the actor could not be
- *          made; TB_ERR_ACTOR_UNAVAILABLE above max_pending_calls, and if its process died, it is begun again and
- *          the call may not be retried; TB_ERR_REF if the handle is null, of another job, or not held
- *          here; TB_ERR_TYPE if the actor is of another class. */
+ *          made; TB_ERR_ACTOR_UNAVAILABLE above max_pending_calls, and if the actor's process ended while the call ran
+ *          or waited, or before it was made, the actor is begun again, and the call has no max_task_retries left;
+ *          TB_ERR_REF if the handle is null, of another job, or not held here; TB_ERR_TYPE if the actor is of
+ *          another class. */
 #define tb_actor_call(actor, ...)                                                                  \
     tb_actor_call_((actor), TB_ADDRESS_(TB_FIRST_(__VA_ARGS__)), TB_FIRST_NAME_(__VA_ARGS__), NULL, \
                    TB_REST_(__VA_ARGS__))

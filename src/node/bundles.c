@@ -5,6 +5,8 @@
 #include "thornback.h"
 #include "util/alloc.h"
 
+#include <string.h>
+
 struct tbi_bundle *tbi_bundles_find(struct tbi_agent *agent, const struct tbi_id *id)
 {
     struct tbi_bundle *bundle;
@@ -212,9 +214,13 @@ void tbi_bundles_leave(struct tbi_agent *agent, struct tbi_job *job)
     give_back(agent, job->bundle);
 }
 
+static const char removed[] = "its placement group was removed";
+
 void tbi_bundles_removed(struct tbi_error_link *link)
 {
-    tbi_error_link(link, TB_ERR_CANCELLED, "its placement group was removed");
+    link->code = TB_ERR_CANCELLED;
+    link->root = 0;
+    memcpy(link->message, removed, sizeof removed);
 }
 
 /* It runs, and is killed; or it fails here, at the latest when its arguments have come. */
@@ -228,7 +234,7 @@ static void end_job(struct tbi_agent *agent, struct tbi_job *job)
         tbi_abort_by_force(agent, job);
         return;
     }
-    tbi_bundles_removed(&link);
+    tbi_error_link(&link, TB_ERR_CANCELLED, "%s", removed);
     tbi_jobs_fail(agent, job, &link, false);
 }
 

@@ -325,7 +325,7 @@ void tbi_bundles_count(struct tbi_agent *agent, struct tbi_job *job);
 /* The job needs no CPUs any more. */
 void tbi_bundles_need_no_cpus(struct tbi_agent *agent, struct tbi_job *job);
 void tbi_bundles_destroy(struct tbi_agent *agent); /* those that are left */
-/* What a task in a doomed bundle fails with. */
+/* What a task in a doomed bundle fails with: code and text; where it ran stays. */
 void tbi_bundles_removed(struct tbi_error_link *link);
 /* The core, or GPU, of the node that a place among the bundle's stands for. */
 uint16_t tbi_bundles_core(const struct tbi_bundle *bundle, uint16_t place);

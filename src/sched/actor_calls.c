@@ -185,19 +185,25 @@ static void fail_unavailable(struct tbi_sched *sched, struct tbi_maker *call,
 {
     struct tbi_payload *own = call->failure; /* how it crashed itself */
 
-    fail_soon(sched, call, tbi_failure_unavailable(sched, call->submit, own != NULL ? own : cause));
+    fail_soon(sched, call, tbi_failure_unavailable(sched, call, own != NULL ? own : cause));
     if (own != NULL) {
         own->unread = false;
         tbi_payload_drop(&sched->dir, own);
     }
 }
 
-void tbi_actor_fail_call(struct tbi_sched *sched, struct tbi_maker *call, struct tbi_payload *death)
+/* ... with this, and not with how its process ended. */
+static void fail_instead(struct tbi_sched *sched, struct tbi_maker *call, struct tbi_payload *error)
 {
     if (call->failure != NULL)
-        call->failure->unread = false; /* the actor's own says more */
+        call->failure->unread = false;
     tbi_payload_drop(&sched->dir, call->failure);
-    fail_soon(sched, call, tbi_payload_use(death));
+    fail_soon(sched, call, error);
+}
+
+void tbi_actor_fail_call(struct tbi_sched *sched, struct tbi_maker *call, struct tbi_payload *death)
+{
+    fail_instead(sched, call, tbi_failure_of_call(sched, call, death));
 }
 
 bool tbi_actor_is_at_its_node(const struct tbi_maker *maker)
@@ -288,7 +294,7 @@ void tbi_actor_take_over(struct tbi_sched *sched, struct tbi_actor *actor, struc
         send_taken_over(sched, call);
     call->is_direct = false;
     if (call->stops > 0)
-        tbi_actor_fail_call(sched, call, tbi_map_get(&sched->actors.stopping, call->id));
+        fail_instead(sched, call, tbi_payload_use(tbi_map_get(&sched->actors.stopping, call->id)));
     else if (actor->state == TBI_ACTOR_DEAD)
         tbi_actor_fail_call(sched, call, actor->death);
     else if (goes_on(sched, actor, call))
@@ -360,11 +366,11 @@ void tbi_actors_queue(struct tbi_sched *sched, struct tbi_maker *call)
     }
     call->state = TBI_PARKED;
     if (actor->state == TBI_ACTOR_DEAD)
-        failure = tbi_payload_use(actor->death);
+        failure = tbi_failure_of_call(sched, call, actor->death);
     else if (actor->state == TBI_ACTOR_LIVES)
         failure = tbi_sched_send_call(sched, call, actor->maker->node, actor->epoch);
     else if (actor->state == TBI_ACTOR_RESTARTS && retries_of(actor, call) == 0)
-        failure = tbi_failure_unavailable(sched, call->submit, actor->last);
+        failure = tbi_failure_unavailable(sched, call, actor->last);
     if (failure != NULL)
         fail_soon(sched, call, failure);
 }
@@ -384,7 +390,7 @@ struct tbi_payload *tbi_actors_call(struct tbi_sched *sched, struct tbi_maker *c
     } else if (object->state == TBI_FAILED && !(direct && is_there(actor, call))) {
         if (direct)
             send_taken_over(sched, call);
-        return tbi_payload_use(object->payload);
+        return tbi_failure_of_call(sched, call, object->payload);
     } else if (actor == NULL) {
         return tbi_failure_no_actor(sched, call->submit);
     }

@@ -242,6 +242,7 @@ static void die(struct tbi_sched *sched, struct tbi_actor *actor, struct tbi_pay
     tbi_idle_note_actor(sched, actor);
     if (actor->death == NULL)
         actor->death = tbi_payload_use(death);
+    tbi_failure_is_of(sched, actor->maker->submit, death);
     tbi_actor_free_name(sched, actor);
 }
 
@@ -381,13 +382,10 @@ void tbi_actors_abort(struct tbi_sched *sched, struct tbi_maker *maker, struct t
     while (!tbi_list_empty(&calls)) {
         struct tbi_maker *call = take_call(&calls);
 
-        if (call->state != TBI_DISPATCHED) {
+        if (call->state != TBI_DISPATCHED)
             tbi_actor_fail_call(sched, call, death);
-            continue;
-        }
-        tbi_list_append(&actor->calls, &call->link);
-        if (!call->aborted && !call->is_direct) /* a direct one may have a value already: see stop */
-            tbi_sched_abort(sched, call, tbi_payload_use(death));
+        else /* it ends with the process, and may be done before: what was answered stands */
+            tbi_list_append(&actor->calls, &call->link);
     }
 }
 
@@ -442,7 +440,7 @@ const char *tbi_actors_check(const struct tbi_sched *sched)
             if (call->state == TBI_PARKED && actor->state == TBI_ACTOR_LIVES)
                 return "a call waits for an actor that lives";
             if (call->state == TBI_DISPATCHED && actor->state != TBI_ACTOR_LIVES && !call->aborted &&
-                !(call->is_direct && actor->state == TBI_ACTOR_DEAD))
+                actor->state != TBI_ACTOR_DEAD)
                 return "a call is with an actor that does not live";
         }
         if (n != actor->ncalls || maker->state == TBI_ENDED)

@@ -5,12 +5,36 @@ struct tbi_payload *tbi_payload_new(const void *data, uint32_t bytes)
 {
     struct tbi_payload *p = tbi_alloc(sizeof *p + bytes);
 
-    p->users = 1;
-    p->bytes = bytes;
-    p->unread = false;
+    *p = (struct tbi_payload){.users = 1, .bytes = bytes};
     if (bytes > 0)
         memcpy(p->data, data, bytes);
     return p;
+}
+
+struct tbi_payload *tbi_payload_new_of(const void *data, uint32_t bytes, struct tbi_payload *source)
+{
+    struct tbi_payload *p = tbi_alloc(sizeof *p + bytes + sizeof(struct tbi_payload *));
+
+    *p = (struct tbi_payload){.users = 1, .bytes = bytes, .has_source = true};
+    memcpy(p->data, data, bytes);
+    memcpy(p->data + bytes, &source, sizeof(struct tbi_payload *));
+    source->users++;
+    return p;
+}
+
+struct tbi_payload *tbi_payload_source(const struct tbi_payload *payload)
+{
+    struct tbi_payload *source = NULL;
+
+    if (payload->has_source)
+        memcpy(&source, payload->data + payload->bytes, sizeof(struct tbi_payload *));
+    return source;
+}
+
+void tbi_payload_seen(struct tbi_payload *payload)
+{
+    for (; payload != NULL; payload = tbi_payload_source(payload))
+        payload->unread = false;
 }
 
 struct tbi_payload *tbi_payload_use(struct tbi_payload *payload)
@@ -19,13 +43,18 @@ struct tbi_payload *tbi_payload_use(struct tbi_payload *payload)
     return payload;
 }
 
-void tbi_payload_drop(const struct tbi_directory *dir, struct tbi_payload *payload)
+void tbi_payload_drop(struct tbi_directory *dir, struct tbi_payload *payload)
 {
-    if (payload == NULL || --payload->users > 0)
-        return;
-    if (payload->unread && dir->unread != NULL)
-        dir->unread(dir->unread_ctx, payload->data, payload->bytes);
-    free(payload);
+    while (payload != NULL && --payload->users == 0) {
+        struct tbi_payload *source = tbi_payload_source(payload);
+
+        if (payload->unread && dir->unread != NULL)
+            dir->unread(dir->unread_ctx, payload->data, payload->bytes);
+        if (payload == dir->told)
+            dir->told = NULL;
+        free(payload);
+        payload = source;
+    }
 }
 
 static void free_all(struct tbi_waiter *w)
@@ -50,7 +79,7 @@ static void take_from_lists(struct tbi_waiter *asker)
             tbi_list_unlink(&TBI_ENTRY(asker, struct tbi_question, waiter)->link);
 }
 
-static void clear(const struct tbi_directory *dir, struct tbi_object *object)
+static void clear(struct tbi_directory *dir, struct tbi_object *object)
 {
     free_all(object->waiters);
     take_from_lists(object->askers);
@@ -64,7 +93,7 @@ static void clear(const struct tbi_directory *dir, struct tbi_object *object)
     object->replicas = NULL;
 }
 
-static void destroy(const struct tbi_directory *dir, struct tbi_maker *maker)
+static void destroy(struct tbi_directory *dir, struct tbi_maker *maker)
 {
     for (unsigned i = 0; i < maker->nobjects; i++)
         clear(dir, &maker->object[i]);

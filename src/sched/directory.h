@@ -18,9 +18,16 @@
 struct tbi_payload {
     uint32_t users, bytes;
     bool unread;        /* a failure that no process has read yet */
+    bool of_actor;      /* the end of an actor, told in its name */
+    bool has_source;    /* behind the data is the failure that this one tells of in other words */
     _Alignas(8) uint8_t data[];
 };
 struct tbi_payload *tbi_payload_new(const void *data, uint32_t bytes); /* one user */
+/* A failure; who reads it has read `source` too, which it uses. */
+struct tbi_payload *tbi_payload_new_of(const void *data, uint32_t bytes, struct tbi_payload *source);
+/* Or NULL. */
+struct tbi_payload *tbi_payload_source(const struct tbi_payload *payload);
+void tbi_payload_seen(struct tbi_payload *payload);
 struct tbi_payload *tbi_payload_use(struct tbi_payload *payload);
 
 enum tbi_object_state { TBI_PENDING, TBI_READY, TBI_FAILED, TBI_FREED };
@@ -120,9 +127,11 @@ struct tbi_directory {
     void *unread_ctx;
     void (*orphan)(void *ctx, struct tbi_maker *maker); /* an actor has lost its last holder */
     void *orphan_ctx;
+    struct tbi_payload *told;   /* the last that failed a call which its actor's end kept from beginning, ... */
+    uint32_t told_fn;           /* ... of this method: many fail with one. NULL: none, or it is gone */
 };
 /* NULL: nothing. With its last user a payload goes. */
-void tbi_payload_drop(const struct tbi_directory *dir, struct tbi_payload *payload);
+void tbi_payload_drop(struct tbi_directory *dir, struct tbi_payload *payload);
 void tbi_directory_fini(struct tbi_directory *dir);
 
 /* A new maker of n objects, each PENDING with one holder. NULL: the id is taken. */

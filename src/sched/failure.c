@@ -247,6 +247,15 @@ static void tell_where(struct tbi_error_link *link, const struct tbi_error_link 
     memcpy(link->output, cause->output, sizeof link->output);
 }
 
+/* What fails had not begun. How the actor's process ended is still of use. */
+static void tell_nowhere(struct tbi_error_link *link)
+{
+    link->rank = -1;
+    link->pid = 0;
+    link->attempt = 0;
+    link->host[0] = 0;
+}
+
 void tbi_failure_by_kill(struct tbi_payload *error)
 {
     struct tbi_error_link *link = (struct tbi_error_link *)error->data;
@@ -255,6 +264,44 @@ void tbi_failure_by_kill(struct tbi_payload *error)
         return; /* it had ended before the signal came */
     snprintf(link->message, sizeof link->message, "its process (pid %d, rank %d, host %s) was killed by tb_kill",
              link->pid, link->rank, link->host);
+}
+
+void tbi_failure_is_of(const struct tbi_sched *sched, const struct msg_submit *actor, struct tbi_payload *death)
+{
+    const struct tbi_error_link *first = (const struct tbi_error_link *)death->data;
+    struct tbi_error_link own = {0};
+
+    name(sched, &own, actor->fn);
+    death->of_actor |= strcmp(first->function, own.function) == 0;
+}
+
+struct tbi_payload *tbi_failure_of_call(struct tbi_sched *sched, const struct tbi_maker *call,
+                                        struct tbi_payload *death)
+{
+    struct tbi_directory *dir = &sched->dir;
+    bool begun = call->failure != NULL;
+    struct tbi_error_link chain[TBI_ERROR_CHAIN_MAX];
+    struct tbi_payload *told;
+
+    if (!death->of_actor)
+        return tbi_payload_use(death);
+    if (!begun && dir->told != NULL && dir->told_fn == call->submit->fn && tbi_payload_source(dir->told) == death)
+        return tbi_payload_use(dir->told);
+    memcpy(chain, death->data, death->bytes);
+    chain[0].function[0] = 0;
+    name(sched, &chain[0], call->submit->fn);
+    if (begun) {
+        tell_where(&chain[0], (const struct tbi_error_link *)call->failure->data);
+        chain[0].attempt = call->attempt;
+    } else {
+        tell_nowhere(&chain[0]);
+    }
+    told = tbi_payload_new_of(chain, death->bytes, death);
+    if (!begun) {
+        dir->told = told;
+        dir->told_fn = call->submit->fn;
+    }
+    return told;
 }
 
 static const char shut_down[] = "the queue was shut down by tb_queue_shutdown";
@@ -303,20 +350,28 @@ struct tbi_payload *tbi_failure_name_taken(const struct tbi_sched *sched,
     return unread(payload_of(&link));
 }
 
-struct tbi_payload *tbi_failure_unavailable(const struct tbi_sched *sched,
-                                            const struct msg_submit *call,
+struct tbi_payload *tbi_failure_unavailable(const struct tbi_sched *sched, const struct tbi_maker *call,
                                             const struct tbi_payload *cause)
 {
+    bool begun = call->failure != NULL;
     const struct tbi_error_link *first = cause == NULL ? NULL : (const struct tbi_error_link *)cause->data;
+    const char *how = first != NULL ? first->message : "the actor's process has ended";
     struct tbi_error_link link;
     struct tbi_payload *payload;
 
-    tbi_error_link(&link, TB_ERR_ACTOR_UNAVAILABLE,
-                   "%.300s; the actor is being restarted; the call is not run again, for it has no max_task_retries left",
-                   first != NULL ? first->message : "the actor's process has ended");
+    if (begun)
+        tbi_error_link(&link, TB_ERR_ACTOR_UNAVAILABLE, "%.300s; the actor is being restarted; the call is not run again, "
+                       "for it has no max_task_retries left", how);
+    else
+        tbi_error_link(&link, TB_ERR_ACTOR_UNAVAILABLE, "the call was not begun, for the actor is being restarted: %.300s; "
+                       "make the call again, or give it .max_task_retries, to let it wait", how);
     if (first != NULL)
         tell_where(&link, first);
-    name(sched, &link, call->fn);
+    if (begun)
+        link.attempt = call->attempt;
+    else
+        tell_nowhere(&link);
+    name(sched, &link, call->submit->fn);
     payload = with_cause(&link, cause);
     payload->unread = true;
     return payload;

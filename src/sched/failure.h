@@ -28,9 +28,15 @@ struct tbi_payload *tbi_failure_killed(const struct tbi_sched *sched, const stru
 void tbi_failure_by_kill(struct tbi_payload *error);
 struct tbi_payload *tbi_failure_name_taken(const struct tbi_sched *sched,
                                            const struct msg_submit *actor, const char *name);
-/* A call that may not be run again, of an actor that is being restarted. `cause`: or NULL. */
+/* The actor ends with this failure: it is its own, unless it is that of an argument. */
+void tbi_failure_is_of(const struct tbi_sched *sched, const struct msg_submit *actor, struct tbi_payload *death);
+/* How a call fails with the end of its actor: in its own name, with where it ran if it had begun (its `failure` is how
+ * its process ended, then). */
+struct tbi_payload *tbi_failure_of_call(struct tbi_sched *sched, const struct tbi_maker *call,
+                                        struct tbi_payload *death);
+/* A call that may not be run again, of an actor that is being restarted. `cause`: how its process ended, or NULL. */
 struct tbi_payload *tbi_failure_unavailable(const struct tbi_sched *sched,
-                                            const struct msg_submit *call,
+                                            const struct tbi_maker *call,
                                             const struct tbi_payload *cause);
 struct tbi_payload *tbi_failure_too_many_calls(const struct tbi_sched *sched,
                                                const struct msg_submit *call, uint32_t most);

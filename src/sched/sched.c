@@ -323,7 +323,7 @@ static const char *on_seen(struct tbi_sched *sched, unsigned rank, const struct 
 
     (void)rank;
     if (object != NULL && object->state == TBI_FAILED)
-        object->payload->unread = false;
+        tbi_payload_seen(object->payload);
     return NULL;
 }
 

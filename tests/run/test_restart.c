@@ -12,7 +12,21 @@ static int counter_leave(tb_call *call, struct counter *self)
 }
 TB_METHOD(counter, counter_leave);
 
-static void kill_fails_what_runs_and_what_waits_at_once(void **state)
+/* The call's error names it, and says where it ran, if it had begun. */
+static void assert_failed(tb_ref r, int code, const char *text, const char *method, bool begun)
+{
+    tb_error e;
+
+    assert_fails(code, text, tb_get(r, NULL));
+    assert_ok(tb_error_detail(r, &e));
+    assert_string_equal(e.function, method);
+    assert_true((e.pid != 0) == begun);
+    assert_true((e.rank >= 0) == begun);
+    assert_true((e.host[0] != 0) == begun);
+    assert_ok(tb_release(r));
+}
+
+static void kill_fails_what_runs_and_what_waits(void **state)
 {
     struct gate g = gate_new();
     struct marks m = marks_new();
@@ -23,9 +37,9 @@ static void kill_fails_what_runs_and_what_waits_at_once(void **state)
     (void)state;
     gate_reach(&g);
     assert_ok(tb_kill(c, TB_KILL_NO_RESTART));
-    assert_call_fails(TB_ERR_ACTOR_DIED, "", runs);
-    assert_call_fails(TB_ERR_ACTOR_DIED, "", waits);
-    assert_call_fails(TB_ERR_ACTOR_DIED, "", tb_actor_call(c, counter_increment));
+    assert_failed(runs, TB_ERR_ACTOR_DIED, "killed by tb_kill", "counter_wait", true);
+    assert_failed(waits, TB_ERR_ACTOR_DIED, "killed by tb_kill", "counter_increment", false);
+    assert_failed(tb_actor_call(c, counter_increment), TB_ERR_ACTOR_DIED, "killed by tb_kill", "counter_increment", false);
     assert_ok(tb_kill(c, TB_KILL_NO_RESTART)); /* twice is no error */
     assert_ok(tb_cluster_resources("CPU", &all));
     assert_soon(tb_available_resources("CPU", &cpus) == 0 && cpus == all);
@@ -35,6 +49,49 @@ static void kill_fails_what_runs_and_what_waits_at_once(void **state)
     assert_ok(tb_actor_release(again));
     assert_ok(tb_actor_release(c));
     gate_open(&g);
+}
+
+/* Waits, then ends its process. */
+static int counter_wait_and_exit(tb_call *call, struct counter *self)
+{
+    (void)self;
+    gate_wait(tb_arg_string(call, 0));
+    _exit(7);
+}
+TB_METHOD(counter, counter_wait_and_exit);
+
+static void whatever_ends_an_actor_its_calls_say_where_they_ran(void **state)
+{
+    static const struct {
+        int code;
+        const char *text, *unbegun;
+    } end[] = {{TB_ERR_ACTOR_DIED, "killed by tb_kill", "killed by tb_kill"},
+               {TB_ERR_ACTOR_DIED, "exit status 7", "exit status 7"},
+               {TB_ERR_ACTOR_DIED, "its placement group was removed", "its placement group was removed"},
+               {TB_ERR_ACTOR_UNAVAILABLE, "the call is not run again", "the call was not begun, for the actor is being "
+                "restarted: its process (pid "}};
+
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        struct gate g = gate_new();
+        tb_bundle bundle = {.num_cpus = 1};
+        tb_group group = way == 2 ? tb_group_new(&bundle, 1, TB_GROUP_PACK) : (tb_group){0};
+        tb_actor c = tb_actor_new_with(counter, TB_OPTIONS(.max_restarts = way == 3, .num_cpus = way == 2,
+                                                           .group = group), 0);
+        tb_ref runs = way == 1 ? tb_actor_call(c, counter_wait_and_exit, g.path) : tb_actor_call(c, counter_wait, g.path),
+               waits = tb_actor_call(c, counter_increment);
+
+        gate_reach(&g);
+        if (way == 1)
+            gate_open(&g);
+        else
+            assert_ok(way == 2 ? tb_group_remove(group) : tb_kill(c, way == 0 ? TB_KILL_NO_RESTART : TB_KILL_DEFAULT));
+        assert_failed(runs, end[way].code, end[way].text, way == 1 ? "counter_wait_and_exit" : "counter_wait", true);
+        assert_failed(waits, end[way].code, end[way].unbegun, "counter_increment", false);
+        if (way != 1)
+            gate_open(&g);
+        assert_ok(tb_actor_release(c));
+    }
 }
 
 static void kill_by_default_lets_the_actor_begin_again(void **state)
@@ -303,7 +360,8 @@ static void tb_must_in_a_method_ends_the_actor(void **state)
     assert_ok(tb_actor_release(c));
 }
 
-RUN(cmocka_unit_test(kill_fails_what_runs_and_what_waits_at_once),
+RUN(cmocka_unit_test(kill_fails_what_runs_and_what_waits),
+    cmocka_unit_test(whatever_ends_an_actor_its_calls_say_where_they_ran),
     cmocka_unit_test(kill_by_default_lets_the_actor_begin_again),
     cmocka_unit_test(who_is_killed_by_tb_kill_is_said_to_be_with_restarts_left_and_without),
     cmocka_unit_test(so_it_does_from_a_constructor_that_is_stuck),

@@ -23,7 +23,8 @@ struct sim {
     size_t len;
     uint64_t next, now;
     unsigned unread;              /* failures that went unread */
-    char message[512];            /* of the last error that was told */
+    struct tbi_error_link told;   /* the last error that was told, ... */
+    char message[512];            /* ... and what it says */
     uint32_t run_us;              /* how long tasks say that they ran */
     uint64_t reserved_gpus;       /* the bits of the instances that agents say bundles got */
     unsigned order[4096], norder; /* ranks in the order of sending */
@@ -39,7 +40,7 @@ static inline void *sim_send(void *ctx, unsigned rank, enum tbi_msg type, uint32
     return tbi_outbox_append(&sim->out[rank], type, proc, size);
 }
 
-static const char *const sim_functions[] = {"work"};
+static const char *const sim_functions[] = {"work", "other"};
 
 static inline void sim_unread(void *ctx, const void *error, uint32_t bytes)
 {
@@ -54,7 +55,7 @@ static inline struct sim *sim_with(struct tbi_sched_config config)
 
     config.overtakes = 4;
     config.functions = sim_functions;
-    config.nfunctions = 1;
+    config.nfunctions = sizeof sim_functions / sizeof *sim_functions;
     config.unread = sim_unread;
     config.unread_ctx = sim;
     sim->sched = tbi_sched_create(&config, (struct tbi_port){sim, sim_send});
@@ -209,6 +210,8 @@ static inline void sim_describe(struct sim *sim, unsigned rank, const struct tbi
             sim_print(sim, " error=%d%s%s", error->code, error->function[0] ? " in " : "",
                       error->function);
         if (m->where == TBI_AT_ERROR)
+            sim->told = *error;
+        if (m->where == TBI_AT_ERROR)
             snprintf(sim->message, sizeof sim->message, "%s", error->message);
         if (m->where == TBI_AT_ERROR && m->bytes > sizeof *error)
             sim_print(sim, " because %d", error[1].code);
@@ -260,6 +263,7 @@ static inline const char *sim_deliver(struct sim *sim, unsigned rank)
 
 struct sim_task {
     double cpus;
+    unsigned fn;   /* in sim_functions */
     unsigned depth, nreturns;
     int after[4];  /* objects whose values are arguments; 0 ends */
     int holds[4];  /* objects that travel as refs; 0 ends */
@@ -325,7 +329,8 @@ static inline const char *sim_try(struct sim *sim, struct sim_task t)
     m = sim_record(sim, TBI_MSG_SUBMIT,
                    sizeof *m + nrefs * sizeof *refs + nresolve * 8 + nmore * sizeof *more +
                        (t.strategy == TBI_IN_GROUP ? sizeof(struct tbi_id) : 0) + sim_kind(t, NULL));
-    *m = (struct msg_submit){.task = sim_id(SIM_BY((uint64_t)t.by, ++sim->next)), .cpus = (int32_t)(t.cpus * 10000),
+    *m = (struct msg_submit){.task = sim_id(SIM_BY((uint64_t)t.by, ++sim->next)), .fn = t.fn,
+                             .cpus = (int32_t)(t.cpus * 10000),
                              .nreturns = (uint16_t)(t.nreturns ? t.nreturns : 1), .kind = (uint8_t)t.kind,
                              .nargs = (uint16_t)nresolve, .nrefs = (uint16_t)nrefs,
                              .nresolve = (uint16_t)nresolve, .depth = (uint16_t)t.depth,
@@ -462,17 +467,22 @@ static inline void sim_done_stored(struct sim *sim, unsigned rank, int task, uin
     assert_null(sim_deliver(sim, rank));
 }
 
+/* Its process, where there was one, was 100 + its number, on rank `rank` of host "there". */
 static inline void sim_attempt_failed(struct sim *sim, unsigned rank, int task, uint32_t attempt,
                                       int code)
 {
     struct msg_done *m =
         sim_record(sim, TBI_MSG_FINISHED, sizeof *m + sizeof(struct tbi_error_link));
+    struct tbi_error_link *link = (struct tbi_error_link *)(m + 1);
 
     *m = (struct msg_done){.task = sim_id((uint64_t)task), .error = code, .attempt = attempt,
                            .crashed = code == TB_ERR_CRASHED,
                            .data_bytes = sizeof(struct tbi_error_link),
                            .error_bytes = sizeof(struct tbi_error_link)};
-    tbi_error_link((struct tbi_error_link *)(m + 1), code, "as the test wants it");
+    tbi_error_link(link, code, "as the test wants it");
+    link->rank = (int32_t)rank;
+    link->pid = 100 + task;
+    strcpy(link->host, "there");
     assert_null(sim_deliver(sim, rank));
 }
 

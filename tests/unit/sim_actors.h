@@ -123,6 +123,25 @@ static inline void sim_release(struct sim *sim, int object)
             fail_msg("\"%s\" does not say \"%s\"", (sim)->message, why);                           \
     } while (0)
 
+/* The error that was told last. */
+#define assert_says(sim, what)                                                                     \
+    do {                                                                                           \
+        if (strstr((sim)->message, what) == NULL)                                                  \
+            fail_msg("\"%s\" does not say \"%s\"", (sim)->message, what);                          \
+    } while (0)
+
+/* An object that failed tells of this function, and of the process that ran it, as sim_attempt_failed has it: 0: of none. */
+#define assert_ran(sim, object, fn, ran)                                                           \
+    do {                                                                                           \
+        int ran_ = ran;                                                                            \
+        sim_resolve(sim, 0, object, 0);                                                            \
+        assert_non_null(strstr(sim_actions(sim), " error="));                                      \
+        assert_string_equal((sim)->told.function, fn);                                             \
+        assert_int_equal((sim)->told.pid, ran_ > 0 ? 100 + ran_ : 0);                              \
+        assert_int_equal((sim)->told.rank, ran_ > 0 ? 1 : -1);                                     \
+        assert_string_equal((sim)->told.host, ran_ > 0 ? "there" : "");                            \
+    } while (0)
+
 /* Nothing is left on the head's books. */
 #define assert_nothing_is_left(sim)                                                                \
     do {                                                                                           \

@@ -31,9 +31,16 @@ static void calls_that_may_not_be_retried_are_unavailable(void **state)
     sim_crashed(sim, 1, a, 0);
     assert_actions(sim, "DISPATCH 1 to 1 attempt=1\n");
     assert_fate(sim, begun, "error=-6 in work because -2"); /* how it crashed itself */
+    assert_ran(sim, begun, "work", begun);
+    assert_says(sim, "the call is not run again, for it has no max_task_retries left");
     assert_fate(sim, waits, "error=-6 in work because -2"); /* how the actor did */
-    meanwhile = CALL(sim, a, 3);
-    assert_fate(sim, meanwhile, "error=-6 in work because -2");
+    assert_ran(sim, waits, "work", 0);
+    assert_says(sim, "the call was not begun, for the actor is being restarted: as the test wants it; make the call again, "
+                     "or give it .max_task_retries");
+    meanwhile = CALL(sim, a, 3, .fn = 1);
+    assert_fate(sim, meanwhile, "error=-6 in other because -2");
+    assert_ran(sim, meanwhile, "other", 0);
+    assert_says(sim, "the call was not begun, for the actor is being restarted");
     assert_null(sim_lives(sim, 1, a, 1));
     assert_actions(sim, ""); /* no number is known to the new life yet, so none is missing */
     CALL(sim, a, 4);
@@ -309,8 +316,9 @@ static void kill_by_default_of_one_without_restarts_is_final_at_once(void **stat
     assert_null(sim_lives(sim, 1, a, 0));
     sim_run(sim);
     sim_kill(sim, a, 0);
-    assert_died(sim, c, "killed by tb_kill");
     assert_died(sim, a, "killed by tb_kill");
+    sim_crashed(sim, 1, a, 0);
+    assert_died(sim, c, "killed by tb_kill");
 }
 
 static void killed_while_it_restarts_it_does_not_come_back(void **state)
