@@ -179,24 +179,40 @@ static int find_method(struct tbi_draft *d, tb_function_ *fn, const tb_options *
                                  &d->terms);
 }
 
+static int call_method(struct tbi_draft *d, tb_function_ *method, const tb_options *options, tb_ref *refs)
+{
+    int rc = tbi_draft_check(d, refs);
+
+    if (rc != 0)
+        return rc;
+    d->p = tbi_process_enter("tb_actor_call");
+    if (d->p == NULL) {
+        for (size_t i = 0; i < d->nreturns; i++)
+            refs[i] = tbi_ref_code(TB_ERR_STATE);
+        return TB_ERR_STATE;
+    }
+    rc = tbi_submit(d, find_method(d, method, options), refs);
+    tbi_process_leave(d->p);
+    return rc;
+}
+
 int tb_actor_call_v_(tb_actor actor, tb_function_ *method, const char *name, const tb_options *options,
                      tb_ref *refs, size_t nrefs, const tb_value *values, size_t nvalues)
 {
     struct tbi_draft d = {.name = name, .value = values, .nvalues = nvalues, .nreturns = nrefs,
                           .kind = TBI_CALL, .actor = tbi_actor_id(actor)};
-    int rc = tbi_draft_check(&d, refs);
 
-    if (rc != 0)
-        return rc;
-    d.p = tbi_process_enter("tb_actor_call");
-    if (d.p == NULL) {
-        for (size_t i = 0; i < nrefs; i++)
-            refs[i] = tbi_ref_code(TB_ERR_STATE);
-        return TB_ERR_STATE;
-    }
-    rc = tbi_submit(&d, find_method(&d, method, options), refs);
-    tbi_process_leave(d.p);
-    return rc;
+    return call_method(&d, method, options, refs);
+}
+
+tb_ref tbi_actor_ask(tb_actor actor, tb_function_ *method, const char *name, const tb_value *values, size_t nvalues)
+{
+    struct tbi_draft d = {.name = name, .value = values, .nvalues = nvalues, .nreturns = 1, .kind = TBI_CALL,
+                          .actor = tbi_actor_id(actor), .awaited = true};
+    tb_ref ref = {0, 0};
+    int rc = call_method(&d, method, NULL, &ref);
+
+    return rc != 0 && tb_ref_is_null(ref) ? tbi_ref_code(rc) : ref;
 }
 
 tb_ref tb_actor_call_(tb_actor actor, tb_function_ *method, const char *name, const tb_options *options,

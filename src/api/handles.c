@@ -258,6 +258,7 @@ tb_ref tbi_ref_failed(struct tbi_process *p, const void *error, size_t bytes)
     id.hi |= (uint64_t)(-code & 0xff);
     h = tbi_handle_new(p, id);
     h->local = true;
+    h->seen = p->closing || code == TB_ERR_CANCELLED; /* nobody is to read that: somebody wanted it so */
     h->state = TBI_HANDLE_FAILED;
     h->bytes = bytes;
     h->blob = tbi_copy(error, bytes);

@@ -170,7 +170,8 @@ static void write_kind(const struct tbi_draft *d, void *to)
         write_actor(d, to);
     else if (d->kind == TBI_CALL)
         *(struct msg_call *)to = (struct msg_call){
-            .actor = d->actor, .lane = (uint16_t)d->terms.lane, .retry_codes = d->terms.retry_codes,
+            .actor = d->actor, .lane = (uint16_t)d->terms.lane, .flags = d->awaited ? TBI_CALL_AWAITED : 0,
+            .retry_codes = d->terms.retry_codes,
             .retry_delay_ms = d->terms.retry_delay_ms, .max_retries = d->terms.max_retries};
 }
 

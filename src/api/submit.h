@@ -17,7 +17,8 @@ struct tbi_draft {
     enum tbi_kind kind;
     int fn;                 /* in the registry */
     struct tbi_terms terms;
-    struct tbi_id actor;    /* TBI_CALL: whose method it is */
+    struct tbi_id actor;    /* TBI_CALL: whose method it is, ... */
+    bool awaited;           /* ... see tbi_actor_ask */
     uint64_t ticket;        /* TBI_ACTOR with get_if_exists: for FOUND */
     /* submit.c's */
     size_t nresolve, nheld; /* refs: to be resolved, travelling as refs */

@@ -332,7 +332,8 @@ struct msg_call {
 };
 enum {
     TBI_CALL_LOCATES = 1,    /* the caller's agent would call directly: tell it WHERE the actor lives */
-    TBI_CALL_DIRECT = 2      /* it has sent the call to the actor's agent already, see node/direct.c */
+    TBI_CALL_DIRECT = 2,     /* it has sent the call to the actor's agent already, see node/direct.c */
+    TBI_CALL_AWAITED = 4     /* the library waits for it, and tells its failure as its own: nobody else need read it */
 };
 enum { TBI_RETRIES_DEFAULT = INT32_MIN /* max_retries of a call: as the actor says */ };
 

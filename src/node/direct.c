@@ -75,11 +75,12 @@ void tbi_direct_submit(struct tbi_agent *agent, struct tbi_proc *proc, const str
     bool goes = may_go(agent, callee, m);
 
     call.seq = ++callee->made[call.lane];
+    call.flags &= TBI_CALL_AWAITED; /* the others are for us to say */
     if (goes) {
-        call.flags = TBI_CALL_DIRECT;
+        call.flags |= TBI_CALL_DIRECT;
         call.epoch = callee->epoch;
     } else if (agent->config.rank != 0 && !callee->asked && !callee->direct) {
-        call.flags = TBI_CALL_LOCATES;
+        call.flags |= TBI_CALL_LOCATES;
         callee->asked = true;
     }
     *(struct msg_call *)(uintptr_t)tbi_submit_call(sent) = call;

@@ -174,6 +174,10 @@ void tbi_sched_conclude(struct tbi_sched *sched, struct tbi_maker *maker)
 static void fail_objects(struct tbi_sched *sched, struct tbi_maker *maker,
                          struct tbi_payload *error)
 {
+    const struct msg_call *call = maker->submit != NULL ? tbi_submit_call(maker->submit) : NULL;
+
+    if (call != NULL && call->flags & TBI_CALL_AWAITED)
+        tbi_payload_seen(error);
     for (unsigned i = 0; i < maker->nobjects; i++) {
         struct tbi_object *object = &maker->object[i];
 

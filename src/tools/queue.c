@@ -315,12 +315,13 @@ static int await(tb_ref answer, double timeout)
     return rc;
 }
 
+#define ASK(queue, method, ...) tbi_actor_ask(queue, TB_ADDRESS_(method), #method, TB_VALUES(__VA_ARGS__))
+
 static int put_refs(tb_queue queue, const tb_ref *refs, size_t n, double timeout)
 {
     tb_value refs_value = tb_array(refs, n);
 
-    return await(timeout == 0 ? tb_actor_call(queue, put_now, timeout, refs_value)
-                              : tb_actor_call(queue, put, timeout, refs_value), timeout);
+    return await(timeout == 0 ? ASK(queue, put_now, timeout, refs_value) : ASK(queue, put, timeout, refs_value), timeout);
 }
 
 /* The object that stands for a value in the queue. */
@@ -370,8 +371,7 @@ static int get_refs(tb_queue queue, tb_ref *refs, size_t n, double timeout)
     int rc;
 
     tb_scope_begin();
-    answer = timeout == 0 ? tb_actor_call(queue, get_now, timeout, (int64_t)n)
-                          : tb_actor_call(queue, get, timeout, (int64_t)n);
+    answer = timeout == 0 ? ASK(queue, get_now, timeout, (int64_t)n) : ASK(queue, get, timeout, (int64_t)n);
     rc = await(answer, timeout);
     if (rc == 0)
         rc = tb_get_array(answer, &view, NULL);
@@ -431,7 +431,7 @@ static int get_counts(tb_queue queue, const char *function, bool wanted, struct 
     if (!wanted)
         return tbi_error_set(TB_ERR_ARGUMENT, "%s: the answer would go to NULL", function);
     tb_scope_begin();
-    rc = tb_get_struct(tb_actor_call(queue, count), c);
+    rc = tb_get_struct(tbi_actor_ask(queue, TB_ADDRESS_(count), "count", NULL, 0), c);
     tb_scope_end();
     return rc;
 }
@@ -490,7 +490,7 @@ int tb_queue_shutdown(tb_queue queue, double grace)
         if (rc != 0)
             return rc;
         tb_scope_begin();
-        answer = tb_actor_call(queue, end);
+        answer = tbi_actor_ask(queue, TB_ADDRESS_(end), "end", NULL, 0);
         rc = tb_wait(&answer, 1, 1, grace, &ready);
         if (rc == 0 && ready > 0)
             rc = tb_get(answer, NULL);

@@ -2,11 +2,13 @@
  * or what it found out about its placement. */
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <thornback.h>
+#include <thornback_tools.h>
 
 static unsigned cpus(void)
 {
@@ -35,6 +37,50 @@ static void *init_in_a_thread(void *arg)
     *(int *)arg = tb_init(NULL, NULL, NULL);
     printf("%d %s\n", *(int *)arg, tb_last_error());
     return NULL;
+}
+
+/* ---- threads that wait when the job ends ---- */
+
+static atomic_int turns;
+static tb_queue queue;
+
+static void *gets(void *arg)
+{
+    int v;
+
+    while (tb_queue_get_timeout(queue, &v, 0.0005) == TB_ERR_TIMEOUT)
+        turns++;
+    return arg;
+}
+
+/* More than there is room for: the last one waits. */
+static void *puts_much(void *arg)
+{
+    static char much[1 << 20];
+
+    for (int i = 0; i < 1000; i++, turns++)
+        if (tb_get(tb_put_array(much, sizeof much), NULL) != 0)
+            break;
+    return arg;
+}
+
+static int ends_under(void *(*waits)(void *), int n)
+{
+    enum { THREADS = 8 };
+    pthread_t thread[THREADS];
+    int v, rc;
+
+    queue = tb_queue_new(0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&thread[i], NULL, waits, NULL);
+    while (turns < n)
+        sched_yield();
+    for (int i = 0; i < 100; i++) /* they go on meanwhile */
+        tb_must(tb_get(tb_remote(one), &v));
+    rc = tb_finalize();
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    return rc;
 }
 
 static void report(int rc)
@@ -93,6 +139,10 @@ int main(int argc, char **argv)
         }
         return tb_finalize();
     }
+    if (strcmp(how, "ends_under_gets") == 0)
+        return ends_under(gets, 20);
+    if (strcmp(how, "ends_under_puts") == 0)
+        return ends_under(puts_much, 8);
     if (strcmp(how, "closes") == 0) {
         for (int fd = 3; fd < 256; fd++)
             close(fd);

@@ -347,6 +347,20 @@ static void who_has_read_what_a_call_failed_with_has_read_the_death(void **state
     assert_nothing_is_left(sim);
 }
 
+static void what_the_library_waits_for_itself_is_not_unread(void **state)
+{
+    struct sim *sim = *state;
+
+    for (int flags = TBI_CALL_AWAITED; flags >= 0; flags -= TBI_CALL_AWAITED) {
+        int a = sim_living(sim, (struct sim_task){.cpus = 0}), c = CALL(sim, a, 1, .call_flags = (unsigned)flags);
+
+        sim_run(sim);
+        sim_failed(sim, 1, c, TB_ERR_TIMEOUT);
+        sim_release(sim, c);
+        assert_int_equal(sim->unread, flags == 0);
+    }
+}
+
 #define ON(test) cmocka_unit_test_setup_teardown(test, sim_two_workers, sim_teardown)
 int main(void)
 {
@@ -369,6 +383,7 @@ int main(void)
         ON(it_ends_itself_after_the_call_that_says_so),
         ON(without_restarts_the_death_of_its_process_is_its_own),
         ON(a_death_that_nobody_read_is_reported_once),
+        ON(what_the_library_waits_for_itself_is_not_unread),
         ON(who_has_read_what_a_call_failed_with_has_read_the_death),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
