@@ -46,7 +46,7 @@
     X(nested,             TB_NESTED,          COUNT,   64,   0,            1e6,           "tasks",  \
       "that wait on a node for tasks of its own that submitted them; 0: all go through rank 0")    \
     X(overtakes,          TB_OVERTAKES,       COUNT,   64,   0,            1e6,           "tasks",  \
-      "that may overtake one that does not fit, or an older and shallower one")                    \
+      "that may overtake one that does not fit, or an older and shallower one, or resume before one that waits") \
     X(cancel_grace,       TB_CANCEL_GRACE,    NUMBER,  2,    OR_0(0.001),  1e6,           "seconds", \
       "that a cancelled task may go on before its process is killed")                              \
     X(virtual_nodes,      TB_VIRTUAL_NODES,   COUNT,   1,    1,            1e6,           "nodes",  \

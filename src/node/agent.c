@@ -274,8 +274,10 @@ const char *tbi_agent_handle(struct tbi_agent *agent, unsigned rank,
 uint64_t tbi_agent_deadline(const struct tbi_agent *agent)
 {
     uint64_t rooms = tbi_rooms_deadline(agent), births = tbi_births_deadline(agent);
-    uint64_t first = rooms < births ? rooms : births;
+    uint64_t first = rooms < births ? rooms : births, resume = tbi_resume_deadline(agent);
 
+    if (resume < first)
+        first = resume;
     if (agent->idle_us < first)
         first = agent->idle_us;
     return first < agent->timer_us ? first : agent->timer_us;

@@ -84,16 +84,19 @@ bool tbi_grants_cpus_fit(const struct tbi_grants *l, int64_t cpus)
     return cpus <= l->free[TBI_CPUS];
 }
 
-bool tbi_grants_fits(const struct tbi_grants *l, const struct tbi_demand *d)
+bool tbi_grants_others_fit(const struct tbi_grants *l, const struct tbi_demand *d)
 {
-    if (!tbi_grants_cpus_fit(l, d->cpus))
-        return false;
     for (unsigned i = 0; i < d->nmore; i++)
         if (d->more[i].amount > l->free[d->more[i].resource] ||
             (d->more[i].resource == TBI_GPUS && d->more[i].amount > 0 &&
              !gpus_fit(l, d->more[i].amount)))
             return false;
     return true;
+}
+
+bool tbi_grants_fits(const struct tbi_grants *l, const struct tbi_demand *d)
+{
+    return tbi_grants_cpus_fit(l, d->cpus) && tbi_grants_others_fit(l, d);
 }
 
 /* ---- cores ---- */

@@ -39,6 +39,7 @@ void tbi_grants_destroy(struct tbi_grants *grants); /* NULL: nothing */
 /* Could it ever fit? */
 bool tbi_grants_feasible(const struct tbi_grants *grants, const struct tbi_demand *demand);
 bool tbi_grants_fits(const struct tbi_grants *grants, const struct tbi_demand *demand);
+bool tbi_grants_others_fit(const struct tbi_grants *grants, const struct tbi_demand *demand); /* all but its CPUs */
 
 /* Takes what fits; the grant's places are the caller's until tbi_grants_give. The cores that `last`
  * (NULL: none) names are preferred: their process is bound to them already. */

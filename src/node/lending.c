@@ -63,7 +63,7 @@ void tbi_lending_owe(struct tbi_agent *agent, struct tbi_proc *proc)
     proc->cpus = TBI_CPU_OWED;
     proc->since_us = agent->now_us;
     tbi_list_append(&agent->debtors, &proc->link); /* it has nothing that another task could take over */
-    tbi_run_send_resume(agent, proc);
+    tbi_resume_send(agent, proc);
 }
 
 void tbi_lending_block(struct tbi_proc *proc)
@@ -96,7 +96,7 @@ static void end_loan(struct tbi_agent *agent, struct tbi_proc *proc)
         return;
     tbi_list_unlink(&proc->link);
     tbi_list_append(&agent->busy, &proc->link);
-    tbi_run_send_unblocked(agent, proc);
+    tbi_resume_send_unblocked(agent, proc);
 }
 
 static bool may_end(const struct tbi_agent *agent, const struct tbi_proc *proc)

@@ -3,6 +3,7 @@
  *   jobs.c     tasks at the node until they may run
  *   queue.c    those that may: which is the best
  *   run.c      what runs, and on which executor
+ *   resume.c   tasks that have blocked and go on
  *   births.c   whether one more process may be started
  *   idle.c     processes without a task, and when there are too many
  *   abort.c    the end of tasks that are not wanted any more, or take too long
@@ -47,6 +48,9 @@ struct tbi_bundle {
     unsigned running;           /* processes that run tasks of it, or are its actors */
     struct tbi_link active;     /* in `active`, if there are any */
     struct tbi_job_kind *starving;  /* one of them that was overtaken too often: the others wait until one of it begins */
+    uint64_t resumed;           /* processes that have resumed in it since a task began, while some waited */
+    uint64_t hold_us;           /* nobody resumes until then, so that a task may begin; 0: they do */
+    unsigned held_in_vain;      /* how often in a row it did not */
     bool doomed;                /* it goes when they have ended */
     struct tbi_demand demand;   /* what it has taken of the node, and got */
     struct tbi_grant grant;
@@ -453,11 +457,6 @@ const char *tbi_queue_check(const struct tbi_agent *agent);
 /* run.c */
 void tbi_run_start(struct tbi_agent *agent);   /* start and resume what fits */
 void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct tbi_job *job);
-/* A process that waited goes on with its CPUs. */
-void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc);
-/* It goes on; the head is told that its task has its CPUs again. */
-void tbi_run_send_resume(struct tbi_agent *agent, const struct tbi_proc *proc);
-void tbi_run_send_unblocked(struct tbi_agent *agent, const struct tbi_proc *proc);
 /* Its task has given its CPUs away, or does not want them back any more (-1). */
 void tbi_run_count_given(struct tbi_agent *agent, const struct tbi_proc *proc, int sign);
 /* Its task is over: it goes on with the next one it has, or is idle. */
@@ -468,7 +467,24 @@ uint64_t tbi_run_claim_back(struct tbi_agent *agent, struct tbi_proc *proc);
 bool tbi_run_take_back(struct tbi_agent *agent, struct tbi_proc *proc);
 /* Is a task ready whose demand is free? */
 bool tbi_run_wants_process(const struct tbi_agent *agent);
+/* The best kind of the bundle that could begin if nobody resumed: of those for which there are CPUs now, or else if all CPUs
+ * were free. It needs some. NULL: none. */
+struct tbi_job_kind *tbi_run_next_in(const struct tbi_agent *agent, const struct tbi_bundle *bundle);
+void tbi_run_begin_best(struct tbi_agent *agent, struct tbi_job_kind *kind); /* of such a kind, for which there are CPUs */
+/* The places of the node that those in the grant stand for. */
+void tbi_run_write_places(uint16_t *to, const struct tbi_bundle *bundle, const struct tbi_grant *grant, unsigned ngpus);
 const char *tbi_run_check(const struct tbi_agent *agent); /* after tbi_run_start */
+
+/* resume.c */
+void tbi_resume_queue(struct tbi_agent *agent, struct tbi_proc *proc); /* it waits for its CPUs from now on */
+void tbi_resume_what_fits(struct tbi_agent *agent);
+/* A process that waited goes on with its CPUs. */
+void tbi_resume_go_on(struct tbi_agent *agent, struct tbi_proc *proc);
+/* It goes on; the head is told that its task has its CPUs again. */
+void tbi_resume_send(struct tbi_agent *agent, const struct tbi_proc *proc);
+void tbi_resume_send_unblocked(struct tbi_agent *agent, const struct tbi_proc *proc);
+uint64_t tbi_resume_deadline(const struct tbi_agent *agent);
+const char *tbi_resume_check(const struct tbi_agent *agent);
 
 /* births.c */
 bool tbi_births_are_too_many(const struct tbi_agent *agent, bool for_actor); /* there are as many as there may be */

@@ -322,12 +322,9 @@ static const char *on_unblock(struct tbi_agent *agent, struct tbi_proc *proc,
     if (tbi_list_linked(&proc->lender)) {
         tbi_lending_owe(agent, proc);
     } else if (proc->cpus == TBI_CPU_GIVEN) {
-        proc->cpus = TBI_CPU_QUEUED;
-        tbi_list_append(&proc->job->bundle->resuming, &proc->link);
-        if (!tbi_list_linked(&proc->job->bundle->resumer))
-            tbi_list_append(&agent->resumers, &proc->job->bundle->resumer);
+        tbi_resume_queue(agent, proc);
     } else {
-        tbi_run_resume(agent, proc);
+        tbi_resume_go_on(agent, proc);
     }
     return NULL;
 }

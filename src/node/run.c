@@ -1,6 +1,6 @@
 /* run.c - what runs: ready tasks go to executors, and give back what they had when they end. The sum of the
  * demands of running tasks, of blocked ones without their CPUs, never exceeds what the node has. Order:
- * resumed tasks, then deeper tasks, then older ones; one that does not fit may be overtaken a limited
+ * resumed tasks (resume.c), then deeper tasks, then older ones; one that does not fit may be overtaken a limited
  * number of times, so that it does not starve. */
 #include "node/local.h"
 #include "util/alloc.h"
@@ -8,8 +8,7 @@
 
 enum { OLDEST = 16 /* kinds that are looked at when one is overtaken */ };
 
-/* The places of the node that those in the grant stand for. */
-static void write_places(uint16_t *to, const struct tbi_bundle *bundle,
+void tbi_run_write_places(uint16_t *to, const struct tbi_bundle *bundle,
                          const struct tbi_grant *grant, unsigned ngpus)
 {
     for (unsigned c = 0; c < grant->ncores; c++)
@@ -81,7 +80,7 @@ void tbi_run_send(struct tbi_agent *agent, struct tbi_proc *proc, const struct t
         memcpy(arg + m->nargs, word + m->nargs, m->data_bytes);
     end = (uint8_t *)(arg + m->nargs) + m->data_bytes;
     memset(end, 0, tbi_padded(places)); /* what pads them, too */
-    write_places((uint16_t *)end, job->bundle, grant, grant->ngpus);
+    tbi_run_write_places((uint16_t *)end, job->bundle, grant, grant->ngpus);
     end += tbi_padded(places);
     if (inside) {
         *(struct tbi_id *)end = job->bundle->id;
@@ -127,33 +126,6 @@ static struct tbi_proc *find_executor(struct tbi_agent *agent, const struct tbi_
     return proc;
 }
 
-/* Sent with the cores that it has from now on, which may be others; none, if it has no CPUs. */
-void tbi_run_send_resume(struct tbi_agent *agent, const struct tbi_proc *proc)
-{
-    static const struct tbi_grant none;
-    const struct tbi_grant *grant = proc->cpus == TBI_CPU_OWED ? &none : &proc->grant;
-    size_t places = grant->ncores * sizeof *grant->place;
-    struct msg_resume *m = agent->port.send(agent->port.ctx, agent->config.rank, TBI_MSG_RESUME,
-                                            proc->proc, sizeof *m + tbi_padded(places));
-
-    *m = (struct msg_resume){proc->job->m->task, proc->job->m->attempt, grant->ncores};
-    write_places((uint16_t *)(m + 1), proc->job->bundle, grant, 0);
-}
-
-void tbi_run_resume(struct tbi_agent *agent, struct tbi_proc *proc)
-{
-    tbi_list_append(&agent->busy, &proc->link);
-    proc->since_us = agent->now_us;
-    tbi_run_send_resume(agent, proc);
-}
-
-void tbi_run_send_unblocked(struct tbi_agent *agent, const struct tbi_proc *proc)
-{
-    struct msg_task *m = agent->port.send(agent->port.ctx, 0, TBI_MSG_UNBLOCKED, proc->proc, sizeof *m);
-
-    *m = (struct msg_task){proc->job->m->task, proc->job->m->attempt, 0};
-}
-
 void tbi_run_count_given(struct tbi_agent *agent, const struct tbi_proc *proc, int sign)
 {
     if (proc->actor == NULL)
@@ -162,35 +134,10 @@ void tbi_run_count_given(struct tbi_agent *agent, const struct tbi_proc *proc, i
         agent->given_cpus += (int64_t)proc->job->m->cpus * sign;
 }
 
-static void resume_in(struct tbi_agent *agent, struct tbi_bundle *bundle)
-{
-    while (!tbi_list_empty(&bundle->resuming)) {
-        struct tbi_proc *proc = TBI_ENTRY(bundle->resuming.next, struct tbi_proc, link);
-
-        if (!tbi_grants_cpus_fit(bundle->grants, proc->job->m->cpus))
-            return;
-        tbi_list_unlink(&proc->link);
-        proc->cpus = TBI_CPU_HELD;
-        tbi_grants_take_cpus(bundle->grants, proc->job->m->cpus, &proc->grant);
-        tbi_run_count_given(agent, proc, -1);
-        tbi_run_resume(agent, proc);
-        tbi_run_send_unblocked(agent, proc);
-    }
-    tbi_list_unlink(&bundle->resumer);
-}
-
-static void resume_what_fits(struct tbi_agent *agent)
-{
-    for (struct tbi_link *l = agent->resumers.next, *next; l != &agent->resumers; l = next) {
-        next = l->next;
-        resume_in(agent, TBI_ENTRY(l, struct tbi_bundle, resumer));
-    }
-}
-
-/* Who resumes in its bundle goes first. */
+/* Who resumes in its bundle goes first, but not before what needs none of the CPUs that it waits for. */
 static bool fits_in(const struct tbi_bundle *bundle, const struct tbi_demand *demand)
 {
-    return tbi_list_empty(&bundle->resuming) && tbi_grants_fits(bundle->grants, demand);
+    return (tbi_list_empty(&bundle->resuming) || demand->cpus == 0) && tbi_grants_fits(bundle->grants, demand);
 }
 
 static bool fits(const struct tbi_job_kind *kind)
@@ -291,6 +238,8 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
     bool same = tbi_id_equal(proc->granted_in, job->bundle->id);
 
     count_overtaking(agent, job);
+    if (job->m->cpus > 0 && (!job->wanted || job->elder)) /* wanted ones come with those that resume, and may be as many */
+        job->bundle->resumed = 0;
     tbi_grants_take(job->bundle->grants, &demand, same ? &last : NULL, &proc->grant);
     proc->granted_in = job->bundle->id;
     free(last.place);
@@ -303,6 +252,39 @@ static void begin(struct tbi_agent *agent, struct tbi_proc *proc, struct tbi_job
     give(agent, proc, job);
     tbi_abort_begin_limit(agent, job);
     tbi_list_append(&agent->busy, &proc->link);
+}
+
+static bool has_process(const struct tbi_agent *agent, const struct tbi_job_kind *kind)
+{
+    return (!kind->fresh && !tbi_list_empty(&agent->idle)) || tbi_births_may(agent, kind->actor);
+}
+
+struct tbi_job_kind *tbi_run_next_in(const struct tbi_agent *agent, const struct tbi_bundle *bundle)
+{
+    struct tbi_job_kind *best = NULL;
+    bool best_fits = false;
+    unsigned looked = 0;
+
+    for (const struct tbi_link *l = bundle->waiting.next; l != &bundle->waiting && looked++ < OLDEST; l = l->next) {
+        struct tbi_job_kind *kind = TBI_ENTRY(l, struct tbi_job_kind, waiting);
+        bool now = tbi_grants_cpus_fit(bundle->grants, kind->demand.cpus);
+
+        if (kind->demand.cpus == 0 || must_wait(kind) || !may_fit(agent, kind) || !has_process(agent, kind) ||
+            !tbi_grants_others_fit(bundle->grants, &kind->demand))
+            continue;
+        if (best == NULL || now > best_fits || (now == best_fits && kind->in_bundle.key < best->in_bundle.key)) {
+            best = kind;
+            best_fits = now;
+        }
+    }
+    return best;
+}
+
+void tbi_run_begin_best(struct tbi_agent *agent, struct tbi_job_kind *kind)
+{
+    struct tbi_job *job = tbi_kind_best(kind);
+
+    begin(agent, find_executor(agent, job), job);
 }
 
 /* Does the node have CPUs for what has not begun? */
@@ -498,13 +480,13 @@ static void start_pass(struct tbi_agent *agent)
 {
     if (!tbi_list_empty(&agent->lenders))
         tbi_lending_settle(agent);
-    resume_what_fits(agent);
+    tbi_resume_what_fits(agent);
     if (!tbi_list_empty(&agent->resumers)) {
         if (agent->config.offers > 0) {
             take_back_for_resuming(agent);
-            resume_what_fits(agent);
+            tbi_resume_what_fits(agent);
         }
-        if (!tbi_list_empty(&agent->whole.resuming) && agent->bundles.count == 0)
+        if (!tbi_list_empty(&agent->whole.resuming) && agent->bundles.count == 0 && agent->nready_free == 0)
             return;
     }
     if (agent->starving > 0 && agent->config.offers > 0)
@@ -552,6 +534,8 @@ const char *tbi_run_check(const struct tbi_agent *agent)
         if (fits(kind) && ((idle && !kind->fresh) || tbi_births_may(agent, kind->actor)) && !must_wait(kind))
             why = "a task waits that could run";
     }
+    if (why == NULL)
+        why = tbi_resume_check(agent);
     if (why != NULL)
         return why;
     return nready == agent->nready && nfree == agent->nready_free

@@ -16,7 +16,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                   stillborn = 0, copies_failed = 0, given_up = 0, evicted = 0, taken = 0, constructed = 0, restarted = 0, called = 0,
                   retired = 0, exited = 0, died = 0, unavailable = 0, found = 0,
                   direct = 0, stopped = 0, gates = 0, gate_waits = 0, untold = 0, several = 0, skipped = 0, starved = 0, frames = 0, held_back = 0,
-                  idle_asked = 0, own_groups = 0, own_reserved = 0, alone = 0, idle_waits = 0, idle = 0;
+                  idle_asked = 0, own_groups = 0, own_reserved = 0, alone = 0, turns = 0, holds = 0, idle_waits = 0, idle = 0;
 
     (void)state;
     for (uint64_t seed = first; seed <= last; seed++) {
@@ -39,6 +39,8 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
         evicted += world->evicted;
         alone += world->alone;
         taken += world->taken;
+        turns += world->turns;
+        holds += world->holds;
         constructed += world->constructed;
         restarted += world->restarted;
         called += world->called;
@@ -89,6 +91,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
     print_message("the driver was told %lu times how much is unfinished, %lu times nothing; it waited for that %lu "
                   "times\n", idle_asked, idle, idle_waits);
     print_message("%lu tasks and actors had a new process as they asked\n", alone);
+    print_message("%lu tasks began before others resumed; %lu times nobody resumed for a larger one\n", turns, holds);
     print_message("%lu creates were given up, %lu copies evicted\n", given_up, evicted);
     assert_true(only || (ran && reserved && constructed && called));
     if (last - first >= 500) /* a few worlds need not have seen all of these */
@@ -97,7 +100,7 @@ static void every_world_ends_with_every_ref_settled_and_nothing_left(void **stat
                     in_groups && with_gpus && restarted && retired && exited && died && found && gates &&
                     gate_waits && untold && skipped && idle_waits && idle && idle_asked > idle);
     if (last - first >= 500)
-        assert_true(own_groups && own_reserved);
+        assert_true(own_groups && own_reserved && turns);
     if (last - first >= 2000) /* these are rarer */
         assert_true(unavailable && direct && stopped && several);
 }

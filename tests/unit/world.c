@@ -39,6 +39,8 @@ static void *from_agent(void *ctx, unsigned rank, enum tbi_msg type, uint32_t pr
     case TBI_ROLE_AGENT:
         return tbi_outbox_append(world_net_box(w, self->rank, rank, &w->between[self->rank][rank]), type, proc, size);
     case TBI_ROLE_PROC:
+        if (type == TBI_MSG_RUN || type == TBI_MSG_RESUME)
+            world_note_turn(w, self->rank, type, proc);
         return tbi_outbox_append(&find_proc(w, self->rank, proc)->in, type, proc, size);
     default:
         return tbi_outbox_append(world_net_box(w, self->rank, 0, &w->to_head[self->rank]), type, proc, size);
@@ -323,6 +325,8 @@ static bool one_event(struct world *w, const char **why)
 /* The books of those whose state may have changed since the last check; of large worlds at some events only. */
 static const char *check(struct world *w)
 {
+    if (w->passed_too_often)
+        return "tasks have resumed past one that waits more often than they may";
     if (w->nranks > WORLD_RANKS_FEW && w->events % 64 != 0)
         return NULL;
     if (w->head_touched)
@@ -352,6 +356,7 @@ static const char *until_quiet(struct world *w)
         }
         tbi_sched_run(head_of(w));
         for (unsigned r = 0; r < w->nranks; r++) {
+            world_note_hold(w, r);
             if (tbi_agent_deadline(w->agent[r]) < deadline)
                 deadline = tbi_agent_deadline(w->agent[r]);
             if (tbi_outbox_bytes(&w->to_agent[r]) > 0 || world_net_can_send(w, 0, r))

@@ -156,6 +156,9 @@ struct world {
     unsigned barren, said;          /* processes that will not be started; lines for the user */
     unsigned alone;                 /* tasks and actors that had a new process as they asked */
     unsigned rooms_given_up, evicted;
+    unsigned passed[WORLD_RANKS];   /* tasks in a row that have resumed past one that waits, see world_turns.c */
+    bool passed_too_often;
+    unsigned turns, holds;          /* tasks that began before such; how often nobody resumed when nothing else moved */
     unsigned unread, stillborn, copies_failed, taken;
     struct tbi_id *actor;           /* actor[nactors]: all that were made */
     unsigned nactors, actors_max;

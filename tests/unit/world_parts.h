@@ -137,6 +137,13 @@ const char *world_books_are_clean(struct world *w);
 /* ... does a task wait for a group, which may have the CPUs of those that wait for groups? */
 const char *world_no_task_waits_for_itself(struct world *w);
 
+/* ---- world_turns.c ---- */
+
+/* The agent sends RUN or RESUME to that process. */
+void world_note_turn(struct world *w, unsigned rank, enum tbi_msg type, uint32_t number);
+/* Nothing moves: does nobody resume there, for one that may begin? */
+void world_note_hold(struct world *w, unsigned rank);
+
 /* ---- world_races.c ---- */
 
 /* Before each event: is it time for what races? */
