@@ -80,7 +80,7 @@ static bool wait_with_call(struct tbi_process *p, struct tbi_call *call, bool (*
 
     if (tbi_call_is_cancelled(call) && !even_if_cancelled)
         return false;
-    if (is_task && call->cpus == TBI_CPUS_RESUMING)
+    while (is_task && call->cpus == TBI_CPUS_RESUMING) /* another thread may have done it anew meanwhile */
         take_back(p, call);
     if (is_task && call->cpus == TBI_CPUS_HELD)
         lend(p, call);
@@ -105,12 +105,14 @@ static uint64_t computed_us(void)
 
 static bool computes_nothing(struct tbi_call *call)
 {
-    uint64_t now_us = tbi_now_us(), used_us = computed_us(), span_us = now_us - call->looked_us;
-    bool idle = call->looked_us != 0 && span_us < 10 * IDLE_US /* else nobody looked meanwhile */ &&
-                (used_us - call->used_us) * IDLE_PART <= span_us;
+    uint64_t now_us = tbi_now_us(), span_us = now_us - call->looked_us, used_us;
+    bool idle;
 
     if (call->looked_us != 0 && span_us < IDLE_US)
         return false;
+    used_us = computed_us();
+    idle = call->looked_us != 0 && span_us < 10 * IDLE_US /* else nobody looked meanwhile */ &&
+           (used_us - call->used_us) * IDLE_PART <= span_us;
     call->looked_us = now_us;
     call->used_us = used_us;
     return idle;

@@ -26,43 +26,48 @@ TB_ACTOR(state, struct state, .num_cpus = TB_NONE);
 TB_METHOD(state, is_open);
 TB_METHOD(state, open_it);
 
-/* argument: the actor. Returns: 1, when it is open. */
-static int polls(tb_call *call)
+static tb_ref ask(tb_actor a)
 {
-    tb_actor a = tb_arg_actor(call, 0);
-    int open = 0, rc = 0;
-
-    while (rc == 0 && !open) {
-        tb_ref r = tb_actor_call(a, is_open);
-
-        rc = tb_get(r, &open);
-        tb_release(r);
-    }
-    return rc != 0 ? rc : tb_return(call, open);
+    return tb_actor_call(a, is_open);
 }
-TB_TASK(polls, .max_retries = TB_NONE);
 
-/* The same, by tasks of its own. */
 static int asks_once(tb_call *call)
 {
-    int open = 0, rc = tb_get(tb_actor_call(tb_arg_actor(call, 0), is_open), &open);
+    int open = 0, rc = tb_get(ask(tb_arg_actor(call, 0)), &open);
 
     return rc != 0 ? rc : tb_return(call, open);
 }
 TB_TASK(asks_once, .max_retries = TB_NONE);
 
-static int polls_by_tasks(tb_call *call)
+static tb_ref ask_by_task(tb_actor a)
+{
+    return tb_remote(asks_once, a);
+}
+
+/* In a task whose argument is the actor, until it is open. The task returns 1. */
+static int poll_with(tb_call *call, tb_ref (*asks)(tb_actor))
 {
     tb_actor a = tb_arg_actor(call, 0);
     int open = 0, rc = 0;
 
     while (rc == 0 && !open) {
-        tb_ref r = tb_remote(asks_once, a);
+        tb_ref r = asks(a);
 
         rc = tb_get(r, &open);
         tb_release(r);
     }
     return rc != 0 ? rc : tb_return(call, open);
+}
+
+static int polls(tb_call *call)
+{
+    return poll_with(call, ask);
+}
+TB_TASK(polls, .max_retries = TB_NONE);
+
+static int polls_by_tasks(tb_call *call)
+{
+    return poll_with(call, ask_by_task);
 }
 TB_TASK(polls_by_tasks, .max_retries = TB_NONE);
 
