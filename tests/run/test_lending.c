@@ -1,15 +1,13 @@
 /* test_lending.c - holds that tasks which have all CPUs lend them while they wait, in whichever thread and for whatever:
  * here other threads of theirs wait for tasks, by short looks, for a queue, or to submit more; and tasks wait for room in
  * the store. Nothing of it would ever end else. Every worker rank is given 2 CPUs. */
-#include "run.h"
+#include "cpus.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <thornback_tools.h>
 
-enum { CPUS = 2, LIMIT_S = 60 /* against hangs; it is never reached */ };
 enum { THREADS = 3, MANY = 3000, LARGE = 1 << 20, LARGES = 100 };
-static int ncpus; /* of all nodes */
 
 static int adds_one(tb_call *call)
 {
@@ -76,15 +74,6 @@ static int joins_threads(tb_call *call)
     return tb_return(call, wrong);
 }
 TB_TASK(joins_threads, .max_retries = TB_NONE);
-
-static void assert_all_is_back(void)
-{
-    double amount = 0;
-
-    do
-        assert_ok(tb_available_resources("CPU", &amount));
-    while (amount != ncpus);
-}
 
 /* As many as there are CPUs, and some more. */
 static void assert_that_tasks_go_on_whose_threads_do(int what)
@@ -227,11 +216,8 @@ static void a_task_lends_its_cpus_while_it_waits_for_room_in_the_store(void **st
 
 static int begin(void **state)
 {
-    (void)state;
     setenv("TB_STORE", "64M", 1);
-    tb_must(tb_init(NULL, NULL, TB_CONFIG(.num_cpus = CPUS)));
-    ncpus = CPUS * tb_nodes(NULL, 0);
-    return 0;
+    return begin_with_cpus(state);
 }
 
 int main(void)

@@ -1,9 +1,8 @@
 /* test_own_group.c - holds that tasks which have all CPUs get the groups that they wait for: each makes a group of its own,
  * or waits for what another waits for, and nothing else would ever end. Every worker rank is given 2 CPUs. */
-#include "run.h"
+#include "cpus.h"
 
-enum { CPUS = 2, ROUNDS = 4, LIMIT_S = 60 /* against hangs; it is never reached */ };
-static int ncpus; /* of all nodes */
+enum { ROUNDS = 4 };
 
 static int adds_one(tb_call *call)
 {
@@ -139,15 +138,6 @@ TB_TASK(calls, .max_retries = TB_NONE);
 /* ---- the tests ---- */
 
 /* Everything is free again. */
-static void assert_all_is_back(void)
-{
-    double amount = 0;
-
-    do
-        assert_ok(tb_available_resources("CPU", &amount));
-    while (amount != ncpus);
-}
-
 /* So many at once, several times: `remote` submits the one with argument i; each returns `more` than that. */
 #define assert_all_end(n, more, remote)                                                            \
     do                                                                                             \
@@ -248,14 +238,6 @@ static void one_that_lives_waits_for_a_group_beside_it(void **state)
     assert_all_is_back();
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    tb_must(tb_init(NULL, NULL, TB_CONFIG(.num_cpus = CPUS)));
-    ncpus = CPUS * tb_nodes(NULL, 0);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,5 +251,5 @@ int main(void)
         cmocka_unit_test(one_that_lives_waits_for_a_group_beside_it),
     };
 
-    return cmocka_run_group_tests(tests, begin, run_end);
+    return cmocka_run_group_tests(tests, begin_with_cpus, run_end);
 }
